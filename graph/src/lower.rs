@@ -1,0 +1,159 @@
+//! From a graph to a program of kernels.
+//!
+//! 1. [`partition`]: which nodes are kept in memory; everything else is recomputed inside whoever uses it.
+//! 2. [`partition`]: which of the kept nodes share a kernel: element-wise nodes and reductions over the same space that do
+//!    not wait for each other.
+//! 3. [`map`], [`reduce`], [`time_loop`], [`heavy`]: one kernel (or launch) for each group, its body emitted by the ops
+//!    themselves ([`emit`]), its loops made by [`space`].
+//!
+//! Values lie in memory as `[time][batch][dims...]`; where there is a batch or a time axis the channel axis (axis 0) is
+//! moved behind the others ([`storage::Layout`]), because convolutions, per-channel statistics and neurons then all read
+//! consecutive channels. Weights keep their own order.
+//!
+//! The graph must have passed through [`passes`](crate::passes): no training flags, averages or equations are left.
+
+pub mod storage;
+
+mod emit;
+mod heavy;
+mod map;
+mod partition;
+mod reduce;
+mod region;
+mod space;
+mod time_loop;
+
+use std::fmt;
+
+use snn_loops::{BufferId, Dtype, Program, Role};
+
+use crate::graph::{Graph, NodeId};
+use crate::op::Op;
+use crate::ty::Ty;
+use storage::Layout;
+
+/// What must be known to lower a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LowerOptions {
+    /// Samples in a batch.
+    pub batch: usize,
+    /// The type everything is computed in.
+    pub dtype: Dtype,
+}
+
+/// A buffer that the host writes or reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// For inputs `input:<name>`, `param:<path>` or `average:<path>`; for outputs the name that was asked for.
+    pub name: String,
+    /// The buffer.
+    pub buffer: BufferId,
+    /// The type of the value.
+    pub ty: Ty,
+    /// How it lies in the buffer.
+    pub layout: Layout,
+}
+
+/// A lowered graph.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// The program.
+    pub program: Program,
+    /// What the host supplies.
+    pub inputs: Vec<Port>,
+    /// What it gets back.
+    pub outputs: Vec<Port>,
+}
+
+impl Lowered {
+    /// The input of that name.
+    pub fn input(&self, name: &str) -> Option<&Port> {
+        self.inputs.iter().find(|port| port.name == name)
+    }
+
+    /// The output of that name.
+    pub fn output(&self, name: &str) -> Option<&Port> {
+        self.outputs.iter().find(|port| port.name == name)
+    }
+}
+
+/// Why a graph cannot be lowered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LowerError {
+    /// What is wrong.
+    pub message: String,
+}
+
+impl LowerError {
+    pub(crate) fn new(message: impl Into<String>) -> LowerError {
+        LowerError { message: message.into() }
+    }
+}
+
+impl fmt::Display for LowerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)
+    }
+}
+
+impl std::error::Error for LowerError {}
+
+/// The most elements a single value may have; more is refused before anything is allocated.
+pub const MAX_ELEMENTS: usize = 1 << 36;
+
+/// Lowers what the named outputs need.
+pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions) -> Result<Lowered, LowerError> {
+    let wanted: Vec<NodeId> = outputs.iter().map(|(_, id)| *id).collect();
+    let needed = graph.reachable(&wanted);
+    for id in graph.ids().filter(|id| needed[id.index()]) {
+        let ty = graph.ty(id);
+        let len = ty.extents(graph.steps, options.batch).into_iter().fold(1usize, usize::saturating_mul);
+        if len > MAX_ELEMENTS {
+            return Err(LowerError::new(format!("a value of shape {:?} would need {len} elements", ty.dims)));
+        }
+    }
+    let mut program = Program::new(options.dtype);
+    let mut inputs = Vec::new();
+    let mut region = region::Region::new(graph, options.batch, needed);
+    for id in graph.ids() {
+        if !region.needed[id.index()] {
+            continue;
+        }
+        let name = match &graph.node(id).op {
+            Op::InputOp(input) => format!("input:{}", input.name),
+            Op::ParamOp(param) => format!("param:{}", param.path),
+            Op::AverageOp(average) => format!("average:{}", average.path),
+            _ => continue,
+        };
+        let ty = graph.ty(id).clone();
+        let layout = Layout::of(&ty);
+        let buffer = match inputs.iter().find(|port: &&Port| port.name == name) {
+            Some(port) => port.buffer,
+            None => {
+                let buffer = program.add_buffer(&name, region.len(&ty), Role::Input);
+                inputs.push(Port { name, buffer, ty: ty.clone(), layout });
+                buffer
+            }
+        };
+        region.store(id, buffer, &ty);
+    }
+    region::constants(&mut region, &mut program);
+    // An output gets a buffer of its own, into which its kernel writes directly; an input that is also an output, and a
+    // node that is an output twice, are copied.
+    let mut ports = Vec::new();
+    let mut copies = Vec::new();
+    for (name, id) in outputs {
+        let ty = graph.ty(*id).clone();
+        let buffer = program.add_buffer(name, region.len(&ty), Role::Output);
+        ports.push(Port { name: name.clone(), buffer, ty: ty.clone(), layout: Layout::of(&ty) });
+        if region.is_stored(*id) || !region.assign(*id, buffer) {
+            copies.push((*id, buffer));
+        }
+    }
+    let mut launches = region::lower_region(&mut region, &mut program)?;
+    for (id, buffer) in copies {
+        launches.push(map::copy(&region, &mut program, id, buffer)?);
+    }
+    program.launches = launches;
+    Ok(Lowered { program, inputs, outputs: ports })
+}

@@ -1,0 +1,56 @@
+//! Nodes that are one call of a heavy kernel.
+
+use snn_loops::{Contraction, ContractionKind, ConvShape, Distribution, Draw, Kernel, Launch, Operand, Program};
+
+use crate::graph::NodeId;
+use crate::lower::LowerError;
+use crate::lower::region::Region;
+use crate::lower::storage::Storage;
+
+fn operand(storage: &Storage) -> Operand {
+    Operand { buffer: storage.buffer, offset: storage.offset.clone() }
+}
+
+/// A linear map, convolution or gradient of one.
+pub(super) fn contraction(
+    region: &mut Region<'_>,
+    program: &mut Program,
+    id: NodeId,
+    shape: ConvShape,
+    kind: ContractionKind,
+) -> Result<Launch, LowerError> {
+    let inputs = region.graph.node(id).inputs.clone();
+    let [a, b] = inputs.as_slice() else { return Err(LowerError::new("a contraction takes two operands")) };
+    let activation = region.graph.ty(*a);
+    let mut rows = 1;
+    if activation.time {
+        rows *= region.graph.steps;
+    }
+    if activation.batch {
+        rows *= region.batch;
+    }
+    if !activation.time && !activation.batch && activation.dims.len() >= 2 {
+        return Err(LowerError::new("a convolution's input must change over samples or time"));
+    }
+    let place = |id: NodeId| {
+        region.storage(id).map(operand).ok_or_else(|| LowerError::new(format!("{} is not in memory", region.label(id))))
+    };
+    let (a, b) = (place(*a)?, place(*b)?);
+    let name = region.label(id);
+    let out = operand(&region.materialize(program, id));
+    Ok(Launch::Run(program.add_kernel(Kernel::Contraction(Contraction { name, kind, shape, rows, a, b, out }))))
+}
+
+/// Random numbers.
+pub(super) fn draw(
+    region: &mut Region<'_>,
+    program: &mut Program,
+    id: NodeId,
+    distribution: Distribution,
+    stream: u64,
+) -> Launch {
+    let len = region.len(&region.graph.ty(id).clone());
+    let name = region.label(id);
+    let out = operand(&region.materialize(program, id));
+    Launch::Run(program.add_kernel(Kernel::Draw(Draw { name, distribution, stream, len, out })))
+}

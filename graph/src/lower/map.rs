@@ -1,0 +1,58 @@
+//! Kernels of element-wise nodes.
+
+use snn_loops::{Access, BufferId, Kernel, Launch, Program};
+
+use crate::graph::NodeId;
+use crate::lower::LowerError;
+use crate::lower::emit::Emission;
+use crate::lower::region::Region;
+use crate::lower::space;
+use crate::lower::storage::Storage;
+
+/// One kernel that computes element-wise nodes of the same shape.
+pub(super) fn lower_map(region: &mut Region<'_>, program: &mut Program, nodes: &[NodeId]) -> Result<Launch, LowerError> {
+    let targets: Vec<(NodeId, Storage)> = nodes.iter().map(|id| (*id, region.materialize(program, *id))).collect();
+    emit(region, program, &targets, true)
+}
+
+/// A kernel that copies a node's value into another buffer.
+pub(super) fn copy(
+    region: &Region<'_>,
+    program: &mut Program,
+    id: NodeId,
+    buffer: BufferId,
+) -> Result<Launch, LowerError> {
+    let storage = Storage::new(buffer, region.graph.ty(id), region.batch);
+    copy_to(region, program, id, storage)
+}
+
+/// A kernel that copies a node's value to a place.
+pub(super) fn copy_to(
+    region: &Region<'_>,
+    program: &mut Program,
+    id: NodeId,
+    storage: Storage,
+) -> Result<Launch, LowerError> {
+    emit(region, program, &[(id, storage)], false)
+}
+
+fn emit(
+    region: &Region<'_>,
+    program: &mut Program,
+    targets: &[(NodeId, Storage)],
+    anew: bool,
+) -> Result<Launch, LowerError> {
+    let first = targets.first().map_or(NodeId(0), |(id, _)| *id);
+    let mut emission = Emission::new(region, program.dtype, region.label(first));
+    let (axes, point) = space::all_axes(&mut emission, region.graph, region.graph.ty(first), region.batch);
+    for (id, storage) in targets {
+        let val = if anew { emission.compute(*id, &point) } else { emission.value(*id, &point) };
+        let val = emission.as_float(region.graph.ty(*id).kind, val);
+        emission.builder.store(Access::new(storage.buffer, storage.index(&point)), val);
+    }
+    let (mut nest, _) = emission.finish()?;
+    let mut body = std::mem::take(&mut nest.body);
+    let axes = space::collapse(&mut body, axes);
+    nest.body = space::parallel_loops(&mut nest, body, axes);
+    Ok(Launch::Run(program.add_kernel(Kernel::Nest(nest))))
+}

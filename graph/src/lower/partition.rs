@@ -1,0 +1,228 @@
+//! Which nodes are kept in memory, and which kept nodes share a kernel.
+//!
+//! Heavy kernels, reductions and time loops always keep their results. An element-wise node is recomputed inside every
+//! kernel that uses it unless it is an output, a heavy kernel reads it, or recomputing costs more than reading: it is
+//! dear and used by several kernels, it is used at more points than it has elements, or it has grown too large.
+
+use std::collections::BTreeSet;
+
+use snn_loops::Ix;
+
+use crate::graph::NodeId;
+use crate::lower::LowerError;
+use crate::lower::region::Region;
+use crate::lower::storage::{Layout, Storage};
+use crate::op::{Lowering, Op, OpRule, Point};
+use crate::ops::pointwise::Function;
+use crate::ty::Axes;
+
+/// Nodes that become one kernel.
+pub(super) enum Group {
+    /// Element-wise nodes over the same space.
+    Map(Vec<NodeId>),
+    /// Reductions of the same space over the same axes.
+    Reduce(Vec<NodeId>),
+    /// Anything else.
+    Single(NodeId),
+}
+
+/// A node whose computation is dearer than this many simple instructions is not repeated in several kernels: a read and
+/// a write of memory cost about as much.
+const DEAR: usize = 12;
+/// Beyond this many instructions a kernel is cut, so that its registers and its compile time stay small.
+const LARGE: usize = 256;
+/// The most results of one kernel.
+const MAX_RESULTS: usize = 8;
+
+/// Splits a region into kernels, in launch order.
+pub(super) fn groups(region: &Region<'_>) -> Result<Vec<Group>, LowerError> {
+    let kept = kept(region);
+    let depth = depths(region, &kept);
+    let mut open: Vec<(usize, Group, BTreeSet<NodeId>)> = Vec::new();
+    for id in region.graph.ids().filter(|id| kept[id.index()] && !region.is_stored(*id)) {
+        let node = region.graph.node(id);
+        if matches!(node.op, Op::Project(_)) {
+            continue;
+        }
+        let leaves = leaves(region, &kept, id);
+        let joins = |(at, group, of): &&mut (usize, Group, BTreeSet<NodeId>)| {
+            *at == depth[id.index()] && !of.is_disjoint(&leaves) && shares_space(region, group, id)
+        };
+        match open.iter_mut().rev().find(joins) {
+            Some((_, Group::Map(nodes) | Group::Reduce(nodes), of)) => {
+                nodes.push(id);
+                of.extend(leaves);
+            }
+            _ => {
+                let group = match node.op.lower() {
+                    Lowering::Point(_) | Lowering::Window(_) => Group::Map(vec![id]),
+                    Lowering::Reduce(_) => Group::Reduce(vec![id]),
+                    Lowering::Contract(..)
+                    | Lowering::Draw(..)
+                    | Lowering::Scan(_)
+                    | Lowering::Project(_)
+                    | Lowering::Stored
+                    | Lowering::Unlowered(_) => Group::Single(id),
+                };
+                open.push((depth[id.index()], group, leaves));
+            }
+        }
+    }
+    open.sort_by_key(|(depth, ..)| *depth);
+    Ok(open.into_iter().map(|(_, group, _)| group).collect())
+}
+
+/// Whether a node can join a group: the same op class over the same space, and room for another result.
+fn shares_space(region: &Region<'_>, group: &Group, id: NodeId) -> bool {
+    let graph = region.graph;
+    match (group, graph.node(id).op.lower()) {
+        (Group::Map(nodes), Lowering::Point(_) | Lowering::Window(_)) => {
+            nodes.len() < MAX_RESULTS && nodes.first().is_some_and(|first| graph.ty(*first).same_shape(graph.ty(id)))
+        }
+        (Group::Reduce(nodes), Lowering::Reduce(reduce)) => {
+            let space = |id: NodeId| graph.node(id).inputs.first().map(|input| graph.ty(*input));
+            let axes = |id: NodeId| -> Option<&Axes> {
+                match &graph.node(id).op {
+                    Op::Reduce(reduce) => Some(&reduce.axes),
+                    _ => None,
+                }
+            };
+            nodes.len() < MAX_RESULTS
+                && nodes.first().is_some_and(|first| {
+                    let same = space(*first).zip(space(id)).is_some_and(|(a, b)| a.same_shape(b));
+                    same && axes(*first) == Some(&reduce.axes)
+                })
+        }
+        _ => false,
+    }
+}
+
+/// Whether a scan runs as one fused kernel.
+pub(super) fn is_fused(op: &Op) -> bool {
+    matches!(op, Op::Scan(scan) if scan.body.is_elementwise() && scan.body.full_ty().is_some())
+}
+
+fn kept(region: &Region<'_>) -> Vec<bool> {
+    let graph = region.graph;
+    let needed = |id: &NodeId| region.needed[id.index()];
+    let mut kept = vec![false; graph.len()];
+    for id in graph.ids().filter(needed) {
+        let node = graph.node(id);
+        let reads_memory = match node.op.lower() {
+            Lowering::Contract(..) | Lowering::Window(_) => true,
+            Lowering::Scan(_) => !is_fused(&node.op),
+            Lowering::Stored
+            | Lowering::Point(_)
+            | Lowering::Reduce(_)
+            | Lowering::Draw(..)
+            | Lowering::Project(_)
+            | Lowering::Unlowered(_) => false,
+        };
+        kept[id.index()] |= region.is_stored(id)
+            || region.is_assigned(id)
+            || !matches!(node.op.lower(), Lowering::Point(_) | Lowering::Window(_))
+            || scrambles(region, id);
+        if reads_memory {
+            for input in &node.inputs {
+                kept[input.index()] = true;
+            }
+        }
+    }
+    let cost = costs(region, &kept);
+    // Backwards: by the time a node is looked at, it is known which kernels its users end up in.
+    let mut roots: Vec<BTreeSet<NodeId>> = vec![BTreeSet::new(); graph.len()];
+    let mut spread = vec![false; graph.len()];
+    for id in graph.ids().rev().filter(needed) {
+        let free = cost[id.index()] == 0;
+        if !kept[id.index()] && !free {
+            let several = roots[id.index()].len() > 1 && cost[id.index()] > DEAR;
+            let repeated = spread[id.index()] && cost[id.index()] >= 4;
+            kept[id.index()] = several || repeated || cost[id.index()] > LARGE;
+        }
+        let own: BTreeSet<NodeId> =
+            if kept[id.index()] { BTreeSet::from([id]) } else { std::mem::take(&mut roots[id.index()]) };
+        let node = graph.node(id);
+        let elements = region.len(&graph.ty(id).clone());
+        for input in &node.inputs {
+            let fewer = region.len(&graph.ty(*input).clone()) < elements;
+            // A reduction or loop visits its operand once per element; a broadcast use visits it more often.
+            spread[input.index()] |= fewer && matches!(node.op.lower(), Lowering::Point(_));
+            spread[input.index()] |= spread[id.index()] && !kept[id.index()];
+            if roots[input.index()].len() < 4 {
+                roots[input.index()].extend(own.iter().copied());
+            }
+        }
+    }
+    kept
+}
+
+/// Instructions that computing a node anew takes, given what is kept for certain.
+fn costs(region: &Region<'_>, kept: &[bool]) -> Vec<usize> {
+    let mut cost = vec![0usize; region.graph.len()];
+    for id in region.graph.ids().filter(|id| region.needed[id.index()]) {
+        let node = region.graph.node(id);
+        let own = match &node.op {
+            Op::Pointwise(pointwise) => match pointwise.function {
+                Function::Div | Function::Sqrt => 4,
+                Function::Exp | Function::Log | Function::Sin | Function::Cos => 12,
+                Function::Tanh | Function::Sigmoid | Function::Erf | Function::Pow => 16,
+                Function::Powi(n) => 1 + n.unsigned_abs() as usize / 2,
+                _ => 1,
+            },
+            Op::Fold(_) | Op::Windows(_) | Op::ArgMax(_) => 8,
+            _ => 0,
+        };
+        // Only operand 0 of a declared gradient is computed.
+        let operands = if matches!(node.op, Op::WithGradient(_)) { &node.inputs[..1] } else { &node.inputs[..] };
+        let inlined = operands.iter().filter(|input| !kept[input.index()]);
+        cost[id.index()] = inlined.fold(own, |sum, input| sum.saturating_add(cost[input.index()]));
+    }
+    cost
+}
+
+/// Whether reading a reshaped value needs divisions for every element: then it is copied once.
+fn scrambles(region: &Region<'_>, id: NodeId) -> bool {
+    let node = region.graph.node(id);
+    let (Op::Reshape(_), Some(input)) = (&node.op, node.inputs.first()) else { return false };
+    let (from, to) = (&region.graph.ty(*input).dims, &node.ty.dims);
+    let extents = to.clone();
+    let extent = move |var: snn_loops::Var| extents.get(var.0 as usize).copied();
+    let at: Vec<Ix> = (0..to.len()).map(|axis| Ix::var(snn_loops::Var(axis as u32))).collect();
+    let at = crate::ops::reshape::source_index(from, to, &at, &extent);
+    let layout = Layout::of(region.graph.ty(*input));
+    let strides = layout.strides(from).into_iter().map(|s| s as i64).collect();
+    let storage =
+        Storage { buffer: snn_loops::BufferId(0), time: None, batch: None, dims: strides, offset: Ix::constant(0) };
+    let index = storage.index(&Point { time: Ix::constant(0), batch: Ix::constant(0), dims: at });
+    index.terms().iter().any(|(atom, _)| !matches!(atom, snn_loops::Atom::Var(_)))
+}
+
+/// Length of the longest chain of kept nodes that each node waits for.
+fn depths(region: &Region<'_>, kept: &[bool]) -> Vec<usize> {
+    let mut depth = vec![0usize; region.graph.len()];
+    for id in region.graph.ids().filter(|id| region.needed[id.index()]) {
+        let node = region.graph.node(id);
+        let waits = node.inputs.iter().map(|input| depth[input.index()]).max().unwrap_or(0);
+        let own = kept[id.index()] && !region.is_stored(id) && !matches!(node.op, Op::Project(_));
+        depth[id.index()] = waits + usize::from(own);
+    }
+    depth
+}
+
+/// The kept nodes that a node's kernel reads.
+fn leaves(region: &Region<'_>, kept: &[bool], id: NodeId) -> BTreeSet<NodeId> {
+    let mut leaves = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut open = region.graph.node(id).inputs.clone();
+    while let Some(input) = open.pop() {
+        if !seen.insert(input) {
+            continue;
+        }
+        if kept[input.index()] {
+            leaves.insert(input);
+        } else {
+            open.extend_from_slice(&region.graph.node(input).inputs);
+        }
+    }
+    leaves
+}

@@ -1,0 +1,115 @@
+//! Passes: from a model to a model that means the same and is nearer to the machine.
+//!
+//! A pass is one file with a name and a line of description, listed in [`PASSES`]. They run in that order; any prefix of
+//! the list can be run and printed (`snnc dump --stage graph --until NAME`). Differentiation comes after all of them
+//! ([`training`](crate::training)), and what it appends is simplified by the same passes once more ([`simplify`]).
+//!
+//! Passes keep names, origins and the nodes that a [`Model`] lists. They must never know syntax or machines.
+
+pub mod cse;
+pub mod dce;
+pub mod discretise;
+pub mod fold;
+pub mod hoist;
+pub mod mode;
+pub mod rewrite;
+pub mod scan_prune;
+
+use crate::graph::{Graph, NodeId};
+use crate::model::Model;
+use crate::op::ShapeError;
+use rewrite::rewrite_model;
+
+/// What passes may know besides the model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PassContext {
+    /// Whether the model is prepared for training; else for evaluation.
+    pub training: bool,
+    /// Seconds a step, where the model has a grid with a length.
+    pub dt: Option<f64>,
+}
+
+impl PassContext {
+    /// The context of a model as it describes itself.
+    pub fn new(model: &Model, training: bool) -> PassContext {
+        PassContext { training, dt: model.time.dt() }
+    }
+}
+
+/// A step on the way from a model as written to one that can be differentiated and lowered.
+pub struct Pass {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub description: &'static str,
+    /// Does it.
+    pub run: fn(&Model, &PassContext) -> Result<Model, ShapeError>,
+}
+
+/// All passes, in the order in which they run.
+pub const PASSES: &[Pass] = &[
+    Pass {
+        name: "mode",
+        description: "decides between training and evaluation",
+        run: |model, context| mode::model(model, context.training),
+    },
+    Pass {
+        name: "discretise",
+        description: "turns neurons given by equations into time loops",
+        run: |model, context| rewrite_model(model, &|graph, roots| discretise::graph(graph, roots, context.dt)),
+    },
+    Pass {
+        name: "fold",
+        description: "computes what is known and drops what does nothing",
+        run: |model, _| rewrite_model(model, &fold::graph),
+    },
+    Pass {
+        name: "hoist",
+        description: "computes costly constants of a time loop once, before it",
+        run: |model, _| rewrite_model(model, &hoist::graph),
+    },
+    Pass {
+        name: "cse",
+        description: "computes equal things once",
+        run: |model, _| rewrite_model(model, &cse::graph),
+    },
+    Pass {
+        name: "scan_prune",
+        description: "drops what a time loop carries, reads or yields for nobody",
+        run: |model, _| rewrite_model(model, &scan_prune::graph),
+    },
+    Pass {
+        name: "dce",
+        description: "drops what nothing needs",
+        run: |model, _| rewrite_model(model, &dce::graph),
+    },
+];
+
+/// Runs all passes, or those up to and including `until`. An unknown name is an error that lists the names.
+pub fn run(model: &Model, context: &PassContext, until: Option<&str>) -> Result<Model, ShapeError> {
+    let count = match until {
+        None => PASSES.len(),
+        Some(name) => PASSES.iter().position(|pass| pass.name == name).map(|at| at + 1).ok_or_else(|| {
+            let names: Vec<&str> = PASSES.iter().map(|pass| pass.name).collect();
+            ShapeError::new(format!("there is no pass `{name}`")).help(format!("the passes are {}", names.join(", ")))
+        })?,
+    };
+    let mut model = model.clone();
+    for pass in &PASSES[..count] {
+        model = (pass.run)(&model, context)?;
+    }
+    Ok(model)
+}
+
+/// Simplifies a graph whose results are `outputs`, as after differentiation, and gives the results' new places.
+pub fn simplify(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>), ShapeError> {
+    let mut graph = graph.clone();
+    let mut outputs = outputs.to_vec();
+    let passes: [&rewrite::GraphPass; 5] = [&fold::graph, &hoist::graph, &cse::graph, &scan_prune::graph, &dce::graph];
+    for pass in passes {
+        let rewritten = pass(&graph, &outputs)?;
+        outputs = rewritten.nodes(&outputs)?;
+        graph = rewritten.graph;
+    }
+    Ok((graph, outputs))
+}

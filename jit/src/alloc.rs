@@ -1,0 +1,108 @@
+//! Aligned memory, seen as floats.
+//!
+//! Every block is zeroed, starts on a cache line and is followed by [`SLACK`] bytes that may be read: masked loads read
+//! from the start of a buffer instead of out of bounds, as many vectors as one loop iteration holds. This file must never
+//! know programs or code.
+
+#![allow(unsafe_code, reason = "aligned allocation and its view as floats have no safe form")]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+
+use crate::element::Element;
+use crate::error::JitError;
+
+/// Bytes of a cache line, and the alignment of every block.
+pub(crate) const ALIGNMENT: usize = 64;
+/// Readable bytes after every block.
+const SLACK: usize = 64;
+
+/// Memory that this value owns.
+#[derive(Debug)]
+pub(crate) struct Block {
+    start: NonNull<u8>,
+    bytes: usize,
+    layout: Layout,
+}
+
+impl Block {
+    /// Zeroed memory for this many bytes.
+    pub fn new(bytes: usize) -> Result<Block, JitError> {
+        let layout = bytes.checked_add(SLACK).and_then(|all| Layout::from_size_align(all, ALIGNMENT).ok());
+        let Some(layout) = layout else {
+            return Err(JitError::OutOfMemory { bytes });
+        };
+        // SAFETY: the layout has at least SLACK > 0 bytes.
+        let start = unsafe { alloc_zeroed(layout) };
+        match NonNull::new(start) {
+            Some(start) => Ok(Block { start, bytes, layout }),
+            None => Err(JitError::OutOfMemory { bytes }),
+        }
+    }
+
+    /// The first byte, if `offset..offset + bytes` lies inside. Whoever writes through it must hold the block exclusively.
+    pub fn pointer(&mut self, offset: usize, bytes: usize) -> Option<*mut u8> {
+        let end = offset.checked_add(bytes)?;
+        // SAFETY: the offset is at most the length of the allocation, as `end` is.
+        (end <= self.bytes).then(|| unsafe { self.start.as_ptr().add(offset) })
+    }
+
+    /// `len` floats from byte `offset` on; empty if they do not lie inside or are not aligned.
+    pub fn floats<T: Element>(&self, offset: usize, len: usize) -> &[T] {
+        if !self.holds::<T>(offset, len) {
+            return &[];
+        }
+        // SAFETY: `holds` checked bounds and alignment; the memory was zeroed, every bit pattern is a float, and `self`
+        // is borrowed for as long as the slice lives.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(offset).cast::<T>(), len) }
+    }
+
+    /// The same, to be written.
+    pub fn floats_mut<T: Element>(&mut self, offset: usize, len: usize) -> &mut [T] {
+        if !self.holds::<T>(offset, len) {
+            return &mut [];
+        }
+        // SAFETY: as in `floats`, and `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(offset).cast::<T>(), len) }
+    }
+
+    fn holds<T>(&self, offset: usize, len: usize) -> bool {
+        let end = len.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(offset));
+        offset.is_multiple_of(align_of::<T>()) && end.is_some_and(|end| end <= self.bytes)
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: `start` came from `alloc_zeroed` with this layout and is freed once.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+    }
+}
+
+// SAFETY: a block owns its memory, as a `Vec` does; shared references only read.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_aligned_zeroed_and_bounded() {
+        let mut block = Block::new(100).expect("small");
+        assert_eq!(block.pointer(0, 100).expect("inside") as usize % ALIGNMENT, 0);
+        assert!(block.pointer(1, 100).is_none());
+        assert_eq!(block.floats::<f32>(0, 25), [0.0; 25]);
+        assert!(block.floats::<f32>(0, 26).is_empty());
+        assert!(block.floats::<f64>(4, 1).is_empty(), "unaligned");
+        block.floats_mut::<f64>(8, 2).fill(1.5);
+        assert_eq!(block.floats::<f64>(0, 3), [0.0, 1.5, 1.5]);
+    }
+
+    #[test]
+    fn too_much_is_an_error() {
+        assert!(matches!(Block::new(usize::MAX), Err(JitError::OutOfMemory { .. })));
+        assert!(matches!(Block::new(isize::MAX as usize - 200), Err(JitError::OutOfMemory { .. })));
+    }
+}

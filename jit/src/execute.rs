@@ -1,0 +1,91 @@
+//! The launch order: nests over the pool's threads, heavy kernels, repeated steps.
+//!
+//! Runs inside the pool, so that handing out tasks costs well below a microsecond.
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use snn_loops::{Contraction, Draw, Dtype, Kernel, KernelId, Launch, Operand, RandomKey};
+
+use crate::call::{Buffers, Span};
+use crate::compile::{CompiledNest, Shared};
+use crate::element::Element;
+use crate::error::JitError;
+use crate::kernels;
+
+/// Runs all launches of a program.
+pub(crate) fn run(shared: &Shared, buffers: &mut Buffers<'_>, key: RandomKey) -> Result<(), JitError> {
+    launch_all(shared, &shared.program.launches, buffers, key, 0)
+}
+
+fn launch_all(
+    shared: &Shared,
+    launches: &[Launch],
+    buffers: &mut Buffers<'_>,
+    key: RandomKey,
+    step: i64,
+) -> Result<(), JitError> {
+    for launch in launches {
+        match launch {
+            Launch::Run(kernel) => launch_kernel(shared, *kernel, buffers, key, step)?,
+            Launch::Repeat { steps, reverse, body } => {
+                for at in 0..*steps {
+                    let step = if *reverse { steps - 1 - at } else { at };
+                    launch_all(shared, body, buffers, key, step as i64)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn launch_kernel(
+    shared: &Shared,
+    id: KernelId,
+    buffers: &mut Buffers<'_>,
+    key: RandomKey,
+    step: i64,
+) -> Result<(), JitError> {
+    let at = id.0 as usize;
+    let done = match (shared.program.kernels.get(at), shared.nests.get(at), shared.program.dtype) {
+        (Some(Kernel::Nest(_)), Some(Some(nest)), _) => run_nest(nest, buffers, step),
+        (Some(Kernel::Contraction(contraction)), _, Dtype::F32) => contract::<f32>(contraction, buffers, step),
+        (Some(Kernel::Contraction(contraction)), _, Dtype::F64) => contract::<f64>(contraction, buffers, step),
+        (Some(Kernel::Draw(draw)), _, Dtype::F32) => fill::<f32>(draw, buffers, key, step),
+        (Some(Kernel::Draw(draw)), _, Dtype::F64) => fill::<f64>(draw, buffers, key, step),
+        _ => None,
+    };
+    // Verified programs never get here without a result.
+    done.ok_or_else(|| JitError::Invalid(format!("kernel k{at} does not fit its buffers")))
+}
+
+fn run_nest(nest: &CompiledNest, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
+    let table = buffers.table(&nest.slots)?;
+    let iterations = nest.schedule.iterations;
+    let grain = nest.schedule.grain(rayon::current_num_threads());
+    if grain >= iterations {
+        table.run(&nest.code, 0..iterations, step);
+    } else {
+        (0..iterations.div_ceil(grain)).into_par_iter().for_each(|task| {
+            table.run(&nest.code, task * grain..iterations.min((task + 1) * grain), step);
+        });
+    }
+    Some(())
+}
+
+fn contract<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
+    let [a_len, b_len, out_len] = contraction.lengths();
+    let (a, b) = (span(&contraction.a, a_len, step)?, span(&contraction.b, b_len, step)?);
+    let ([a, b], out) = buffers.views::<T, 2>([a, b], span(&contraction.out, out_len, step)?)?;
+    kernels::contract(contraction.kind, &contraction.shape, contraction.rows, a, b, out)
+}
+
+fn fill<T: Element>(draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Option<()> {
+    let ([], out) = buffers.views::<T, 0>([], span(&draw.out, draw.len, step)?)?;
+    let first = u64::try_from(step).ok()?.checked_mul(draw.len as u64)?;
+    kernels::draw::fill(draw.distribution, key, draw.stream, first, out);
+    Some(())
+}
+
+fn span(operand: &Operand, len: usize, step: i64) -> Option<Span> {
+    let offset = usize::try_from(operand.offset.evaluate(&|_| 0, step)).ok()?;
+    Some(Span { buffer: operand.buffer, offset, len })
+}

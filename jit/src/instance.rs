@@ -1,0 +1,175 @@
+//! A program's memory, and what the host does with it.
+
+use std::sync::Arc;
+
+use snn_loops::{BufferId, Dtype, RandomKey, Role};
+
+use crate::alloc::Block;
+use crate::call::{Buffers, Place};
+use crate::compile::{Executable, Shared};
+use crate::element::Element;
+use crate::error::JitError;
+use crate::execute;
+
+/// An executable with memory of its own. Inputs keep what the host wrote until it writes again; all memory starts as zeros.
+pub struct Instance {
+    shared: Arc<Shared>,
+    blocks: Vec<Block>,
+    places: Vec<Place>,
+}
+
+impl Instance {
+    /// Allocates the buffers and fills in the constants.
+    pub fn new(executable: &Executable) -> Result<Instance, JitError> {
+        let shared = Arc::clone(&executable.shared);
+        let blocks = shared.layout.blocks.iter().map(|bytes| Block::new(*bytes)).collect::<Result<_, _>>()?;
+        let mut instance = Instance { blocks, places: shared.layout.places.clone(), shared: Arc::clone(&shared) };
+        for (at, buffer) in shared.program.buffers.iter().enumerate() {
+            if let Role::Constant(values) = &buffer.role {
+                let id = BufferId(at as u32);
+                match shared.program.dtype {
+                    Dtype::F32 => instance.fill::<f32>(id, values)?,
+                    Dtype::F64 => instance.fill::<f64>(id, values)?,
+                }
+            }
+        }
+        Ok(instance)
+    }
+
+    /// Runs all launches once; what the run draws depends on nothing but the key.
+    pub fn run(&mut self, key: RandomKey) -> Result<(), JitError> {
+        let shared = Arc::clone(&self.shared);
+        let Some(mut buffers) = Buffers::new(shared.program.dtype, &mut self.blocks, &self.places) else {
+            return Err(JitError::Invalid("a buffer lies outside of the memory".into()));
+        };
+        shared.pool.install(|| execute::run(&shared, &mut buffers, key))
+    }
+
+    /// The elements of a buffer of an f32 program.
+    pub fn slice_f32(&self, buffer: BufferId) -> Result<&[f32], JitError> {
+        self.slice(buffer)
+    }
+
+    /// The elements of a buffer of an f64 program.
+    pub fn slice_f64(&self, buffer: BufferId) -> Result<&[f64], JitError> {
+        self.slice(buffer)
+    }
+
+    /// The elements of an input or output of an f32 program, to be written.
+    pub fn slice_f32_mut(&mut self, buffer: BufferId) -> Result<&mut [f32], JitError> {
+        self.slice_mut(buffer)
+    }
+
+    /// The elements of an input or output of an f64 program, to be written.
+    pub fn slice_f64_mut(&mut self, buffer: BufferId) -> Result<&mut [f64], JitError> {
+        self.slice_mut(buffer)
+    }
+
+    /// The elements of a buffer of an f32 program.
+    pub fn read_f32(&self, buffer: BufferId) -> Result<Vec<f32>, JitError> {
+        self.slice(buffer).map(<[f32]>::to_vec)
+    }
+
+    /// The elements of a buffer of an f64 program.
+    pub fn read_f64(&self, buffer: BufferId) -> Result<Vec<f64>, JitError> {
+        self.slice(buffer).map(<[f64]>::to_vec)
+    }
+
+    /// Overwrites all elements of an input or output of an f32 program.
+    pub fn write_f32(&mut self, buffer: BufferId, values: &[f32]) -> Result<(), JitError> {
+        self.write(buffer, values)
+    }
+
+    /// Overwrites all elements of an input or output of an f64 program.
+    pub fn write_f64(&mut self, buffer: BufferId, values: &[f64]) -> Result<(), JitError> {
+        self.write(buffer, values)
+    }
+
+    /// Copies all elements of a buffer to an input or output of the same length.
+    pub fn copy(&mut self, from: BufferId, to: BufferId) -> Result<(), JitError> {
+        match self.shared.program.dtype {
+            Dtype::F32 => {
+                let values = self.read_f32(from)?;
+                self.write_f32(to, &values)
+            }
+            Dtype::F64 => {
+                let values = self.read_f64(from)?;
+                self.write_f64(to, &values)
+            }
+        }
+    }
+
+    /// Exchanges the contents of two inputs or outputs of the same length, without copying.
+    pub fn swap(&mut self, a: BufferId, b: BufferId) -> Result<(), JitError> {
+        let (first, second) = (self.host_place(a, "swapped")?, self.host_place(b, "swapped")?);
+        if first.len != second.len {
+            return Err(self.wrong_length(b, first.len));
+        }
+        // Both own their whole block, so exchanging places exchanges contents.
+        for (id, place) in [(a, second), (b, first)] {
+            if let Some(entry) = self.places.get_mut(id.0 as usize) {
+                *entry = place;
+            }
+        }
+        Ok(())
+    }
+
+    fn slice<T: Element>(&self, buffer: BufferId) -> Result<&[T], JitError> {
+        self.check_type::<T>()?;
+        let place = self.place(buffer)?;
+        Ok(self.blocks.get(place.block).map_or(&[], |block| block.floats(place.offset, place.len)))
+    }
+
+    fn slice_mut<T: Element>(&mut self, buffer: BufferId) -> Result<&mut [T], JitError> {
+        self.check_type::<T>()?;
+        let place = self.host_place(buffer, "written")?;
+        Ok(self.blocks.get_mut(place.block).map_or(&mut [], |block| block.floats_mut(place.offset, place.len)))
+    }
+
+    fn write<T: Element>(&mut self, buffer: BufferId, values: &[T]) -> Result<(), JitError> {
+        if self.slice_mut::<T>(buffer)?.len() != values.len() {
+            return Err(self.wrong_length(buffer, values.len()));
+        }
+        self.slice_mut(buffer)?.copy_from_slice(values);
+        Ok(())
+    }
+
+    fn fill<T: Element>(&mut self, buffer: BufferId, values: &[f64]) -> Result<(), JitError> {
+        let place = self.place(buffer)?;
+        if let Some(block) = self.blocks.get_mut(place.block) {
+            for (element, value) in block.floats_mut::<T>(place.offset, place.len).iter_mut().zip(values) {
+                *element = T::round(*value);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_type<T: Element>(&self) -> Result<(), JitError> {
+        let program = self.shared.program.dtype;
+        if program == T::DTYPE { Ok(()) } else { Err(JitError::WrongType { program, asked: T::DTYPE }) }
+    }
+
+    fn place(&self, buffer: BufferId) -> Result<Place, JitError> {
+        self.places.get(buffer.0 as usize).copied().ok_or(JitError::NoBuffer(buffer.0))
+    }
+
+    /// The place of an input or output.
+    fn host_place(&self, buffer: BufferId, action: &'static str) -> Result<Place, JitError> {
+        let place = self.place(buffer)?;
+        match self.shared.program.buffers.get(buffer.0 as usize) {
+            Some(declared) if !matches!(declared.role, Role::Input | Role::Output) => {
+                Err(JitError::WrongRole { buffer: declared.name.clone(), action })
+            }
+            _ => Ok(place),
+        }
+    }
+
+    fn wrong_length(&self, buffer: BufferId, found: usize) -> JitError {
+        match self.shared.program.buffers.get(buffer.0 as usize) {
+            Some(declared) => {
+                JitError::WrongLength { buffer: declared.name.clone(), expected: declared.len, found }
+            }
+            None => JitError::NoBuffer(buffer.0),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Where buffers lie: a block of memory for each buffer that the host sees, one block for all temporary buffers.
+
+use snn_loops::{Program, Role};
+
+use crate::alloc::ALIGNMENT;
+use crate::call::Place;
+use crate::error::JitError;
+
+/// The memory of a program's instances.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// Bytes of every block.
+    pub blocks: Vec<usize>,
+    /// One a buffer.
+    pub places: Vec<Place>,
+}
+
+impl Layout {
+    /// The layout of a verified program.
+    pub fn of(program: &Program) -> Result<Layout, JitError> {
+        let size = program.dtype.size();
+        let plan = snn_loops::plan::plan(program, ALIGNMENT);
+        let mut layout = Layout { blocks: vec![plan.arena_bytes], places: Vec::with_capacity(program.buffers.len()) };
+        for (buffer, slot) in program.buffers.iter().zip(&plan.slots) {
+            let bytes = buffer.len.checked_mul(size).ok_or(JitError::OutOfMemory { bytes: usize::MAX })?;
+            let place = match buffer.role {
+                Role::Temporary => match slot {
+                    Some(slot) => Place { block: 0, offset: slot.offset, len: buffer.len },
+                    // No launch touches it.
+                    None => Place { block: 0, offset: 0, len: 0 },
+                },
+                Role::Input | Role::Output | Role::Constant(_) => {
+                    layout.blocks.push(bytes);
+                    Place { block: layout.blocks.len() - 1, offset: 0, len: buffer.len }
+                }
+            };
+            layout.places.push(place);
+        }
+        Ok(layout)
+    }
+}

@@ -1,0 +1,48 @@
+//! The CPU back end: `loops::Program` to machine code through cranelift, and the heavy kernels.
+//!
+//! A program goes through these files: [`canonical`] takes a nest apart from its name, [`cache`] finds code that is there,
+//! `codegen` (with `lanes`, `access`, `address`, `scalar`) emits the rest, `module` makes it machine code, `layout` places
+//! the buffers, `execute` runs the launches over a pool of threads, `kernels` holds what is written by hand.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), snn_jit::JitError> {
+//! # let program = snn_loops::Program::new(snn_loops::Dtype::F32);
+//! let executable = snn_jit::compile(&program, &snn_jit::Options::native(0))?;
+//! let mut instance = snn_jit::Instance::new(&executable)?;
+//! instance.run(snn_loops::RandomKey { seed: 1, run: 0 })?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The results of generated code equal the interpreter's bit for bit; those of the heavy kernels equal it but for the
+//! order of sums, which depends on shapes only, never on the number of threads.
+//!
+//! This crate must never know graphs, models or syntax.
+
+#![deny(unsafe_code)]
+
+mod access;
+mod address;
+mod alloc;
+mod cache;
+mod call;
+mod canonical;
+mod codegen;
+mod compile;
+mod element;
+mod error;
+mod execute;
+mod instance;
+mod kernels;
+mod lanes;
+mod layout;
+mod module;
+mod options;
+mod scalar;
+mod value;
+mod work;
+
+pub use compile::{Executable, asm_text, clif_text, compile};
+pub use error::JitError;
+pub use instance::Instance;
+pub use options::{Isa, Options};

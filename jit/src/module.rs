@@ -1,0 +1,119 @@
+//! Cranelift's module: machine code for a batch of nests.
+//!
+//! This file must never know programs, threads or memory; `call.rs` decides how the code is entered.
+
+use std::sync::Arc;
+
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::{AbiParam, types};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{Linkage, Module, default_libcall_names};
+use snn_loops::Dtype;
+
+use crate::call::{Code, NestCode};
+use crate::canonical::Canonical;
+use crate::codegen::emit;
+use crate::error::JitError;
+use crate::options::Isa;
+use crate::value::Types;
+
+/// What a nest looks like after a stage of cranelift.
+pub(crate) struct Listing {
+    /// Cranelift's intermediate form, before its optimizer.
+    pub clif: String,
+    /// The machine code as text.
+    pub asm: String,
+}
+
+/// Compiles nests; the results are in the order of the nests.
+pub(crate) fn compile_nests(nests: &[&Canonical], dtype: Dtype, isa: Isa) -> Result<Vec<NestCode>, JitError> {
+    let mut module = new_module(isa)?;
+    let mut builders = FunctionBuilderContext::new();
+    let mut context = module.make_context();
+    let mut functions = Vec::with_capacity(nests.len());
+    for (at, canonical) in nests.iter().enumerate() {
+        build(&mut context, &mut builders, &module, canonical, dtype)?;
+        let function = module
+            .declare_function(&format!("nest{at}"), Linkage::Export, &context.func.signature)
+            .map_err(|error| refused(canonical, &error))?;
+        module.define_function(function, &mut context).map_err(|error| refused(canonical, &error))?;
+        module.clear_context(&mut context);
+        functions.push(function);
+    }
+    module.finalize_definitions().map_err(|error| JitError::Host(error.to_string()))?;
+    let entries: Vec<*const u8> = functions.into_iter().map(|function| module.get_finalized_function(function)).collect();
+    let code = Arc::new(Code::new(module));
+    Ok(entries.into_iter().map(|entry| NestCode::new(&code, entry)).collect())
+}
+
+/// Compiles one nest for reading.
+pub(crate) fn list_nest(canonical: &Canonical, dtype: Dtype, isa: Isa) -> Result<Listing, JitError> {
+    let module = new_module(isa)?;
+    let mut context = module.make_context();
+    context.set_disasm(true);
+    build(&mut context, &mut FunctionBuilderContext::new(), &module, canonical, dtype)?;
+    let clif = context.func.display().to_string();
+    let compiled = context
+        .compile(module.isa(), &mut Default::default())
+        .map_err(|error| refused(canonical, &format!("{:?}", error.inner)))?;
+    Ok(Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() })
+}
+
+fn build(
+    context: &mut Context,
+    builders: &mut FunctionBuilderContext,
+    module: &JITModule,
+    canonical: &Canonical,
+    dtype: Dtype,
+) -> Result<(), JitError> {
+    let mut signature = module.make_signature();
+    signature.params = vec![AbiParam::new(types::I64); 4];
+    context.func.signature = signature;
+    let builder = FunctionBuilder::new(&mut context.func, builders);
+    let (builder, well_formed) = emit(builder, canonical, Types::of(dtype));
+    if !well_formed {
+        return Err(JitError::Invalid(format!("kernel `{}` is malformed", canonical.nest.name)));
+    }
+    builder.finalize(module.target_config());
+    Ok(())
+}
+
+fn refused(canonical: &Canonical, error: &dyn std::fmt::Display) -> JitError {
+    JitError::Codegen { kernel: canonical.nest.name.clone(), message: error.to_string() }
+}
+
+fn new_module(isa: Isa) -> Result<JITModule, JitError> {
+    let mut builder = JITBuilder::with_isa(target(isa)?, default_libcall_names());
+    // Machines without a rounding instruction call these.
+    builder.symbol("floorf", floor_f32 as *const u8);
+    builder.symbol("floor", floor_f64 as *const u8);
+    Ok(JITModule::new(builder))
+}
+
+extern "C" fn floor_f32(x: f32) -> f32 {
+    libm::floorf(x)
+}
+
+extern "C" fn floor_f64(x: f64) -> f64 {
+    libm::floor(x)
+}
+
+fn target(isa: Isa) -> Result<OwnedTargetIsa, JitError> {
+    let mut flags = settings::builder();
+    // The code is checked by differential tests; cranelift's verifier would double the time to compile.
+    let verifier = if cfg!(debug_assertions) { "true" } else { "false" };
+    for (name, value) in [
+        ("opt_level", "speed"),
+        ("is_pic", "false"),
+        ("use_colocated_libcalls", "false"),
+        ("enable_verifier", verifier),
+    ] {
+        flags.set(name, value).map_err(|error| JitError::Host(error.to_string()))?;
+    }
+    let builder = cranelift_native::builder_with_options(isa == Isa::Native)
+        .map_err(|message| JitError::Host(message.to_string()))?;
+    builder.finish(settings::Flags::new(flags)).map_err(|error| JitError::Host(error.to_string()))
+}

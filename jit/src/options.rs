@@ -1,0 +1,36 @@
+//! What the user decides about compilation.
+
+/// The instructions that generated code may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// Whatever this machine has.
+    Native,
+    /// Only what every machine of this architecture has; the same bits, slower.
+    Baseline,
+}
+
+impl Isa {
+    /// A name: `native` or `baseline`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Native => "native",
+            Isa::Baseline => "baseline",
+        }
+    }
+}
+
+/// How to compile and run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Threads of the executable's pool; 0 for one a core. No result depends on it.
+    pub threads: usize,
+    /// The instructions to use.
+    pub isa: Isa,
+}
+
+impl Options {
+    /// This many threads (0: one a core), all instructions of this machine.
+    pub fn native(threads: usize) -> Options {
+        Options { threads, isa: Isa::Native }
+    }
+}

@@ -1,0 +1,147 @@
+//! Contractions of all kinds and many shapes: close to the interpreter, and the same bits for any number of threads.
+
+mod common;
+
+use common::{DTYPES, Numbers, execute, interpret};
+use snn_jit::Options;
+use snn_loops::{
+    Contraction, ContractionKind, ConvShape, Dtype, Ix, Kernel, Launch, Operand, Program, Role,
+};
+
+const KINDS: [ContractionKind; 3] =
+    [ContractionKind::Forward, ContractionKind::InputGradient, ContractionKind::WeightGradient];
+
+/// `[cin, cout, groups]`, input, kernel, stride, pad, dilation, output, rows.
+type Case = ([usize; 3], [usize; 2], [usize; 2], [usize; 2], [usize; 2], [usize; 2], [usize; 2], usize);
+
+const CASES: &[Case] = &[
+    // Linear layers: one row, a few, many; narrow and wide.
+    ([5, 7, 1], [1, 1], [1, 1], [1, 1], [0, 0], [1, 1], [1, 1], 1),
+    ([33, 10, 1], [1, 1], [1, 1], [1, 1], [0, 0], [1, 1], [1, 1], 3),
+    ([70, 150, 1], [1, 1], [1, 1], [1, 1], [0, 0], [1, 1], [1, 1], 19),
+    ([3, 2, 1], [1, 1], [1, 1], [1, 1], [0, 0], [1, 1], [1, 1], 2100),
+    // 3x3, same size.
+    ([3, 8, 1], [6, 6], [3, 3], [1, 1], [1, 1], [1, 1], [6, 6], 2),
+    ([17, 5, 1], [9, 7], [3, 3], [1, 1], [1, 1], [1, 1], [9, 7], 3),
+    // So many pixels that there are several panels and parts.
+    ([8, 6, 1], [24, 24], [3, 3], [1, 1], [1, 1], [1, 1], [24, 24], 5),
+    // A window longer than a block of columns.
+    ([50, 9, 1], [5, 5], [3, 3], [1, 1], [1, 1], [1, 1], [5, 5], 3),
+    // Stride 2, with rows and columns that no window reaches.
+    ([4, 6, 1], [8, 8], [3, 3], [2, 2], [1, 1], [1, 1], [4, 4], 3),
+    ([4, 6, 1], [9, 8], [3, 2], [2, 3], [0, 1], [1, 1], [4, 3], 2),
+    ([6, 4, 1], [8, 8], [1, 1], [2, 2], [0, 0], [1, 1], [4, 4], 3),
+    // No padding, too much padding, different sides.
+    ([3, 4, 1], [7, 6], [5, 3], [1, 1], [0, 0], [1, 1], [3, 4], 2),
+    ([2, 3, 1], [3, 3], [2, 2], [1, 1], [3, 2], [1, 1], [8, 6], 2),
+    ([2, 3, 1], [4, 4], [3, 3], [1, 1], [1, 0], [1, 1], [4, 2], 2),
+    // An output smaller than the windows allow.
+    ([3, 3, 1], [8, 8], [3, 3], [1, 1], [1, 1], [1, 1], [5, 6], 2),
+    // Dilation.
+    ([3, 4, 1], [9, 9], [3, 3], [1, 1], [2, 2], [2, 2], [9, 9], 2),
+    ([3, 4, 1], [9, 9], [3, 2], [2, 1], [2, 0], [2, 3], [5, 6], 2),
+    // Groups, with stride and dilation.
+    ([6, 4, 2], [5, 5], [3, 3], [1, 1], [1, 1], [1, 1], [5, 5], 2),
+    ([8, 12, 4], [6, 5], [3, 3], [2, 2], [1, 1], [1, 1], [3, 3], 3),
+    ([6, 9, 3], [7, 7], [2, 3], [1, 2], [1, 1], [2, 1], [7, 4], 2),
+    ([6, 4, 2], [4, 4], [1, 1], [1, 1], [0, 0], [1, 1], [4, 4], 3),
+    ([3, 6, 3], [5, 5], [3, 3], [1, 1], [1, 1], [1, 1], [5, 5], 2),
+    // Depthwise.
+    ([5, 5, 5], [6, 6], [3, 3], [1, 1], [1, 1], [1, 1], [6, 6], 2),
+    ([4, 4, 4], [7, 9], [3, 5], [2, 2], [1, 2], [1, 1], [4, 5], 20),
+    ([4, 4, 4], [7, 9], [2, 3], [1, 2], [2, 2], [2, 2], [9, 5], 3),
+    // One-dimensional.
+    ([4, 5, 1], [1, 20], [1, 5], [1, 1], [0, 2], [1, 1], [1, 20], 4),
+    // Nothing to do.
+    ([4, 5, 1], [3, 3], [3, 3], [1, 1], [1, 1], [1, 1], [3, 3], 0),
+];
+
+fn shape(case: &Case) -> (ConvShape, usize) {
+    let ([cin, cout, groups], input, kernel, stride, pad, dilation, output, rows) = *case;
+    (ConvShape { cin, cout, groups, input, kernel, stride, pad, dilation, output }, rows)
+}
+
+fn program(kind: ContractionKind, shape: ConvShape, rows: usize, dtype: Dtype) -> Program {
+    let mut program = Program::new(dtype);
+    let contraction = Contraction {
+        name: "contraction".into(),
+        kind,
+        shape,
+        rows,
+        a: Operand::whole(snn_loops::BufferId(0)),
+        b: Operand::whole(snn_loops::BufferId(1)),
+        out: Operand::whole(snn_loops::BufferId(2)),
+    };
+    let [a, b, out] = contraction.lengths();
+    program.add_buffer("a", a, Role::Input);
+    program.add_buffer("b", b, Role::Input);
+    program.add_buffer("out", out, Role::Output);
+    let kernel = program.add_kernel(Kernel::Contraction(contraction));
+    program.launches.push(Launch::Run(kernel));
+    program
+}
+
+#[test]
+fn all_kinds_and_shapes() {
+    let mut numbers = Numbers(1);
+    for dtype in DTYPES {
+        let epsilon = match dtype {
+            Dtype::F32 => f64::from(f32::EPSILON),
+            Dtype::F64 => f64::EPSILON,
+        };
+        for case in CASES {
+            let (shape, rows) = shape(case);
+            for kind in KINDS {
+                let program = program(kind, shape, rows, dtype);
+                let inputs: Vec<_> = (0..2)
+                    .map(|at| (snn_loops::BufferId(at), numbers.floats(program.buffers[at as usize].len)))
+                    .collect();
+                let context = format!("{kind:?} of {case:?} in {dtype:?}");
+                let expected = interpret(&program, &inputs);
+                let found: Vec<_> =
+                    [1, 2, 3].map(|threads| execute(&program, &inputs, &Options::native(threads))).into();
+                assert!(found[0] == found[1] && found[0] == found[2], "{context} depends on threads");
+                // Terms are at most 4; errors of sums grow like the number of terms at worst.
+                let terms = match kind {
+                    ContractionKind::Forward => shape.weight_len() / shape.cout,
+                    ContractionKind::InputGradient => shape.weight_len() / shape.cin,
+                    ContractionKind::WeightGradient => rows * shape.output[0] * shape.output[1],
+                };
+                let tolerance = 4.0 * (terms as f64).max(1.0) * epsilon;
+                for (at, (found, expected)) in found[0][0].iter().zip(&expected[0]).enumerate() {
+                    let error = (found - expected).abs();
+                    assert!(error <= tolerance, "{context}: element {at} is {found}, expected {expected}");
+                }
+            }
+        }
+    }
+}
+
+/// Inside a `Repeat`, operands move with the step.
+#[test]
+fn operands_move_with_the_step() {
+    let (steps, rows) = (3, 2);
+    let shape = ConvShape::linear(4, 5);
+    for dtype in DTYPES {
+        let mut program = Program::new(dtype);
+        let x = program.add_buffer("x", steps * rows * 4, Role::Input);
+        let w = program.add_buffer("w", 20, Role::Input);
+        let y = program.add_buffer("y", steps * rows * 5, Role::Output);
+        let moving = |buffer, len: usize| Operand { buffer, offset: Ix::step().times(len as i64) };
+        let kernel = program.add_kernel(Kernel::Contraction(Contraction {
+            name: "step".into(),
+            kind: ContractionKind::Forward,
+            shape,
+            rows,
+            a: moving(x, rows * 4),
+            b: Operand::whole(w),
+            out: moving(y, rows * 5),
+        }));
+        let body = vec![Launch::Run(kernel)];
+        program.launches.push(Launch::Repeat { steps, reverse: true, body });
+        // Small integers: every order of the sum gives the same bits.
+        let integers = |len: usize| (0..len).map(|at| (at * 7 % 11) as f64 - 5.0).collect::<Vec<_>>();
+        let inputs = [(x, integers(steps * rows * 4)), (w, integers(20))];
+        common::assert_equals_interpreter(&program, &inputs, "moving operands");
+    }
+}

@@ -1,0 +1,85 @@
+//! The buffers of a program that is interpreted.
+//!
+//! Must never know kernels.
+
+use crate::dtype::Dtype;
+use crate::program::{BufferId, Program, Role};
+
+/// The contents of all buffers, each element rounded to the program's type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Memory {
+    dtype: Dtype,
+    buffers: Vec<Vec<f64>>,
+}
+
+impl Memory {
+    /// Buffers of the right lengths: constants filled, inputs 0, all others NaN.
+    pub fn new(program: &Program) -> Memory {
+        let fill = |role: &Role, len| match role {
+            Role::Constant(values) => values.iter().map(|v| round(program.dtype, *v)).collect(),
+            Role::Input => vec![0.0; len],
+            Role::Output | Role::Temporary => vec![f64::NAN; len],
+        };
+        Memory { dtype: program.dtype, buffers: program.buffers.iter().map(|b| fill(&b.role, b.len)).collect() }
+    }
+
+    /// The elements of a buffer; none where it does not exist.
+    pub fn buffer(&self, id: BufferId) -> &[f64] {
+        self.buffers.get(id.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Writes a whole buffer, rounding each element to the program's type; says what is wrong where the length is.
+    pub fn write(&mut self, id: BufferId, values: &[f64]) -> Result<(), String> {
+        let dtype = self.dtype;
+        match self.buffers.get_mut(id.0 as usize) {
+            Some(buffer) if buffer.len() == values.len() => {
+                buffer.iter_mut().zip(values).for_each(|(element, value)| *element = round(dtype, *value));
+                Ok(())
+            }
+            Some(buffer) => Err(format!("b{} has {} elements, not {}", id.0, buffer.len(), values.len())),
+            None => Err(format!("b{} does not exist", id.0)),
+        }
+    }
+
+    /// One element.
+    pub(super) fn load(&self, id: BufferId, at: i64) -> Result<f64, String> {
+        let element = usize::try_from(at).ok().and_then(|at| self.buffer(id).get(at));
+        element.copied().ok_or_else(|| self.outside(id, at))
+    }
+
+    /// Overwrites one element with a value of the program's type.
+    pub(super) fn store(&mut self, id: BufferId, at: i64, value: f64) -> Result<(), String> {
+        let buffer = self.buffers.get_mut(id.0 as usize);
+        match buffer.zip(usize::try_from(at).ok()).and_then(|(buffer, at)| buffer.get_mut(at)) {
+            Some(element) => {
+                *element = value;
+                Ok(())
+            }
+            None => Err(self.outside(id, at)),
+        }
+    }
+
+    /// Makes everything that the program is to write NaN again.
+    pub(super) fn forget(&mut self, program: &Program) {
+        for (description, buffer) in program.buffers.iter().zip(&mut self.buffers) {
+            if matches!(description.role, Role::Output | Role::Temporary) {
+                buffer.fill(f64::NAN);
+            }
+        }
+    }
+
+    fn outside(&self, id: BufferId, at: i64) -> String {
+        match self.buffers.get(id.0 as usize) {
+            Some(buffer) => format!("element {at} of b{}, which has {}", id.0, buffer.len()),
+            None => format!("b{} does not exist", id.0),
+        }
+    }
+}
+
+/// The value of the type that is nearest.
+pub(super) fn round(dtype: Dtype, value: f64) -> f64 {
+    match dtype {
+        Dtype::F32 => f64::from(value as f32),
+        Dtype::F64 => value,
+    }
+}

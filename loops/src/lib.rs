@@ -1,0 +1,30 @@
+//! The narrow waist of snnc.
+//!
+//! A [`Program`] is what is left of a model once every op has been lowered: buffers, kernels and the order in which they
+//! are launched. A kernel is either a [`Nest`] (loops over a closed set of [`Scalar`] instructions) or one of a few named
+//! heavy kernels ([`Contraction`], [`Draw`]) that every back end implements by hand.
+//!
+//! The meaning of a program is what [`interp`] does with it: a back end is right when it agrees with the interpreter.
+//!
+//! This crate must never know ops, models, syntax or machines. A back end must never know anything but this crate.
+
+pub mod contraction;
+pub mod draw;
+pub mod dtype;
+pub mod expand;
+pub mod index;
+pub mod interp;
+pub mod nest;
+pub mod plan;
+pub mod print;
+pub mod program;
+pub mod scalar;
+pub mod verify;
+
+pub use contraction::{Contraction, ContractionKind, ConvShape};
+pub use draw::{Distribution, Draw, RandomKey};
+pub use dtype::Dtype;
+pub use index::{Atom, Ix, Var};
+pub use nest::{Access, Expr, Extent, LoopKind, Nest, NestBuilder, Reg, Stmt, Val};
+pub use program::{Buffer, BufferId, Kernel, KernelId, Launch, Operand, Program, Role};
+pub use scalar::Scalar;

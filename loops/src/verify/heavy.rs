@@ -1,0 +1,91 @@
+//! Rules 1, 8 and 10 for the heavy kernels.
+//!
+//! Must never know loop nests.
+
+use std::collections::BTreeMap;
+
+use super::Report;
+use super::nest::check_writable;
+use super::range::{Range, Scope, variables};
+use crate::contraction::{Contraction, ConvShape};
+use crate::draw::Draw;
+use crate::program::{Operand, Program};
+
+/// Checks a contraction that runs in at most `steps` steps.
+pub(super) fn check_contraction(program: &Program, c: &Contraction, steps: usize, report: &mut Report) {
+    if !is_sound(&c.shape) || !is_countable(c) {
+        report.add(10, format!("the shape {:?} is not that of a convolution", c.shape));
+        return;
+    }
+    let [a, b, out] = c.lengths();
+    for (operand, len) in [(&c.a, a), (&c.b, b), (&c.out, out)] {
+        check_operand(program, operand, len, steps, report);
+    }
+    check_writable(program, c.out.buffer, report);
+    for (operand, len) in [(&c.a, a), (&c.b, b)] {
+        if overlaps(operand, len, &c.out, out, steps) {
+            report.add(10, format!("the result overlaps an operand in b{}", c.out.buffer.0));
+        }
+    }
+}
+
+/// Checks a draw that runs in at most `steps` steps.
+pub(super) fn check_draw(program: &Program, draw: &Draw, steps: usize, report: &mut Report) {
+    check_operand(program, &draw.out, draw.len, steps, report);
+    check_writable(program, draw.out.buffer, report);
+}
+
+fn is_sound(s: &ConvShape) -> bool {
+    let is_positive = |pair: [usize; 2]| pair.iter().all(|n| *n > 0);
+    s.groups > 0
+        && s.cin.is_multiple_of(s.groups)
+        && s.cout.is_multiple_of(s.groups)
+        && [s.stride, s.dilation, s.kernel].into_iter().all(is_positive)
+}
+
+/// Whether the lengths of all operands can be counted.
+fn is_countable(c: &Contraction) -> bool {
+    let s = &c.shape;
+    let count = |factors: &[usize]| factors.iter().try_fold(1usize, |product, factor| product.checked_mul(*factor));
+    let counts = [
+        count(&[c.rows, s.cin, s.input[0], s.input[1]]),
+        count(&[c.rows, s.cout, s.output[0], s.output[1]]),
+        count(&[s.cout, s.cin / s.groups, s.kernel[0], s.kernel[1]]),
+    ];
+    counts.iter().all(|count| count.is_some_and(|count| i64::try_from(count).is_ok()))
+}
+
+fn check_operand(program: &Program, operand: &Operand, len: usize, steps: usize, report: &mut Report) {
+    let id = operand.buffer.0;
+    let Some(buffer) = program.buffers.get(id as usize) else {
+        return report.add(1, format!("b{id} does not exist"));
+    };
+    if !variables(&operand.offset).is_empty() {
+        return report.add(10, format!("the offset {} into b{id} mentions a loop variable", operand.offset));
+    }
+    if steps == 0 {
+        return;
+    }
+    let range = offsets(operand, steps);
+    let end = range.high.saturating_add(len as i64);
+    if range.low < 0 || end > buffer.len as i64 {
+        let message =
+            format!("an operand at {} to {end} does not fit into the {} elements of b{id}", range.low, buffer.len);
+        report.add(10, message);
+    }
+}
+
+fn offsets(operand: &Operand, steps: usize) -> Range {
+    Scope { extents: BTreeMap::new(), steps }.range(&operand.offset, &[])
+}
+
+/// Whether two operands share elements at the same step, where that is certain.
+fn overlaps(a: &Operand, a_len: usize, b: &Operand, b_len: usize, steps: usize) -> bool {
+    if a.buffer != b.buffer || steps == 0 {
+        return false;
+    }
+    match b.offset.plus(&a.offset.times(-1)).as_constant() {
+        Some(distance) => distance < a_len as i64 && -distance < b_len as i64,
+        None => false,
+    }
+}

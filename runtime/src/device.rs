@@ -1,0 +1,117 @@
+//! Which machine runs a program: the one place that knows every back end.
+
+use snn_jit::{Instance, Options};
+use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
+
+use crate::error::{Result, RuntimeError};
+
+/// A machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The processor, through compiled code, on this many threads (0: one a core).
+    Cpu {
+        /// Number of threads; no result depends on it.
+        threads: usize,
+    },
+    /// The interpreter that defines what programs mean; slow.
+    Reference,
+}
+
+/// A program loaded on a machine, with its memory.
+pub struct Engine {
+    dtype: Dtype,
+    loaded: Loaded,
+}
+
+enum Loaded {
+    Cpu(Box<Instance>),
+    Reference(Box<(Program, interp::Memory)>),
+}
+
+impl Engine {
+    /// Compiles a program and allocates its memory; inputs are 0.
+    ///
+    /// # Errors
+    /// If the program cannot be compiled or its memory not be had.
+    pub fn load(program: Program, device: Device) -> Result<Engine> {
+        let dtype = program.dtype;
+        let loaded = match device {
+            Device::Cpu { threads } => {
+                let executable = snn_jit::compile(&program, &Options::native(threads)).map_err(failed)?;
+                Loaded::Cpu(Box::new(Instance::new(&executable).map_err(failed)?))
+            }
+            Device::Reference => {
+                let memory = interp::Memory::new(&program);
+                Loaded::Reference(Box::new((program, memory)))
+            }
+        };
+        Ok(Engine { dtype, loaded })
+    }
+
+    /// The type the program computes in.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Writes a whole buffer.
+    pub fn write(&mut self, buffer: BufferId, values: &[f64]) -> Result<()> {
+        match (&mut self.loaded, self.dtype) {
+            (Loaded::Cpu(instance), Dtype::F64) => instance.write_f64(buffer, values).map_err(failed),
+            (Loaded::Cpu(instance), Dtype::F32) => {
+                let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
+                instance.write_f32(buffer, &values).map_err(failed)
+            }
+            (Loaded::Reference(loaded), _) => loaded.1.write(buffer, values).map_err(failed),
+        }
+    }
+
+    /// Writes a whole buffer of single-precision values.
+    pub fn write_f32(&mut self, buffer: BufferId, values: &[f32]) -> Result<()> {
+        match (&mut self.loaded, self.dtype) {
+            (Loaded::Cpu(instance), Dtype::F32) => instance.write_f32(buffer, values).map_err(failed),
+            (Loaded::Cpu(_), Dtype::F64) | (Loaded::Reference(_), _) => {
+                let values: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+                self.write(buffer, &values)
+            }
+        }
+    }
+
+    /// Reads a whole buffer.
+    pub fn read(&self, buffer: BufferId) -> Result<Vec<f64>> {
+        match (&self.loaded, self.dtype) {
+            (Loaded::Cpu(instance), Dtype::F64) => instance.read_f64(buffer).map_err(failed),
+            (Loaded::Cpu(instance), Dtype::F32) => {
+                Ok(instance.slice_f32(buffer).map_err(failed)?.iter().map(|v| f64::from(*v)).collect())
+            }
+            (Loaded::Reference(loaded), _) => Ok(loaded.1.buffer(buffer).to_vec()),
+        }
+    }
+
+    /// Exchanges two buffers of equal length.
+    pub fn swap(&mut self, a: BufferId, b: BufferId) -> Result<()> {
+        match &mut self.loaded {
+            Loaded::Cpu(instance) => instance.swap(a, b).map_err(failed),
+            Loaded::Reference(loaded) => {
+                let memory = &mut loaded.1;
+                let (x, y) = (memory.buffer(a).to_vec(), memory.buffer(b).to_vec());
+                memory.write(a, &y).map_err(failed)?;
+                memory.write(b, &x).map_err(failed)
+            }
+        }
+    }
+
+    /// Runs the program once.
+    pub fn run(&mut self, key: RandomKey) -> Result<()> {
+        match &mut self.loaded {
+            Loaded::Cpu(instance) => instance.run(key).map_err(failed),
+            Loaded::Reference(loaded) => {
+                let (program, memory) = &mut **loaded;
+                interp::run(program, memory, key).map_err(failed)
+            }
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> RuntimeError {
+    RuntimeError::new(error.to_string())
+}

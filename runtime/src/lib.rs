@@ -1,0 +1,24 @@
+//! Sessions, training, data and checkpoints of snnc.
+//!
+//! Brings together a model from `snn_graph`, a machine and data. Must never know syntax: models come as graphs, settings
+//! as plain data.
+
+pub mod checkpoint;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod feed;
+pub mod hash;
+pub mod init;
+pub mod metrics;
+pub mod optim;
+pub mod rng;
+pub mod run_dir;
+pub mod schedule;
+pub mod session;
+pub mod step;
+pub mod train;
+
+mod files;
+
+pub use error::{Result, RuntimeError};

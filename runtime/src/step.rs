@@ -1,0 +1,139 @@
+//! A compiled graph with named values: what sessions, evaluation and checks are made of.
+//!
+//! Values cross this boundary as the user knows them, row-major `[sample][channels, ...]` or `[step][sample][...]`; how they
+//! lie in memory is arranged here. Must never know what a graph computes.
+
+use snn_graph::lower::storage::{Layout, rearrange};
+use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
+use snn_graph::{Graph, NodeId};
+use snn_loops::{BufferId, Dtype, RandomKey};
+
+use crate::device::{Device, Engine};
+use crate::error::{Result, RuntimeError};
+
+/// A graph's outputs as a program on a device.
+pub struct Step {
+    lowered: Lowered,
+    engine: Engine,
+    batch: usize,
+    steps: usize,
+    /// Inputs that the outputs of a run replace.
+    carried: Vec<(BufferId, BufferId)>,
+}
+
+impl Step {
+    /// Lowers and compiles what the named outputs need.
+    ///
+    /// # Errors
+    /// If the graph cannot be lowered or compiled.
+    pub fn new(
+        graph: &Graph,
+        outputs: &[(String, NodeId)],
+        batch: usize,
+        dtype: Dtype,
+        device: Device,
+    ) -> Result<Step> {
+        let lowered = lower(graph, outputs, LowerOptions { batch, dtype }).map_err(|e| RuntimeError::new(e.message))?;
+        let engine = Engine::load(lowered.program.clone(), device)?;
+        Ok(Step { lowered, engine, batch, steps: graph.steps, carried: Vec::new() })
+    }
+
+    /// Samples in a batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// After each run, the output replaces the input; both must exist and have the same shape.
+    pub fn carry(&mut self, output: &str, input: &str) -> Result<()> {
+        let (Some(from), Some(to)) = (self.lowered.output(output), self.lowered.input(input)) else {
+            // What the graph does not read needs no new value.
+            return Ok(());
+        };
+        self.carried.push((from.buffer, to.buffer));
+        Ok(())
+    }
+
+    /// Names of the inputs that the outputs depend on.
+    pub fn inputs(&self) -> impl Iterator<Item = &Port> {
+        self.lowered.inputs.iter()
+    }
+
+    /// Whether an input of that name is needed.
+    pub fn takes(&self, name: &str) -> bool {
+        self.lowered.input(name).is_some()
+    }
+
+    /// Runs once; carried outputs become inputs.
+    pub fn run(&mut self, key: RandomKey) -> Result<()> {
+        self.engine.run(key)?;
+        for (from, to) in &self.carried {
+            self.engine.swap(*from, *to)?;
+        }
+        Ok(())
+    }
+
+    /// Sets an input from row-major values; an input that nothing depends on is ignored.
+    pub fn set(&mut self, name: &str, values: &[f64]) -> Result<()> {
+        let Some(port) = self.lowered.input(name).cloned() else { return Ok(()) };
+        let arranged = self.to_memory(&port, values)?;
+        self.engine.write(port.buffer, &arranged)
+    }
+
+    /// Sets an input from single-precision row-major values; an input that nothing depends on is ignored.
+    pub fn set_f32(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        let Some(port) = self.lowered.input(name).cloned() else { return Ok(()) };
+        let arranged = self.to_memory(&port, values)?;
+        self.engine.write_f32(port.buffer, &arranged)
+    }
+
+    /// An output, row-major.
+    pub fn get(&self, name: &str) -> Result<Vec<f64>> {
+        let port = self
+            .lowered
+            .output(name)
+            .ok_or_else(|| RuntimeError::new(format!("the program has no output `{name}`")))?;
+        self.read_port(port)
+    }
+
+    /// The present value of an input, row-major; `None` if nothing depends on it.
+    pub fn get_input(&self, name: &str) -> Result<Option<Vec<f64>>> {
+        self.lowered.input(name).map(|port| self.read_port(port)).transpose()
+    }
+
+    /// The only element of an output.
+    pub fn scalar(&self, name: &str) -> Result<f64> {
+        self.get(name)?.first().copied().ok_or_else(|| RuntimeError::new(format!("the output `{name}` is empty")))
+    }
+
+    fn to_memory<T: Copy + Default>(&self, port: &Port, values: &[T]) -> Result<Vec<T>> {
+        let len: usize = port.ty.extents(self.steps, self.batch).iter().product();
+        if values.len() != len {
+            return Err(RuntimeError::new(format!(
+                "`{}` takes {len} numbers, but {} were given",
+                port.name,
+                values.len()
+            )));
+        }
+        let mut arranged = vec![T::default(); len];
+        each_sample(port, values, &mut arranged, true);
+        Ok(arranged)
+    }
+
+    fn read_port(&self, port: &Port) -> Result<Vec<f64>> {
+        let raw = self.engine.read(port.buffer)?;
+        let mut values = vec![0.0; raw.len()];
+        each_sample(port, &raw, &mut values, false);
+        Ok(values)
+    }
+}
+
+fn each_sample<T: Copy>(port: &Port, from: &[T], to: &mut [T], to_memory: bool) {
+    if port.layout == Layout::RowMajor {
+        to.copy_from_slice(from);
+        return;
+    }
+    let sample = port.ty.elements().max(1);
+    for (from, to) in from.chunks_exact(sample).zip(to.chunks_exact_mut(sample)) {
+        rearrange(port.layout, &port.ty.dims, from, to, to_memory);
+    }
+}
