@@ -67,7 +67,7 @@ impl Graph {
     /// `a ^ b`; an integral constant exponent becomes multiplications.
     pub fn pow(&mut self, a: NodeId, b: NodeId) -> Built {
         match self.constant_value(b) {
-            Some(n) if n == 0.5 => self.pointwise(Function::Sqrt, &[a]),
+            Some(0.5) => self.pointwise(Function::Sqrt, &[a]),
             Some(n) if n == n.trunc() && n.abs() <= 32.0 => self.pointwise(Function::Powi(n as i32), &[a]),
             _ => self.pointwise(Function::Pow, &[a, b]),
         }
@@ -138,7 +138,7 @@ impl Graph {
         let sum = self.reduce(Reducer::Sum, a, &present)?;
         let count = self.count(a, &present)?;
         match self.constant_value(count) {
-            Some(n) if n == 1.0 => Ok(sum),
+            Some(1.0) => Ok(sum),
             _ => self.div(sum, count),
         }
     }

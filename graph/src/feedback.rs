@@ -128,8 +128,11 @@ impl Closing<'_> {
             _ => {
                 let name = node.name.as_deref().unwrap_or("value").to_owned();
                 let input = self.body.graph.push(InputOp { name, ty: step_ty(&node.ty) }, &[])?;
-                let (inner, outer) =
-                    if node.ty.time { (&mut self.body.xs, &mut self.xs) } else { (&mut self.body.consts, &mut self.consts) };
+                let (inner, outer) = if node.ty.time {
+                    (&mut self.body.xs, &mut self.xs)
+                } else {
+                    (&mut self.body.consts, &mut self.consts)
+                };
                 inner.push(input);
                 outer.push(id);
                 input
@@ -162,7 +165,8 @@ impl Closing<'_> {
             Op::Broadcast(broadcast) => Broadcast { ty: step_ty(&broadcast.ty) }.into(),
             op => op.clone(),
         };
-        let inner = self.body.graph.push(op, &inputs).map_err(|error| ShapeError { inputs: node.inputs.clone(), ..error })?;
+        let inner =
+            self.body.graph.push(op, &inputs).map_err(|error| ShapeError { inputs: node.inputs.clone(), ..error })?;
         self.map.insert(id, inner);
         Ok(())
     }
@@ -214,6 +218,9 @@ fn step_ty(ty: &Ty) -> Ty {
 }
 
 fn whole_time(id: NodeId, what: &str) -> ShapeError {
-    ShapeError { inputs: vec![id], ..ShapeError::new(format!("{what} cannot stand inside a feedback loop: it needs all time steps at once")) }
-        .help("move it behind the loop, or feed back a value of the same step")
+    ShapeError {
+        inputs: vec![id],
+        ..ShapeError::new(format!("{what} cannot stand inside a feedback loop: it needs all time steps at once"))
+    }
+    .help("move it behind the loop, or feed back a value of the same step")
 }

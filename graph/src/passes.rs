@@ -1,8 +1,9 @@
 //! Passes: from a model to a model that means the same and is nearer to the machine.
 //!
-//! A pass is one file with a name and a line of description, listed in [`PASSES`]. They run in that order; any prefix of
-//! the list can be run and printed (`snnc dump --stage graph --until NAME`). Differentiation comes after all of them
-//! ([`training`](crate::training)), and what it appends is simplified by the same passes once more ([`simplify`]).
+//! A pass is one file with a name and a line of description, listed in [`PASSES`]. They run in that order; any prefix
+//! of the list can be run and printed (`snnc dump --stage graph --until NAME`). Differentiation comes after all of them
+//! ([`training`](crate::training)), and what it appends is simplified by the same passes once more ([`simplify`],
+//! [`finish`]). In debug builds the verifier looks at the result of each.
 //!
 //! Passes keep names, origins and the nodes that a [`Model`] lists. They must never know syntax or machines.
 
@@ -14,10 +15,12 @@ pub mod hoist;
 pub mod mode;
 pub mod rewrite;
 pub mod scan_prune;
+pub mod strip;
 
 use crate::graph::{Graph, NodeId};
 use crate::model::Model;
 use crate::op::ShapeError;
+use crate::verify::{Violation, verify, verify_model};
 use rewrite::rewrite_model;
 
 /// What passes may know besides the model.
@@ -63,26 +66,18 @@ pub const PASSES: &[Pass] = &[
         description: "computes what is known and drops what does nothing",
         run: |model, _| rewrite_model(model, &fold::graph),
     },
+    Pass { name: "cse", description: "computes equal things once", run: |model, _| rewrite_model(model, &cse::graph) },
     Pass {
         name: "hoist",
         description: "computes costly constants of a time loop once, before it",
         run: |model, _| rewrite_model(model, &hoist::graph),
     },
     Pass {
-        name: "cse",
-        description: "computes equal things once",
-        run: |model, _| rewrite_model(model, &cse::graph),
-    },
-    Pass {
         name: "scan_prune",
         description: "drops what a time loop carries, reads or yields for nobody",
         run: |model, _| rewrite_model(model, &scan_prune::graph),
     },
-    Pass {
-        name: "dce",
-        description: "drops what nothing needs",
-        run: |model, _| rewrite_model(model, &dce::graph),
-    },
+    Pass { name: "dce", description: "drops what nothing needs", run: |model, _| rewrite_model(model, &dce::graph) },
 ];
 
 /// Runs all passes, or those up to and including `until`. An unknown name is an error that lists the names.
@@ -97,19 +92,43 @@ pub fn run(model: &Model, context: &PassContext, until: Option<&str>) -> Result<
     let mut model = model.clone();
     for pass in &PASSES[..count] {
         model = (pass.run)(&model, context)?;
+        if cfg!(debug_assertions) {
+            verify_model(&model).map_err(|violation| broken(pass.name, &violation))?;
+        }
     }
     Ok(model)
 }
 
 /// Simplifies a graph whose results are `outputs`, as after differentiation, and gives the results' new places.
 pub fn simplify(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>), ShapeError> {
+    apply(graph, outputs, &[&fold::graph, &cse::graph, &hoist::graph, &scan_prune::graph, &dce::graph])
+}
+
+/// Simplifies a graph that will not be differentiated again: what only gradients needed goes too.
+pub fn finish(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>), ShapeError> {
+    let (graph, outputs) = apply(graph, outputs, &[&strip::graph])?;
+    simplify(&graph, &outputs)
+}
+
+fn apply(
+    graph: &Graph,
+    outputs: &[NodeId],
+    passes: &[&rewrite::GraphPass<'_>],
+) -> Result<(Graph, Vec<NodeId>), ShapeError> {
     let mut graph = graph.clone();
     let mut outputs = outputs.to_vec();
-    let passes: [&rewrite::GraphPass; 5] = [&fold::graph, &hoist::graph, &cse::graph, &scan_prune::graph, &dce::graph];
     for pass in passes {
         let rewritten = pass(&graph, &outputs)?;
         outputs = rewritten.nodes(&outputs)?;
         graph = rewritten.graph;
     }
+    if cfg!(debug_assertions) {
+        verify(&graph).map_err(|violation| broken("simplify", &violation))?;
+    }
     Ok((graph, outputs))
+}
+
+/// A mistake of the compiler, found by the verifier.
+fn broken(pass: &str, violation: &Violation) -> ShapeError {
+    ShapeError::new(format!("the pass `{pass}` broke the graph: {violation}")).help("this is a mistake in the compiler")
 }

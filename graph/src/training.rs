@@ -1,9 +1,9 @@
 //! One step over a batch as a graph with named results: a training update, an evaluation, or gradients alone.
 //!
 //! The model comes out of [`passes::run`](crate::passes::run) for the same mode. The results of a training step hold
-//! everything that changes, so that the forward pass, the backward pass and the optimizer are one graph and fuse. Names of
-//! inputs besides the model's own, and of results, are listed at each function; where a name ends in a path, it is the
-//! model's path of the parameter, moving average or layer of neurons.
+//! everything that changes, so that the forward pass, the backward pass and the optimizer are one graph and fuse. Names
+//! of inputs besides the model's own, and of results, are listed at each function; where a name ends in a path, it is
+//! the model's path of the parameter, moving average or layer of neurons.
 
 mod optimizer;
 
@@ -17,7 +17,7 @@ use crate::op::ShapeError;
 use crate::ops::InputOp;
 use crate::ops::pointwise::Function;
 use crate::passes;
-use crate::ty::{Axes, Ty};
+use crate::ty::{Axes, Kind, Ty};
 
 /// A graph and what it computes for the host.
 #[derive(Clone, Debug)]
@@ -34,22 +34,24 @@ impl TrainStep {
         self.outputs.iter().find(|(known, _)| known == name).map(|(_, id)| *id)
     }
 
-    fn simplified(graph: &Graph, outputs: Vec<(String, NodeId)>) -> Result<TrainStep, ShapeError> {
+    fn new(graph: &Graph, outputs: Vec<(String, NodeId)>, simplify: Simplify) -> Result<TrainStep, ShapeError> {
         let (names, nodes): (Vec<String>, Vec<NodeId>) = outputs.into_iter().unzip();
-        let (graph, nodes) = passes::simplify(graph, &nodes)?;
+        let (graph, nodes) = simplify(graph, &nodes)?;
         Ok(TrainStep { graph, outputs: names.into_iter().zip(nodes).collect() })
     }
 }
 
+type Simplify = fn(&Graph, &[NodeId]) -> Result<(Graph, Vec<NodeId>), ShapeError>;
+
 /// A training update over a full batch.
 ///
-/// Inputs: `lr`, and for Adam `bias1`, `bias2` (see [`Optimizer::bias_corrections`]), all scalars; `slot:<path>:<k>`, the
-/// optimizer's k-th tensor of a parameter.
+/// Inputs: `lr`, and for Adam `bias1`, `bias2` (see [`Optimizer::bias_corrections`]), all scalars; `slot:<path>:<k>`,
+/// the optimizer's k-th tensor of a parameter.
 ///
-/// Results: `loss`, the mean over the batch; `correct`, the number of samples whose prediction is their label (where the
-/// model has both); `param:<path>`, `slot:<path>:<k>` and `average:<path>`, the new values; `rate:<path>`, the mean of a
-/// layer's spikes over time, batch and neurons. A parameter that the loss does not depend on has no results: like PyTorch,
-/// training leaves it alone.
+/// Results: `loss`, the mean over the batch; `correct`, the number of samples whose prediction is their label (where
+/// the model has both); `param:<path>`, `slot:<path>:<k>` and `average:<path>`, the new values; `rate:<path>`, the mean
+/// of a layer's spikes over time, batch and neurons. A parameter that the loss does not depend on has no results: like
+/// PyTorch, training leaves it alone.
 pub fn train_step(model: &Model, optimizer: &Optimizer) -> Result<TrainStep, ShapeError> {
     let mut graph = model.graph.clone();
     let loss = mean_loss(&mut graph, model)?;
@@ -73,7 +75,7 @@ pub fn train_step(model: &Model, optimizer: &Optimizer) -> Result<TrainStep, Sha
     };
     for (parameter, gradient) in parameter_gradients(&mut graph, model, loss)? {
         name_after(&mut graph, &parameter.path);
-        let ty = Ty { time: parameter.time, ..Ty::fixed(&parameter.dims) };
+        let ty = graph.ty(parameter.node).with_kind(Kind::Real);
         let mut slots = Vec::with_capacity(optimizer.slots());
         for k in 0..optimizer.slots() {
             slots.push(input(&mut graph, &format!("slot:{}:{k}", parameter.path), &ty)?);
@@ -84,15 +86,15 @@ pub fn train_step(model: &Model, optimizer: &Optimizer) -> Result<TrainStep, Sha
             outputs.push((format!("slot:{}:{k}", parameter.path), slot));
         }
     }
-    TrainStep::simplified(&graph, outputs)
+    TrainStep::new(&graph, outputs, passes::finish)
 }
 
 /// An evaluation over a batch that may be filled up with samples that do not count.
 ///
 /// Inputs: `sample_weight`, one number a sample, 1 for those that count and 0 for the others.
 ///
-/// Results: `output`, the model's result; `prediction`, where there is one; `loss_sum`, the sum of the losses, where there
-/// is a loss; `correct`, as in training but of those that count; `rate:<path>`, the mean over those that count.
+/// Results: `output`, the model's result; `prediction`, where there is one; `loss_sum`, the sum of the losses, where
+/// there is a loss; `correct`, as in training but of those that count; `rate:<path>`, the mean over those that count.
 pub fn eval_step(model: &Model) -> Result<TrainStep, ShapeError> {
     let mut graph = model.graph.clone();
     let weight = input(&mut graph, "sample_weight", &Ty { batch: true, ..Ty::scalar() })?;
@@ -107,13 +109,14 @@ pub fn eval_step(model: &Model) -> Result<TrainStep, ShapeError> {
     for (path, rate) in rates(&mut graph, model, Some(weight))? {
         outputs.push((format!("rate:{path}"), rate));
     }
-    TrainStep::simplified(&graph, outputs)
+    TrainStep::new(&graph, outputs, passes::finish)
 }
 
 /// The gradients of the mean loss over the batch, for reading and for checks.
 ///
-/// Results: `loss`; `grad:<path>` for each parameter the loss depends on; where `inputs` is set also `grad:<name>` for each
-/// such input.
+/// Results: `loss`; `grad:<path>` for each parameter the loss depends on; where `inputs` is set also `grad:<name>` for
+/// each such input. Declared derivatives stay in the graph, so that the loss can be evaluated with detached values held
+/// fixed.
 pub fn gradient_graph(model: &Model, inputs: bool) -> Result<TrainStep, ShapeError> {
     let mut graph = model.graph.clone();
     let loss = mean_loss(&mut graph, model)?;
@@ -127,7 +130,7 @@ pub fn gradient_graph(model: &Model, inputs: bool) -> Result<TrainStep, ShapeErr
     for ((name, _), gradient) in wrt.into_iter().zip(gradients) {
         outputs.extend(gradient.map(|gradient| (format!("grad:{name}"), gradient)));
     }
-    TrainStep::simplified(&graph, outputs)
+    TrainStep::new(&graph, outputs, passes::simplify)
 }
 
 fn input(graph: &mut Graph, name: &str, ty: &Ty) -> Built {

@@ -55,7 +55,8 @@ pub fn verify_model(model: &Model) -> Result<(), Violation> {
     let mut names = BTreeSet::new();
     let stored = model.inputs.iter().map(|input| (input.node, &input.name, &input.dims));
     let stored = stored.chain(model.targets.iter().map(|target| (target.node, &target.name, &target.dims)));
-    let stored = stored.chain(model.parameters.iter().map(|parameter| (parameter.node, &parameter.path, &parameter.dims)));
+    let stored =
+        stored.chain(model.parameters.iter().map(|parameter| (parameter.node, &parameter.path, &parameter.dims)));
     let stored = stored.chain(model.averages.iter().map(|average| (average.node, &average.path, &average.dims)));
     for (node, name, dims) in stored {
         let violation = |message: String| Violation { node, message };

@@ -13,7 +13,7 @@ use snn_graph::passes::discretise::matrix::Matrix;
 use snn_graph::passes::discretise::solution::{Solution, solve};
 use snn_graph::passes::discretise::{describe, linear};
 use snn_graph::passes::{self, PassContext};
-use snn_graph::{Axes, Graph, Model, TimeAxis, Ty, autodiff};
+use snn_graph::{Axes, Graph, Model, OpRule, TimeAxis, Ty, autodiff};
 
 const STEPS: usize = 12;
 const DT: f64 = 5e-3;
@@ -136,7 +136,13 @@ fn a_vanishing_rate_is_no_special_case() {
     let flow = integrator(&ty(), 1, |graph, v, constants| graph.mul(v, constants[0]).unwrap());
     let model = discretised(&neuron_model(flow, STEPS, DT, true));
     let mut sum = 0.0;
-    let expected: Vec<f64> = SIGNAL.iter().map(|x| { sum += x; sum }).collect();
+    let expected: Vec<f64> = SIGNAL
+        .iter()
+        .map(|x| {
+            sum += x;
+            sum
+        })
+        .collect();
     close(&simulate(&model, &[0.0], &SIGNAL), &expected, 1e-14);
     // The gradient with respect to the rate is finite there, and continuous from either side of the series' limit.
     let mut graph = model.graph.clone();
@@ -318,7 +324,38 @@ fn the_solution_is_described_with_its_numbers() {
     let text = describe(&cuba(Some((20e-3, 10e-3)), 1.0, &ty()), DT).unwrap();
     let decay = Matrix::from_fn(1, |_, _| -DT / 10e-3).exp().at(0, 0);
     assert!(text.contains("exact flow"), "{text}");
-    assert!(text.lines().any(|line| line.trim().starts_with("i = ") && line.contains(&decay.to_string()[..8])), "{text}");
+    assert!(
+        text.lines().any(|line| line.trim().starts_with("i = ") && line.contains(&decay.to_string()[..8])),
+        "{text}"
+    );
     assert!(describe(&quadratic(), DT).unwrap().contains("exponential Euler"));
     assert!(describe(&leaky(true), DT).unwrap().contains("learned"));
+}
+
+#[test]
+fn a_constant_that_turns_out_to_be_a_number_counts_as_one() {
+    let mut graph = Graph::new(STEPS);
+    let x = input(&mut graph, "x", &Ty { time: true, ..ty() });
+    let (zero, m, s) = (graph.constant(0.0).unwrap(), graph.constant(20e-3).unwrap(), graph.constant(10e-3).unwrap());
+    let flow = Rc::new(showing_state(cuba(None, 0.6, &ty())));
+    let output = graph.push(Dynamics { flow }, &[zero, zero, x, m, s]).unwrap();
+    let model = discretised(&model(graph, output, TimeAxis::Grid { steps: STEPS, dt: DT }));
+    let scan = model.graph.ids().find_map(|id| match &model.graph.node(id).op {
+        Op::Scan(scan) => Some(scan.clone()),
+        _ => None,
+    });
+    let body = scan.unwrap().body;
+    assert!(body.consts.is_empty());
+    assert!(body.graph.ids().all(|id| body.graph.node(id).op.name() != "exp") && body.graph.len() < 60);
+    let (_, membrane) = cuba_by_hand(&SIGNAL, 20e-3, 10e-3, 0.6);
+    close(&simulate(&model, &[], &SIGNAL), &membrane, 1e-9);
+}
+
+#[test]
+fn a_time_constant_of_zero_is_an_error() {
+    for tau in [0.0, -1e-6] {
+        let model = neuron_model(cuba(Some((20e-3, tau)), 1.0, &ty()), STEPS, DT, true);
+        let error = passes::run(&model, &PassContext::new(&model, true), None).unwrap_err();
+        assert!(error.help.unwrap().contains("time constants"), "{}", error.message);
+    }
 }

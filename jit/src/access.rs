@@ -4,7 +4,7 @@
 //! access, everything else one access a lane. A load out of bounds reads the first element of its buffer instead (every
 //! buffer is followed by readable slack, see `alloc.rs`) and then drops it.
 
-use cranelift_codegen::ir::{ConstantData, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{ConstantData, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use snn_loops::{Access, Ix};
 
 use crate::address::Address;
@@ -112,7 +112,8 @@ impl<'f> Emitter<'f> {
         }
         let bytes = self.types.size * self.types.lanes as i64;
         let vectors = (0..lane.unroll as i64).map(|at| {
-            let loaded = self.read(access, self.types.floats, Address { offset: address.offset + bytes * at, ..address });
+            let loaded =
+                self.read(access, self.types.floats, Address { offset: address.offset + bytes * at, ..address });
             match condition {
                 Some(condition) => {
                     let padding = self.arithmetic(true).constant(access.padding());
@@ -165,6 +166,12 @@ impl<'f> Emitter<'f> {
             flags = flags.with_readonly().with_can_move();
         }
         let (value, offset) = self.immediate(address);
+        if ty.is_vector() && !self.folds_unaligned {
+            // Cranelift folds vector loads into comparisons, which without AVX demand aligned operands; it does not look
+            // through a change of type.
+            let loaded = self.builder.ins().load(self.types.ints, flags, value, offset);
+            return self.builder.ins().bitcast(ty, MemFlagsData::new().with_endianness(Endianness::Little), loaded);
+        }
         self.builder.ins().load(ty, flags, value, offset)
     }
 

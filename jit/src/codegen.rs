@@ -39,6 +39,8 @@ pub(crate) struct Emitter<'f> {
     pub lane: Option<Lane>,
     /// Registers of this side of the `Lanes` loop: one variable, or one a vector.
     pub regs: Vec<Option<Vec<Variable>>>,
+    /// Whether instructions of the machine take vectors from memory at any address.
+    pub folds_unaligned: bool,
     /// Whether the statements lie in a loop that may have no iteration, so that its loads must stay where they are.
     pub may_be_skipped: bool,
     slice: (Value, Value),
@@ -55,6 +57,7 @@ pub(crate) fn emit<'f>(
     mut builder: FunctionBuilder<'f>,
     nest: &Canonical,
     types: Types,
+    folds_unaligned: bool,
 ) -> (FunctionBuilder<'f>, bool) {
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
@@ -76,6 +79,7 @@ pub(crate) fn emit<'f>(
         limits: vec![None; n_vars],
         lane: None,
         regs: vec![None; nest.nest.n_regs as usize],
+        folds_unaligned,
         may_be_skipped: false,
         slice: (begin, end),
         bases,
@@ -175,7 +179,9 @@ impl Emitter<'_> {
     pub(crate) fn always(&self, extent: Extent) -> Option<usize> {
         match extent {
             Extent::Fixed(n) => Some(n),
-            Extent::Block { size, total, .. } => (total % size.max(1) == 0 && !self.may_be_empty(extent)).then_some(size),
+            Extent::Block { size, total, .. } => {
+                (total % size.max(1) == 0 && !self.may_be_empty(extent)).then_some(size)
+            }
         }
     }
 
@@ -185,7 +191,7 @@ impl Emitter<'_> {
             Extent::Fixed(n) => n == 0,
             Extent::Block { block, size, total } => {
                 let blocks = self.limits.get(block.0 as usize).copied().flatten();
-                !blocks.is_some_and(|blocks| blocks.saturating_sub(1).saturating_mul(size) < total)
+                blocks.is_none_or(|blocks| blocks.saturating_sub(1).saturating_mul(size) >= total)
             }
         }
     }

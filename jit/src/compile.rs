@@ -64,11 +64,15 @@ impl Executable {
     }
 }
 
+/// More threads than any machine of today can use; asking for more is a mistake that must not exhaust the machine.
+const MAX_THREADS: usize = 1024;
+
 /// Compiles a program. Nests that this process already has code for are not compiled again.
 pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitError> {
     check(program)?;
     let layout = Layout::of(program)?;
-    let canonical: Vec<Option<Canonical>> = program.kernels.iter().map(|kernel| nest(kernel).map(Canonical::of)).collect();
+    let canonical: Vec<Option<Canonical>> =
+        program.kernels.iter().map(|kernel| nest(kernel).map(Canonical::of)).collect();
     let codes = codes(&canonical, program, options.isa)?;
     let nests = program.kernels.iter().zip(canonical).zip(codes).map(|((kernel, canonical), code)| {
         let schedule = Schedule::of(nest(kernel)?, program.dtype);
@@ -76,7 +80,7 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
     });
     let nests = nests.collect();
     let pool = ThreadPoolBuilder::new()
-        .num_threads(options.threads)
+        .num_threads(options.threads.min(MAX_THREADS))
         .thread_name(|index| format!("snn-jit-{index}"))
         .build()
         .map_err(|error| JitError::Threads(error.to_string()))?;

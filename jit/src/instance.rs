@@ -166,9 +166,7 @@ impl Instance {
 
     fn wrong_length(&self, buffer: BufferId, found: usize) -> JitError {
         match self.shared.program.buffers.get(buffer.0 as usize) {
-            Some(declared) => {
-                JitError::WrongLength { buffer: declared.name.clone(), expected: declared.len, found }
-            }
+            Some(declared) => JitError::WrongLength { buffer: declared.name.clone(), expected: declared.len, found },
             None => JitError::NoBuffer(buffer.0),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, types};
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
@@ -44,7 +44,8 @@ pub(crate) fn compile_nests(nests: &[&Canonical], dtype: Dtype, isa: Isa) -> Res
         functions.push(function);
     }
     module.finalize_definitions().map_err(|error| JitError::Host(error.to_string()))?;
-    let entries: Vec<*const u8> = functions.into_iter().map(|function| module.get_finalized_function(function)).collect();
+    let entries: Vec<*const u8> =
+        functions.into_iter().map(|function| module.get_finalized_function(function)).collect();
     let code = Arc::new(Code::new(module));
     Ok(entries.into_iter().map(|entry| NestCode::new(&code, entry)).collect())
 }
@@ -73,12 +74,18 @@ fn build(
     signature.params = vec![AbiParam::new(types::I64); 4];
     context.func.signature = signature;
     let builder = FunctionBuilder::new(&mut context.func, builders);
-    let (builder, well_formed) = emit(builder, canonical, Types::of(dtype));
+    let (builder, well_formed) = emit(builder, canonical, Types::of(dtype), folds_unaligned(module.isa()));
     if !well_formed {
         return Err(JitError::Invalid(format!("kernel `{}` is malformed", canonical.nest.name)));
     }
     builder.finalize(module.target_config());
     Ok(())
+}
+
+/// Instructions of x86 before AVX demand that vectors in memory are aligned.
+fn folds_unaligned(isa: &dyn TargetIsa) -> bool {
+    let has_avx = || isa.isa_flags().iter().any(|flag| flag.name == "has_avx" && flag.as_bool() == Some(true));
+    !cfg!(target_arch = "x86_64") || has_avx()
 }
 
 fn refused(canonical: &Canonical, error: &dyn std::fmt::Display) -> JitError {

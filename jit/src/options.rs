@@ -22,7 +22,7 @@ impl Isa {
 /// How to compile and run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Threads of the executable's pool; 0 for one a core. No result depends on it.
+    /// Threads of the executable's pool; 0 for one a core, at most 1024. No result depends on it.
     pub threads: usize,
     /// The instructions to use.
     pub isa: Isa,

@@ -5,12 +5,20 @@ mod common;
 
 use common::{DTYPES, all_options, assert_same, execute, interpret};
 use snn_loops::scalar::ScalarType;
-use snn_loops::{Access, BufferId, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Program, Role, Scalar, Val};
+use snn_loops::{
+    Access, BufferId, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Program, Role, Scalar, Val,
+};
 
 /// Values at which instructions are tempted to differ, and some ordinary ones.
 fn edge_values(dtype: Dtype) -> Vec<f64> {
     let mut values = vec![0.0, 1.0, 0.5, 1.5, 2.0, 3.0, 0.1, 7.75, 100.0, 126.0, 127.0, 1e10, 8388607.5, 16777217.0];
-    values.extend([f64::INFINITY, f64::NAN, f64::from(f32::MAX), f64::from(f32::MIN_POSITIVE), f64::from(f32::EPSILON)]);
+    values.extend([
+        f64::INFINITY,
+        f64::NAN,
+        f64::from(f32::MAX),
+        f64::from(f32::MIN_POSITIVE),
+        f64::from(f32::EPSILON),
+    ]);
     values.extend([f64::from(f32::from_bits(1)), f64::from(f32::from_bits(0x7f_ffff)), 4503599627370497.5]);
     if dtype == Dtype::F64 {
         values.extend([f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1), 1022.0, 1023.0, 4503599627370495.5]);

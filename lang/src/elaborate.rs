@@ -33,14 +33,13 @@ mod equations;
 mod expr;
 mod frame;
 mod intrinsics;
-mod layer;
 mod lints;
 mod loops;
-pub(crate) mod loss;
-mod model;
+mod loss;
+pub(crate) mod model;
 mod nodes;
 mod origins;
-mod overrides;
+pub(crate) mod overrides;
 mod params;
 mod paths;
 mod pattern;
@@ -55,7 +54,7 @@ mod step_fn;
 mod surrogate;
 pub(crate) mod table;
 mod test_decl;
-mod train;
+pub(crate) mod train;
 mod unit;
 
 pub use convert::{ConvertPlan, Keep, Variant};
@@ -203,10 +202,10 @@ impl<'p, 'r> Elaborator<'p, 'r> {
     }
 
     /// The model with everything gathered; parameters and averages that nothing depends on do not exist.
-    fn into_model(mut self, name: &str, time: TimeAxis, top: model::Top) -> (Model, Vec<Stage>) {
+    fn into_model(mut self, name: &str, time: TimeAxis, top: model::Top, more: &[NodeId]) -> (Model, Vec<Stage>) {
         let model::Top { inputs, targets, output, loss, prediction } = top;
         let mut roots: Vec<NodeId> = vec![output];
-        roots.extend(loss.iter().chain(&prediction).copied());
+        roots.extend(loss.iter().chain(&prediction).chain(more).copied());
         roots.extend(self.recorded.spikes.iter().map(|spikes| spikes.node));
         let reachable = self.graph.reachable(&roots);
         let is_used = |id: NodeId| reachable.get(id.index()).copied().unwrap_or(false);

@@ -6,10 +6,19 @@
 
 pub mod ast;
 pub mod ast_print;
+mod builtins;
 pub mod codes;
+pub mod compile;
 pub mod diagnostic;
+pub mod elaborate;
 pub mod lexer;
 pub mod parse;
 pub mod render;
+mod report;
+mod resolve;
 pub mod source;
+mod structure;
 pub mod token;
+mod value;
+
+pub use compile::{Compiled, CompiledModel, Options, compile};

@@ -10,7 +10,9 @@ pub mod error;
 pub mod feed;
 pub mod hash;
 pub mod init;
+pub mod listing;
 pub mod metrics;
+pub mod noise;
 pub mod optim;
 pub mod rng;
 pub mod run_dir;
@@ -18,7 +20,9 @@ pub mod schedule;
 pub mod session;
 pub mod step;
 pub mod train;
+pub mod weights;
 
 mod files;
 
-pub use error::{Result, RuntimeError};
+pub use error::{Result, RuntimeError, nearest};
+pub use snn_loops::{Dtype, RandomKey};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{self, NamedTensor, TensorFile};
 use crate::error::{Result, RuntimeError};
 use crate::files;
+use crate::hash::sha256;
 use crate::metrics::MetricsLog;
 
 /// What tells a folder of ours from any other.
@@ -38,8 +39,16 @@ pub struct Manifest {
     pub snnc_version: String,
     /// The model's name.
     pub model: String,
+    /// What messages call the model's file, as the user wrote it.
+    pub model_file: String,
     /// SHA-256 of `model.snn`.
     pub model_sha256: String,
+    /// The user's other files that the model uses.
+    pub imports: Vec<Import>,
+    /// The folder that paths of data in the model are relative to, absolute.
+    pub base_dir: String,
+    /// The folder given in place of the model's own path of data, absolute.
+    pub data_dir: Option<String>,
     /// The data set's name.
     pub data: String,
     /// The data set's fingerprint.
@@ -54,6 +63,15 @@ pub struct Manifest {
     pub precision: String,
     /// The machine and its kernel calibration, in words; results are reproducible on the same.
     pub machine: String,
+}
+
+/// A file that a model uses, kept whole so that the run can be continued without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// What messages call it: its path, relative to where the model's file was named from.
+    pub name: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// `manifest.json`: the manifest and the mark that the folder is ours.
@@ -211,7 +229,7 @@ impl RunDir {
         Ok(marked.manifest)
     }
 
-    /// Writes `model.snn`: the whole source with all settings resolved.
+    /// Writes `model.snn`: the text of the model's file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -222,9 +240,15 @@ impl RunDir {
     /// The text of `model.snn`.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// If the file cannot be read or is not what the run was made from.
     pub fn model(&self) -> Result<String> {
-        files::read_text(&self.path.join(MODEL))
+        let path = self.path.join(MODEL);
+        let text = files::read_text(&path)?;
+        if sha256(text.as_bytes()) == self.manifest()?.model_sha256 {
+            return Ok(text);
+        }
+        Err(RuntimeError::new(format!("`{}` is not the model that this run was made from", path.display()))
+            .with_help("restore the file, or start a new run from it"))
     }
 
     /// The measurements, `metrics.jsonl`.
@@ -262,7 +286,7 @@ impl RunDir {
         let path = self.path.join(CHECKPOINT);
         if !path.exists() {
             return Err(RuntimeError::new(format!("`{}` has no checkpoint", self.path.display()))
-                .with_help("only a run that finished an epoch can be continued"));
+                .with_help("only a run that was interrupted or finished an epoch can be continued"));
         }
         let file = checkpoint::load(&path)?;
         let note = file.metadata.get(STATE_NOTE).map(String::as_str).unwrap_or_default();

@@ -5,7 +5,7 @@
 
 use snn_graph::lower::storage::{Layout, rearrange};
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
-use snn_graph::{Graph, NodeId};
+use snn_graph::{Graph, NodeId, Ty};
 use snn_loops::{BufferId, Dtype, RandomKey};
 
 use crate::device::{Device, Engine};
@@ -38,29 +38,12 @@ impl Step {
         Ok(Step { lowered, engine, batch, steps: graph.steps, carried: Vec::new() })
     }
 
-    /// Samples in a batch.
-    pub fn batch(&self) -> usize {
-        self.batch
-    }
-
-    /// After each run, the output replaces the input; both must exist and have the same shape.
-    pub fn carry(&mut self, output: &str, input: &str) -> Result<()> {
-        let (Some(from), Some(to)) = (self.lowered.output(output), self.lowered.input(input)) else {
-            // What the graph does not read needs no new value.
-            return Ok(());
-        };
-        self.carried.push((from.buffer, to.buffer));
-        Ok(())
-    }
-
-    /// Names of the inputs that the outputs depend on.
-    pub fn inputs(&self) -> impl Iterator<Item = &Port> {
-        self.lowered.inputs.iter()
-    }
-
-    /// Whether an input of that name is needed.
-    pub fn takes(&self, name: &str) -> bool {
-        self.lowered.input(name).is_some()
+    /// After each run, the output replaces the input of the same shape. Where the program lacks one of them there is
+    /// nothing to do: what it does not read needs no new value.
+    pub fn carry(&mut self, output: &str, input: &str) {
+        if let (Some(from), Some(to)) = (self.lowered.output(output), self.lowered.input(input)) {
+            self.carried.push((from.buffer, to.buffer));
+        }
     }
 
     /// Runs once; carried outputs become inputs.
@@ -86,13 +69,13 @@ impl Step {
         self.engine.write_f32(port.buffer, &arranged)
     }
 
-    /// An output, row-major.
-    pub fn get(&self, name: &str) -> Result<Vec<f64>> {
+    /// An output with its type, row-major.
+    pub fn result(&self, name: &str) -> Result<(&Ty, Vec<f64>)> {
         let port = self
             .lowered
             .output(name)
             .ok_or_else(|| RuntimeError::new(format!("the program has no output `{name}`")))?;
-        self.read_port(port)
+        Ok((&port.ty, self.read_port(port)?))
     }
 
     /// The present value of an input, row-major; `None` if nothing depends on it.
@@ -102,7 +85,13 @@ impl Step {
 
     /// The only element of an output.
     pub fn scalar(&self, name: &str) -> Result<f64> {
-        self.get(name)?.first().copied().ok_or_else(|| RuntimeError::new(format!("the output `{name}` is empty")))
+        let (_, values) = self.result(name)?;
+        values.first().copied().ok_or_else(|| RuntimeError::new(format!("the output `{name}` is empty")))
+    }
+
+    /// The only element of an output, or another value where the program has no such output.
+    pub fn scalar_or(&self, name: &str, otherwise: f64) -> Result<f64> {
+        if self.lowered.output(name).is_none() { Ok(otherwise) } else { self.scalar(name) }
     }
 
     fn to_memory<T: Copy + Default>(&self, port: &Port, values: &[T]) -> Result<Vec<T>> {

@@ -67,12 +67,6 @@ impl<'r, 'g> Emission<'r, 'g> {
         self.lookup(id, at, true)
     }
 
-    /// The same as a float: truth values become 0 and 1.
-    pub fn compute_float(&mut self, id: NodeId, at: &Point) -> Val {
-        let val = self.compute(id, at);
-        self.as_float(self.region.graph.ty(id).kind, val)
-    }
-
     /// A value of a kind as a float.
     pub fn as_float(&mut self, kind: Kind, val: Val) -> Val {
         if kind != Kind::Truth {
@@ -112,7 +106,7 @@ impl<'r, 'g> Emission<'r, 'g> {
         let val = match (region.storage(id), anew) {
             (Some(storage), false) => {
                 let val = self.builder.load(Access::new(storage.buffer, storage.index(&at)));
-                self.from_memory(ty.kind, val)
+                self.loaded(ty.kind, val)
             }
             _ => match region.graph.node(id).op.lower() {
                 Lowering::Point(rule) | Lowering::Window(rule) => {
@@ -136,7 +130,7 @@ impl<'r, 'g> Emission<'r, 'g> {
         val
     }
 
-    fn from_memory(&mut self, kind: Kind, val: Val) -> Val {
+    fn loaded(&mut self, kind: Kind, val: Val) -> Val {
         if kind != Kind::Truth {
             return val;
         }
@@ -171,9 +165,10 @@ impl Emitter for Emission<'_, '_> {
         let Some((id, storage)) = self.operand_id(input).and_then(|id| Some((id, region.storage(id)?))) else {
             return self.fail(format!("operand {input} is not in memory"));
         };
-        let access = Access { buffer: storage.buffer, index: storage.index(at), bounds, otherwise: otherwise.to_bits() };
+        let access =
+            Access { buffer: storage.buffer, index: storage.index(at), bounds, otherwise: otherwise.to_bits() };
         let val = self.builder.load(access);
-        self.from_memory(region.graph.ty(id).kind, val)
+        self.loaded(region.graph.ty(id).kind, val)
     }
 
     fn operand_ty(&self, input: usize) -> &Ty {

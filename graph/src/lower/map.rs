@@ -10,7 +10,11 @@ use crate::lower::space;
 use crate::lower::storage::Storage;
 
 /// One kernel that computes element-wise nodes of the same shape.
-pub(super) fn lower_map(region: &mut Region<'_>, program: &mut Program, nodes: &[NodeId]) -> Result<Launch, LowerError> {
+pub(super) fn lower_map(
+    region: &mut Region<'_>,
+    program: &mut Program,
+    nodes: &[NodeId],
+) -> Result<Launch, LowerError> {
     let targets: Vec<(NodeId, Storage)> = nodes.iter().map(|id| (*id, region.materialize(program, *id))).collect();
     emit(region, program, &targets, true)
 }

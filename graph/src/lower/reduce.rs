@@ -5,7 +5,9 @@
 //! axis into a number of parts that depends on the shape alone, and a second kernel adds the parts in order: the same bits
 //! for any number of threads.
 
-use snn_loops::{Access, BufferId, Expr, Extent, Ix, Kernel, Launch, LoopKind, Nest, Program, Reg, Role, Scalar, Stmt, Val, Var};
+use snn_loops::{
+    Access, BufferId, Expr, Extent, Ix, Kernel, Launch, LoopKind, Nest, Program, Reg, Role, Scalar, Stmt, Val, Var,
+};
 
 use crate::graph::NodeId;
 use crate::lower::LowerError;

@@ -95,7 +95,9 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
             Group::Reduce(nodes) => launches.extend(reduce::lower_reduce(region, program, &nodes)?),
             Group::Single(id) => match region.graph.node(id).op.lower() {
                 Lowering::Contract(shape, kind) => launches.push(heavy::contraction(region, program, id, shape, kind)?),
-                Lowering::Draw(distribution, stream) => launches.push(heavy::draw(region, program, id, distribution, stream)),
+                Lowering::Draw(distribution, stream) => {
+                    launches.push(heavy::draw(region, program, id, distribution, stream))
+                }
                 Lowering::Scan(scan) => launches.extend(time_loop::lower_scan(region, program, id, scan)?),
                 Lowering::Unlowered(pass) => {
                     let name = region.label(id);

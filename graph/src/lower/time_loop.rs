@@ -53,13 +53,24 @@ fn wanted_results(region: &mut Region<'_>, program: &mut Program, id: NodeId) ->
     wanted
 }
 
-fn operands(region: &Region<'_>, id: NodeId, body: &Body) -> Result<(Vec<NodeId>, Vec<NodeId>, Vec<NodeId>), LowerError> {
+/// A scan's operands: initial states, signals, constants.
+struct Operands {
+    inits: Vec<NodeId>,
+    xs: Vec<NodeId>,
+    consts: Vec<NodeId>,
+}
+
+fn operands(region: &Region<'_>, id: NodeId, body: &Body) -> Result<Operands, LowerError> {
     let inputs = &region.graph.node(id).inputs;
     let (n_states, n_xs) = (body.states.len(), body.xs.len());
     if inputs.len() != n_states + n_xs + body.consts.len() {
         return Err(LowerError::new("a scan with too few operands"));
     }
-    Ok((inputs[..n_states].to_vec(), inputs[n_states..n_states + n_xs].to_vec(), inputs[n_states + n_xs..].to_vec()))
+    Ok(Operands {
+        inits: inputs[..n_states].to_vec(),
+        xs: inputs[n_states..n_states + n_xs].to_vec(),
+        consts: inputs[n_states + n_xs..].to_vec(),
+    })
 }
 
 /// A point of the full space as a point of a narrower operand.
@@ -76,7 +87,7 @@ fn fused(
     results: &BTreeMap<usize, Vec<Storage>>,
 ) -> Result<Launch, LowerError> {
     let body = &*scan.body;
-    let (inits, xs, consts) = operands(region, id, body)?;
+    let Operands { inits, xs, consts } = operands(region, id, body)?;
     let mut emission = Emission::new(region, program.dtype, region.label(id));
     let steps = region.graph.steps;
     let (axes, at) = space::sample_axes(&mut emission, full, region.batch, Ix::constant(0));
@@ -153,13 +164,18 @@ impl StepEmission<'_, '_, '_, '_> {
             }
             let node = graph.node(id);
             let operands: Option<Vec<Val>> = node.inputs.iter().map(|input| self.values.get(input).copied()).collect();
-            let Some(operands) = operands else { return Err(LowerError::new("a step reads a value before it is made")) };
+            let Some(operands) = operands else {
+                return Err(LowerError::new("a step reads a value before it is made"));
+            };
             let val = match node.op.lower() {
                 Lowering::Point(rule) => {
                     let tys: Vec<&Ty> = node.inputs.iter().map(|input| graph.ty(*input)).collect();
                     let mut emitter = KnownOperands { emission: self.emission, operands: &operands, tys: &tys };
-                    let nowhere =
-                        Point { time: Ix::constant(0), batch: Ix::constant(0), dims: vec![Ix::constant(0); node.ty.dims.len()] };
+                    let nowhere = Point {
+                        time: Ix::constant(0),
+                        batch: Ix::constant(0),
+                        dims: vec![Ix::constant(0); node.ty.dims.len()],
+                    };
                     rule.emit(&mut emitter, &node.ty, &nowhere)
                 }
                 _ => return Err(LowerError::new(format!("`{}` is not element-wise", node.op.name()))),
@@ -219,7 +235,7 @@ fn repeated(
     results: &BTreeMap<usize, Vec<Storage>>,
 ) -> Result<Vec<Launch>, LowerError> {
     let body = &*scan.body;
-    let (inits, xs, consts) = operands(region, id, body)?;
+    let Operands { inits, xs, consts } = operands(region, id, body)?;
     let wanted: Vec<NodeId> = body.next.iter().chain(&body.ys).chain(&body.states).copied().collect();
     let needed = body.graph.reachable(&wanted);
     let mut step = Region::new(&body.graph, region.batch, needed);

@@ -61,7 +61,11 @@ impl OpRule for Broadcast {
     }
 
     fn samples() -> Vec<Sample> {
-        let sample = |from: Ty, to: Ty| Sample { op: Broadcast { ty: to }.into(), inputs: vec![from], ranges: vec![(-1.0, 1.0)] };
+        let sample = |from: Ty, to: Ty| Sample {
+            op: Broadcast { ty: to }.into(),
+            inputs: vec![from],
+            ranges: vec![(-1.0, 1.0)],
+        };
         vec![
             sample(Ty::scalar(), Ty::signal(true, &[])),
             sample(Ty::fixed(&[2]), Ty::signal(true, &[2, 3])),

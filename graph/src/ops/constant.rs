@@ -67,7 +67,9 @@ impl OpRule for Constant {
         let steps = if self.time { context.steps } else { 1 };
         if self.time && self.values.len() != steps * ty.elements() {
             let given = self.values.len() / ty.elements();
-            return Err(ShapeError::new(format!("a list over time needs {steps} values, one for each step, not {given}")));
+            return Err(ShapeError::new(format!(
+                "a list over time needs {steps} values, one for each step, not {given}"
+            )));
         }
         if self.values.len() != steps * ty.elements() {
             let found = self.values.len();

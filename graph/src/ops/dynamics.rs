@@ -1,10 +1,10 @@
 //! `dynamics(initial states.., signals.., constants..) -> value`: neurons given by equations, not discretised yet.
 //!
 //! Between events the states follow `d/dt state = derivative(states, constants)`, per second; a value of a signal makes
-//! them jump (`on x`); where the threshold's argument reaches 0 the neuron spikes and its states are reset. The value is
-//! the spike, or an expression of the states. What "a step" of this is, the graph does not say: the pass
-//! [`discretise`](crate::passes::discretise) answers it on a grid (Wu et al. 2018 for the gradient that follows from it),
-//! an event-exact method may answer it otherwise. So the equations survive elaboration whole.
+//! them jump (`on x`); where the threshold's argument reaches 0 the neuron spikes and its states are reset. The value
+//! is the spike, or an expression of the states. What "a step" of this is, the graph does not say: the pass
+//! [`discretise`](crate::passes::discretise) answers it on a grid (Wu et al. 2018 for the gradient that follows from
+//! it), an event-exact method may answer it otherwise. So the equations survive elaboration whole.
 //!
 //! Derivative: none here; that of the scan which replaces the node. Caveat: equations without a grid have no value, so
 //! reference evaluation is an error that names the pass.
@@ -30,8 +30,8 @@ pub struct StepFn {
 }
 
 impl StepFn {
-    /// Appends the function's body to a graph, applied to `arguments`, and gives its results. The graph may be the body of
-    /// a scan or, for arguments that do not change with time, a whole model.
+    /// Appends the function's body to a graph, applied to `arguments`, and gives its results. The graph may be the body
+    /// of a scan or, for arguments that do not change with time, a whole model.
     pub fn inline(&self, graph: &mut Graph, arguments: &[NodeId]) -> Result<Vec<NodeId>, ShapeError> {
         if arguments.len() != self.inputs.len() {
             return Err(ShapeError::new(format!(
@@ -53,7 +53,9 @@ impl StepFn {
     pub fn inline_one(&self, graph: &mut Graph, arguments: &[NodeId]) -> Result<NodeId, ShapeError> {
         match self.inline(graph, arguments)?.as_slice() {
             [one] => Ok(*one),
-            results => Err(ShapeError::new(format!("expected one value of a neuron's equations, got {}", results.len()))),
+            results => {
+                Err(ShapeError::new(format!("expected one value of a neuron's equations, got {}", results.len())))
+            }
         }
     }
 }
@@ -86,7 +88,8 @@ pub struct Flow {
     pub jumps: StepFn,
     /// When it spikes; `None` for an integrator that never does.
     pub threshold: Option<Threshold>,
-    /// (states after the step.., the spike if there is a threshold, constants..) to the value; `None` if that is the spike.
+    /// (states after the step.., the spike if there is a threshold, constants..) to the value; `None` if that is the
+    /// spike.
     pub output: Option<StepFn>,
 }
 
@@ -161,8 +164,10 @@ impl OpRule for Dynamics {
             let static_ty = Ty { time: false, ..(*ty).clone() };
             if !flow.state_ty.broadcast(&static_ty).is_some_and(|both| both.same_shape(&flow.state_ty)) {
                 let (have, want) = (&ty.dims, &flow.state_ty.dims);
-                return Err(ShapeError::new(format!("a neuron of shape {want:?} cannot use a value of shape {have:?}"))
-                    .help("a neuron is element-wise: its signals and constants must broadcast to its own shape"));
+                return Err(ShapeError::new(format!(
+                    "a neuron of shape {want:?} cannot use a value of shape {have:?}"
+                ))
+                .help("a neuron is element-wise: its signals and constants must broadcast to its own shape"));
             }
             if position < flow.states.len() && ty.time {
                 let name = &flow.states[position];

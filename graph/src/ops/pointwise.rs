@@ -24,7 +24,7 @@ use crate::ty::Ty;
 use derivatives::Chain;
 use table::Emit;
 
-/// A scalar function. Truth values are written 0 and 1 in reference evaluation.
+/// A scalar function. In reference evaluation truth values are numbers: 0 is false, 1 (like all above 0) is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
     /// `x + y`
@@ -213,7 +213,8 @@ impl OpRule for Pointwise {
 
     fn samples() -> Vec<Sample> {
         let mut samples = broadcasting_samples();
-        for function in Function::ALL.iter().copied().chain([Function::Powi(-2), Function::Powi(0), Function::Powi(1)]) {
+        for function in Function::ALL.iter().copied().chain([Function::Powi(-2), Function::Powi(0), Function::Powi(1)])
+        {
             let row = table::row(function);
             let types = row.operands.iter().enumerate().map(|(i, kind)| {
                 let ty = if i == 0 { Ty::signal(true, &[2, 3]) } else { Ty::signal(false, &[2]) };

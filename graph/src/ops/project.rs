@@ -6,7 +6,7 @@
 use crate::autodiff::Backward;
 use crate::eval::EvalContext;
 use crate::graph::NodeId;
-use crate::op::{GradientKind, Lowering, Op, OpRule, Sample, ShapeContext, ShapeError};
+use crate::op::{GradientKind, Lowering, OpRule, Sample, ShapeContext, ShapeError};
 use crate::tensor::Tensor;
 use crate::ty::Ty;
 

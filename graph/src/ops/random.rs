@@ -4,7 +4,7 @@
 //! memory: time, batch, then the shape with the channels last (row-major for a value that all samples and steps share).
 //! Inside a scan's body the numbers go on from step to step. No gradient.
 
-use snn_loops::Distribution;
+pub use snn_loops::Distribution;
 
 use crate::autodiff::Backward;
 use crate::eval::{EvalContext, Place};

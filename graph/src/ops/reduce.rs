@@ -80,7 +80,13 @@ impl Reduce {
     }
 
     /// Evenly divided among the elements that are the extremum.
-    fn extremum_gradient(&self, backward: &mut Backward<'_>, x: NodeId, node: NodeId, upstream: NodeId) -> Result<NodeId, ShapeError> {
+    fn extremum_gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        x: NodeId,
+        node: NodeId,
+        upstream: NodeId,
+    ) -> Result<NodeId, ShapeError> {
         let graph = &mut *backward.graph;
         let ty = graph.ty(x).clone();
         let value = graph.keep_axes(node, &ty, &self.axes)?;

@@ -36,8 +36,10 @@ impl OpRule for Running {
         let [value, average] = exactly("running", inputs)?;
         number("running", value)?;
         if !broadcast_all(&[value, average])?.same_shape(value) {
-            return Err(ShapeError::new(format!("the value is {value}, which its running average, {average}, cannot replace"))
-                .help("take the mean over the axes that the average lacks"));
+            return Err(ShapeError::new(format!(
+                "the value is {value}, which its running average, {average}, cannot replace"
+            ))
+            .help("take the mean over the axes that the average lacks"));
         }
         Ok(value.with_kind(Kind::Real))
     }

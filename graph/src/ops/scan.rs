@@ -207,6 +207,7 @@ impl OpRule for Scan {
         let wanted: Vec<NodeId> = body.next.iter().chain(&body.ys).copied().collect();
         for count in 0..steps {
             let t = if self.reverse { steps - 1 - count } else { count };
+            context.step = t;
             let mut fixed: Vec<(NodeId, Tensor)> = Vec::new();
             for (i, value) in state.iter().enumerate() {
                 set_step(&mut results[self.states_before(i)], t, value);
@@ -224,6 +225,7 @@ impl OpRule for Scan {
             }
             state = values;
         }
+        context.step = 0;
         for (i, value) in state.into_iter().enumerate() {
             results[self.final_state(i)] = value;
         }

@@ -105,7 +105,10 @@ impl OpRule for Windows {
         let [x] = exactly("windows", inputs)?;
         number("windows", x)?;
         let [c, h, w] = x.dims[..] else {
-            return Err(ShapeError::new(format!("windows are taken of an image [channels, height, width], not of {:?}", x.dims)));
+            return Err(ShapeError::new(format!(
+                "windows are taken of an image [channels, height, width], not of {:?}",
+                x.dims
+            )));
         };
         let out_h = positions("window", h, self.axis(0))?;
         let out_w = positions("window", w, self.axis(1))?;

@@ -2,7 +2,7 @@
 //!
 //! Two nodes are equal if their ops print the same, attributes included, and their operands are the same nodes. Random
 //! numbers of one stream are equal, of different streams never. Inputs are never merged (in a body, the place in its
-//! signature tells them apart and not the name), and neither are whole time loops.
+//! signature tells them apart and not the name), and neither are whole time loops and tables of numbers.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,12 @@ pub fn graph(old: &Graph, roots: &[NodeId]) -> Result<Rewritten, ShapeError> {
     let mut known: BTreeMap<(String, Vec<NodeId>), NodeId> = BTreeMap::new();
     rewrite(old, roots, &mut |new, id, inputs| {
         let node = old.node(id);
-        if matches!(node.op, Op::InputOp(_) | Op::Scan(_) | Op::Dynamics(_)) {
+        let apart = match &node.op {
+            Op::InputOp(_) | Op::Scan(_) | Op::Dynamics(_) => true,
+            Op::Constant(constant) => constant.as_scalar().is_none(),
+            _ => false,
+        };
+        if apart {
             return copy_with_body(new, node, inputs, &graph);
         }
         let key = (format!("{:?}", node.op), inputs.to_vec());

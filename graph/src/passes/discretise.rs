@@ -1,8 +1,8 @@
 //! The pass `discretise`: from equations to steps.
 //!
-//! Every [`Dynamics`](crate::ops::Dynamics) node becomes a time loop. One step of length dt is, in this order: the jumps
-//! of the signals (`on x`) at its start, the flow over dt ([`solution`]), one threshold test at its end, the reset. The
-//! gradient is then that of the loop: backpropagation through time with the surrogate of the threshold test.
+//! Every [`Dynamics`](crate::ops::Dynamics) node becomes a time loop. One step of length dt is, in this order: the
+//! jumps of the signals (`on x`) at its start, the flow over dt ([`solution`]), one threshold test at its end, the
+//! reset. The gradient is then that of the loop: backpropagation through time with the surrogate of the threshold test.
 //!
 //! Equations inside the body of a loop (feedback) become part of that body, and their states states of that loop.
 
@@ -21,6 +21,7 @@ use crate::op::{Op, ShapeError};
 use crate::ops::dynamics::{Flow, Threshold};
 use crate::ops::scan::Body;
 use crate::ops::{InputOp, Project, Scan};
+use crate::passes::fold;
 use crate::passes::rewrite::{Rewritten, copy, copy_as, rewrite};
 use crate::ty::Ty;
 
@@ -97,6 +98,10 @@ fn discretise_node(graph: &mut Graph, flow: &Flow, dt: f64, inputs: &[NodeId]) -
     let (mut outer_xs, mut xs, mut outer_consts, mut consts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut arguments = Vec::with_capacity(operands.len());
     for (position, operand) in operands.iter().enumerate() {
+        if let Some(number) = graph.constant_value(*operand) {
+            arguments.push(inner.constant(number)?);
+            continue;
+        }
         let ty = graph.ty(*operand);
         let name = if position < flow.n_signals { "signal" } else { "constant" };
         let input = inner.push(InputOp { name: name.into(), ty: Ty { time: false, ..ty.clone() } }, &[])?;
@@ -124,7 +129,9 @@ pub fn step(
 ) -> Result<Step, ShapeError> {
     let with = |first: &[NodeId], second: &[NodeId]| -> Vec<NodeId> { [first, second, constants].concat() };
     let jumped = flow.jumps.inline(graph, &with(states, signals))?;
-    let mut next = solution::solve(flow, dt)?.advance(graph, flow, dt, &jumped, constants)?;
+    let numbers: Vec<Option<f64>> = constants.iter().map(|id| fold::known_number(graph, *id)).collect();
+    let known = linear::specialise(flow, &numbers)?;
+    let mut next = solution::solve(&known, dt)?.advance(graph, &known, dt, &jumped, constants)?;
     let mut spikes = Vec::new();
     if let Some(Threshold { condition, spike, reset }) = &flow.threshold {
         let argument = condition.inline_one(graph, &with(&next, &[]))?;

@@ -3,8 +3,8 @@
 //! Only rules that leave every bit of an f64 evaluation as it was are here, with two exceptions:
 //!
 //! - `x + 0` becomes `x`, so that a result may be -0 where it was 0 (the two compare equal);
-//! - `0 x` becomes 0 only where the kind of `x` says that it is finite (spikes, scaled spikes, counts): a real value may be
-//!   infinite or NaN, and a NaN must not be hidden.
+//! - `0 x` becomes 0 only where the kind of `x` says that it is finite (spikes, scaled spikes, counts): a real value
+//!   may be infinite or NaN, and a NaN must not be hidden.
 //!
 //! Broadcasts move behind element-wise functions: `f(broadcast(x), y)` is `f(x, y)` where `y` is wide itself, else
 //! `broadcast(f(x, y))`, so that a narrow value is computed once.
@@ -25,13 +25,7 @@ pub fn graph(old: &Graph, roots: &[NodeId]) -> Result<Rewritten, ShapeError> {
         let node = old.node(id);
         match (&node.op, inputs) {
             (Op::Pointwise(pointwise), _) => fold_pointwise(new, &mut truths, node, pointwise.function, inputs),
-            (Op::Broadcast(broadcast), [input]) => {
-                let result = widen(new, *input, &broadcast.ty)?;
-                if let Some(truth) = truths.get(input) {
-                    truths.insert(result, *truth);
-                }
-                Ok(result)
-            }
+            (Op::Broadcast(broadcast), [input]) => widen(new, *input, &broadcast.ty),
             (Op::Reshape(_), [input]) => fold_reshape(new, node, *input),
             (Op::Detach(_), [input]) if known_number(new, *input).is_some() => Ok(*input),
             _ => copy_with_body(new, node, inputs, &graph),
@@ -88,21 +82,15 @@ fn fold_reshape(graph: &mut Graph, node: &Node, input: NodeId) -> Built {
     if graph.ty(source).same_shape(&node.ty) { Ok(source) } else { copy(graph, node, &[source]) }
 }
 
-fn fold_pointwise(
-    graph: &mut Graph,
-    truths: &mut Truths,
-    node: &Node,
-    function: Function,
-    inputs: &[NodeId],
-) -> Built {
-    let values: Vec<Option<f64>> =
-        inputs.iter().map(|id| truths.get(id).copied().or_else(|| known_number(graph, *id))).collect();
+fn fold_pointwise(graph: &mut Graph, truths: &mut Truths, node: &Node, function: Function, inputs: &[NodeId]) -> Built {
+    let known = |id: &NodeId| truths.get(&narrow(graph, *id)).copied().or_else(|| known_number(graph, *id));
+    let values: Vec<Option<f64>> = inputs.iter().map(known).collect();
     if let Some(value) = evaluate(function, &values) {
         if node.ty.kind != Kind::Truth {
             return number(graph, value, &node.ty);
         }
         let truth = sink(graph, node, inputs)?;
-        truths.insert(truth, value);
+        truths.insert(narrow(graph, truth), value);
         return Ok(truth);
     }
     if let Some(same) = simplify(graph, function, inputs, &values) {
@@ -151,7 +139,7 @@ fn simplify(graph: &Graph, function: Function, inputs: &[NodeId], values: &[Opti
         }
         (Function::Where, [_, x, y], [condition, ..]) => match condition {
             Some(condition) => Some(if *condition != 0.0 { *x } else { *y }),
-            None => (x == y).then_some(*x),
+            None => (narrow(graph, *x) == narrow(graph, *y)).then_some(*x),
         },
         // A known operand of `and` and `or` either decides or drops out.
         (Function::And | Function::Or, [x, y], [a, b]) => {

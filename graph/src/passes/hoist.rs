@@ -1,8 +1,8 @@
 //! The pass `hoist`: computes once, before a time loop, what is costly and the same at every step of it.
 //!
-//! A decay `exp(-dt / tau)` with a learned `tau`, or the matrix of a neuron's exact flow, depends on constants of the loop
-//! only. Cheap arithmetic on such values stays in the body: every constant of a loop costs a load, and in the backward pass
-//! a sum over all steps.
+//! A decay `exp(-dt / tau)` with a learned `tau`, or the matrix of a neuron's exact flow, depends on constants of the
+//! loop only. Cheap arithmetic on such values stays in the body: every constant of a loop costs a load, and in the
+//! backward pass a sum over all steps.
 
 use std::rc::Rc;
 
@@ -47,12 +47,20 @@ fn hoist(new: &mut Graph, node: &Node, scan: &Scan, inputs: &[NodeId]) -> Built 
     copy_as(new, node, Scan { body, reverse: scan.reverse }.into(), &operands)
 }
 
-/// The values to move: those that are worth it and that something left in the body uses.
+/// The values to move. Of two answers the one with fewer values is taken: the last costly operations on the way from
+/// the loop's constants, or everything that a costly operation lies behind.
 fn frontier(body: &Body) -> Vec<NodeId> {
+    let (costly, all) = (worth_moving(body, false), worth_moving(body, true));
+    if costly.len() < all.len() { costly } else { all }
+}
+
+/// Values that change in no step, are worth it, and are used by something left in the body. What a value costs includes
+/// what it is computed from; where that is moved itself, only if `whole` is set.
+fn worth_moving(body: &Body, whole: bool) -> Vec<NodeId> {
     let graph = &body.graph;
     let results: Vec<NodeId> = body.next.iter().chain(&body.ys).copied().collect();
     let needed = graph.reachable(&results);
-    // What a value costs in the body, given what is moved already; `None` where it changes from step to step.
+    // `None` for a value that changes from step to step.
     let mut cost: Vec<Option<usize>> = vec![None; graph.len()];
     let mut is_moved = vec![false; graph.len()];
     for id in &body.consts {
@@ -61,12 +69,11 @@ fn frontier(body: &Body) -> Vec<NodeId> {
     for id in graph.ids().filter(|id| needed[id.index()]) {
         let node = graph.node(id);
         let Some(own) = own_cost(node) else { continue };
-        let behind = node.inputs.iter().map(|input| cost[input.index()]).sum::<Option<usize>>();
-        let Some(behind) = behind else { continue };
-        let joins = node.inputs.iter().filter(|input| is_moved[input.index()]).count() >= 2;
+        let behind = node.inputs.iter().map(|input| cost[input.index()]);
+        let Some(total) = behind.sum::<Option<usize>>().map(|behind| (own + behind).min(WORTH)) else { continue };
         // Truth values have no place in memory.
-        is_moved[id.index()] = node.ty.kind != Kind::Truth && (own + behind >= WORTH || joins);
-        cost[id.index()] = Some(if is_moved[id.index()] { 0 } else { own + behind });
+        is_moved[id.index()] = node.ty.kind != Kind::Truth && total >= WORTH;
+        cost[id.index()] = Some(if is_moved[id.index()] && !whole { 0 } else { total });
     }
     let mut used = vec![false; graph.len()];
     for id in &results {
@@ -80,8 +87,8 @@ fn frontier(body: &Body) -> Vec<NodeId> {
     graph.ids().filter(|id| is_moved[id.index()] && used[id.index()]).collect()
 }
 
-/// Cost in additions of computing a node once, roughly; `None` for what must stay in the body. A broadcast stays: it costs
-/// nothing there, and memory outside.
+/// Cost in additions of computing a node once, roughly; `None` for what must stay in the body. A broadcast stays: it
+/// costs nothing there, and memory outside.
 fn own_cost(node: &Node) -> Option<usize> {
     match &node.op {
         Op::Constant(_) | Op::ParamOp(_) | Op::AverageOp(_) | Op::Count(_) | Op::Detach(_) => Some(0),

@@ -1,7 +1,8 @@
 //! The pass `mode`: decides between training and evaluation, in the graph and in the bodies of scans.
 //!
-//! `training` becomes a known truth value. A `running` value becomes the value itself in training and its moving average in
-//! evaluation; in evaluation the averages are no longer fed either, so that the statistics behind them disappear.
+//! `training` becomes a known truth value. A `running` value becomes the value itself in training and its moving
+//! average in evaluation; in evaluation the averages are no longer fed either, so that the statistics behind them
+//! disappear.
 
 use crate::graph::{Graph, NodeId};
 use crate::model::Model;

@@ -1,8 +1,8 @@
 //! Rebuilding a graph node by node: what every pass is made of.
 //!
 //! A pass is a rule that says which node of the new graph stands for a node of the old one. Nodes that nobody needs are
-//! not visited, so every rewrite also drops what an earlier one left behind. Names, origins and gradient marks go along.
-//! Nothing here knows what a pass wants.
+//! not visited, so every rewrite also drops what an earlier one left behind. Names, origins and gradient marks go
+//! along. Nothing here knows what a pass wants.
 
 use std::rc::Rc;
 

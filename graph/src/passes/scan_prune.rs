@@ -1,4 +1,5 @@
-//! The pass `scan_prune`: drops what a time loop carries, reads or yields for nobody, and what it reads or yields twice.
+//! The pass `scan_prune`: drops what a time loop carries, reads or yields for nobody, and what it reads or yields
+//! twice.
 //!
 //! A state is needed if its final value or its values over time are used, or if something needed is computed from it.
 

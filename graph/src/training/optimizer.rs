@@ -1,8 +1,8 @@
 //! Optimizers: how a parameter follows its gradient, as nodes of the graph.
 //!
-//! The formulas and the order of their operations are those of PyTorch (`torch.optim`), so that runs can be compared step
-//! by step. What changes from step to step comes from the host: the learning rate `lr` and, for Adam, the bias corrections
-//! `bias1 = 1 - beta1^t` and `bias2 = 1 - beta2^t` at step t = 1, 2, ...
+//! The formulas and the order of their operations are those of PyTorch (`torch.optim`), so that runs can be compared
+//! step by step. What changes from step to step comes from the host: the learning rate `lr` and, for Adam, the bias
+//! corrections `bias1 = 1 - beta1^t` and `bias2 = 1 - beta2^t` at step t = 1, 2, ...
 
 use crate::build::Built;
 use crate::graph::{Graph, NodeId};
@@ -38,8 +38,8 @@ pub enum Optimizer {
         /// Factor of the parameter that is added to its gradient.
         weight_decay: f64,
     },
-    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019): `p *= 1 - lr weight_decay` first, and the gradient is
-    /// left alone. Two slots as Adam.
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019): `p *= 1 - lr weight_decay` first, and the
+    /// gradient is left alone. Two slots as Adam.
     AdamW {
         /// Decay of the first moment.
         beta1: f64,

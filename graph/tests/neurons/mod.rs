@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use snn_graph::eval::{EvalContext, EvalError, evaluate};
+use snn_graph::lower::{LowerOptions, lower};
 use snn_graph::ops::dynamics::{Flow, StepFn, Threshold};
 use snn_graph::ops::pointwise::Function;
 use snn_graph::ops::{Dynamics, InputOp, WithGradient};
+use snn_graph::training::TrainStep;
 use snn_graph::{Graph, Model, NodeId, Tensor, TimeAxis, Ty};
+use snn_loops::{Dtype, RandomKey, interp, verify};
 
 /// Writes a function of named arguments, all of one type.
-pub fn function(
-    ty: &Ty,
-    n_inputs: usize,
-    write: impl FnOnce(&mut Graph, &[NodeId]) -> Vec<NodeId>,
-) -> StepFn {
+pub fn function(ty: &Ty, n_inputs: usize, write: impl FnOnce(&mut Graph, &[NodeId]) -> Vec<NodeId>) -> StepFn {
     let mut graph = Graph::step_body(1);
     let inputs: Vec<NodeId> = (0..n_inputs).map(|k| input(&mut graph, &format!("argument{k}"), ty)).collect();
     let outputs = write(&mut graph, &inputs);
@@ -37,8 +36,8 @@ pub fn spike(graph: &mut Graph, x: NodeId) -> NodeId {
     graph.push(WithGradient {}, &[value, x, slope]).unwrap()
 }
 
-/// The current-based leaky integrate-and-fire neuron of the language reference, subtractive reset; the time constants are
-/// numbers, or the first two constants. The value is the spike.
+/// The current-based leaky integrate-and-fire neuron of the language reference, subtractive reset; the time constants
+/// are numbers, or the first two constants. The value is the spike.
 pub fn cuba(tau: Option<(f64, f64)>, v_th: f64, ty: &Ty) -> Flow {
     let n_constants = if tau.is_some() { 0 } else { 2 };
     let derivative = function(ty, 2 + n_constants, |graph, arguments| {
@@ -77,11 +76,7 @@ pub fn cuba(tau: Option<(f64, f64)>, v_th: f64, ty: &Ty) -> Flow {
 }
 
 /// A neuron of one state without threshold that shows its state; signals are added to it.
-pub fn integrator(
-    ty: &Ty,
-    n_constants: usize,
-    rate: impl FnOnce(&mut Graph, NodeId, &[NodeId]) -> NodeId,
-) -> Flow {
+pub fn integrator(ty: &Ty, n_constants: usize, rate: impl FnOnce(&mut Graph, NodeId, &[NodeId]) -> NodeId) -> Flow {
     Flow {
         states: vec!["v".into()],
         state_ty: ty.clone(),
@@ -152,4 +147,18 @@ pub fn close(a: &[f64], b: &[f64], tolerance: f64) {
     for (at, (a, b)) in a.iter().zip(b).enumerate() {
         assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "element {at}: {a} is not {b}");
     }
+}
+
+/// Lowers a step and interprets the program; the results in the order of its outputs. All values have rank 0 or 1, so
+/// that they lie in memory as they are written.
+pub fn interpret(step: &TrainStep, batch: usize, bindings: &Bindings) -> Vec<Vec<f64>> {
+    let lowered = lower(&step.graph, &step.outputs, LowerOptions { batch, dtype: Dtype::F64 }).unwrap();
+    verify::verify(&lowered.program).unwrap_or_else(|errors| panic!("{}", errors[0]));
+    let mut memory = interp::Memory::new(&lowered.program);
+    for port in &lowered.inputs {
+        let (_, name) = port.name.split_once(':').unwrap();
+        memory.write(port.buffer, &bindings[name].data).unwrap();
+    }
+    interp::run(&lowered.program, &mut memory, RandomKey::default()).unwrap();
+    lowered.outputs.iter().map(|port| memory.buffer(port.buffer).to_vec()).collect()
 }

@@ -60,7 +60,7 @@ pub(crate) struct Tile<'a, T> {
 impl<'a, T: Element> Tile<'a, T> {
     /// A matrix of contiguous rows that fills `data`; `None` if the length is another.
     pub fn whole(data: &'a mut [T], rows: usize, columns: usize) -> Option<Tile<'a, T>> {
-        (rows.checked_mul(columns)? == data.len()).then(|| Tile {
+        (rows.checked_mul(columns)? == data.len()).then_some(Tile {
             start: data.as_mut_ptr(),
             rows,
             columns,

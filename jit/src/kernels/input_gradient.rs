@@ -1,6 +1,6 @@
 //! The gradient of a convolution's input.
 //!
-//! With stride 1 it is a convolution of the output's gradient with the flipped kernel. Otherwise every output pixel's
+//! With stride 1 it is usually a convolution of the output's gradient with the flipped kernel. Otherwise every output pixel's
 //! gradient times the weights is what its window receives, and windows are added up, image by image.
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
@@ -16,6 +16,9 @@ use crate::element::{Element, with_scratch};
 /// Output pixels that one task handles at least, as whole images: smaller products are slow.
 const PIXELS: usize = 64;
 
+/// With fewer input channels, products that give one pixel's channels are too narrow, and windows are added up instead.
+const CHANNELS: usize = 8;
+
 /// `out[r,y,x,i] = sum dy[r,oh,ow,o] * w[o,i,kh,kw]`
 pub(crate) fn run<T: Element>(geometry: &Geometry, dy: &[T], weights: &[T], out: &mut [T]) -> Option<()> {
     if geometry.is_pointwise() {
@@ -26,7 +29,7 @@ pub(crate) fn run<T: Element>(geometry: &Geometry, dy: &[T], weights: &[T], out:
         };
         return forward::pointwise(&geometry.flipped(), dy, matrix, out);
     }
-    if geometry.stride == [1, 1] {
+    if geometry.stride == [1, 1] && geometry.cin >= CHANNELS {
         return forward::convolve(&geometry.flipped(), dy, &weights::flipped(geometry, weights), out);
     }
     let weights = weights::by_output(geometry, weights);

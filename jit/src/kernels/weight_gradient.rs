@@ -76,7 +76,9 @@ fn accumulate<T: Element>(
 ) -> Option<()> {
     let width = columns.len();
     let channels = geometry.output_channels();
-    blocks(pixels.len(), geometry.panel_pixels(width)).try_for_each(|block| {
+    // Where nothing is gathered, the product itself sees to the caches.
+    let height = if geometry.is_pointwise() { pixels.len() } else { geometry.panel_pixels(width) };
+    blocks(pixels.len(), height).try_for_each(|block| {
         let here = pixels.start + block.start..pixels.start + block.end;
         let from = dy.get(here.start * channels + group * geometry.cout..)?;
         let dy = Matrix::new(from, [here.len(), geometry.cout], [channels, 1])?.transposed();

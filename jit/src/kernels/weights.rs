@@ -1,10 +1,10 @@
 //! Weights as matrices that panels are multiplied with.
 
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use super::gemm::Matrix;
-use super::geometry::Geometry;
+use super::geometry::{Geometry, blocks};
 use crate::element::Element;
 
 /// Packed matrices, one a group, of `rows` times `columns`.
@@ -22,7 +22,12 @@ impl<T: Element> Packed<T> {
     }
 
     /// Fills row `(group, row)` by `element(group, row, column)`.
-    fn fill(groups: usize, rows: usize, columns: usize, element: impl Fn(usize, usize, usize) -> T + Sync) -> Packed<T> {
+    fn fill(
+        groups: usize,
+        rows: usize,
+        columns: usize,
+        element: impl Fn(usize, usize, usize) -> T + Sync,
+    ) -> Packed<T> {
         let mut data = vec![T::default(); groups * rows * columns];
         data.par_chunks_mut(columns.max(1)).enumerate().with_min_len(64).for_each(|(at, out)| {
             let (group, row) = (at / rows, at % rows);
@@ -40,11 +45,44 @@ fn element<T: Element>(geometry: &Geometry, weights: &[T], group: usize, [o, i, 
     weights.get(at).copied().unwrap_or_default()
 }
 
+/// Input channels, and output channels, of the blocks in which weights are transposed: a cache line each way.
+const BLOCK: usize = 16;
+
 /// `[window][cout]`: a window times it is an output pixel.
 pub(crate) fn by_window<T: Element>(geometry: &Geometry, weights: &[T]) -> Packed<T> {
-    Packed::fill(geometry.groups, geometry.window(), geometry.cout, |group, row, o| {
-        element(geometry, weights, group, [o, row % geometry.cin, row / geometry.cin])
-    })
+    let (cin, cout, taps) = (geometry.cin, geometry.cout, geometry.taps());
+    let mut data = vec![T::default(); geometry.groups * taps * cin * cout];
+    for (weights, packed) in weights.chunks(cout * cin * taps).zip(data.chunks_mut(taps * cin * cout)) {
+        // A block of input channels is one piece of every tap's matrix.
+        let mut blocks: Vec<Vec<&mut [T]>> = Vec::new();
+        blocks.resize_with(cin.div_ceil(BLOCK), Vec::new);
+        for matrix in packed.chunks_mut(cin * cout) {
+            for (block, piece) in blocks.iter_mut().zip(matrix.chunks_mut(BLOCK * cout)) {
+                block.push(piece);
+            }
+        }
+        blocks.into_par_iter().enumerate().for_each(|(block, mut pieces)| {
+            let first = block * BLOCK * taps;
+            transpose_block(weights, [cout, cin * taps], first, &mut pieces);
+        });
+    }
+    Packed { data, rows: geometry.window(), columns: cout }
+}
+
+/// `pieces[tap][i * cout + o] = weights[o * row + first + i * taps + tap]`, some outputs at a time.
+fn transpose_block<T: Element>(weights: &[T], [cout, row]: [usize; 2], first: usize, pieces: &mut [&mut [T]]) {
+    let taps = pieces.len();
+    for outputs in blocks(cout, BLOCK) {
+        for (tap, piece) in pieces.iter_mut().enumerate() {
+            for (i, line) in piece.chunks_exact_mut(cout).enumerate() {
+                let line = line.get_mut(outputs.clone()).unwrap_or_default();
+                let from = weights.iter().skip(outputs.start * row + first + i * taps + tap).step_by(row);
+                for (to, from) in line.iter_mut().zip(from) {
+                    *to = *from;
+                }
+            }
+        }
+    }
 }
 
 /// `[flipped window of the output][cin]`: a window of the output's gradient times it is a pixel of the input's gradient.

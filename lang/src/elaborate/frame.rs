@@ -58,19 +58,23 @@ pub(super) struct Application {
     pub instance: Rc<Instance>,
     /// How often each place of the body has made an instance so far.
     pub counts: BTreeMap<Span, usize>,
+    /// How often each path of a moving average has been asked for so far.
+    pub averages: BTreeMap<String, usize>,
 }
 
 impl Application {
     /// The beginning of a body.
     pub(super) fn new(instance: Rc<Instance>) -> Application {
-        Application { instance, counts: BTreeMap::new() }
+        Application { instance, counts: BTreeMap::new(), averages: BTreeMap::new() }
     }
 }
 
 /// A loop over time whose states are known and whose end is not.
 #[derive(Debug)]
 pub(super) struct OpenLoop {
-    /// The declaration that has the states.
+    /// The body that has the states.
+    pub frame: u32,
+    /// The name of its declaration.
     pub name: String,
     /// Whether it is a neuron and not a feedback loop.
     pub is_neuron: bool,

@@ -37,13 +37,13 @@ pub(crate) fn unknown<'a>(
     module: ModuleId,
     name: &str,
     span: Span,
-    locals: impl Iterator<Item = &'a str>,
+    locals: impl IntoIterator<Item = &'a str>,
 ) -> Diagnostic {
     let error = Diagnostic::error(Code::UnknownName, format!("nothing here is called `{name}`")).at(span, "unknown name");
     if let Some(home) = snn_stdlib::MODULES.iter().find(|text| declares(text.text, name)) {
         return error.help(format!("`use {} {{ {name} }}` brings it in", home.path));
     }
-    let candidates = locals.chain(program.visible(module)).chain(builtins::names());
+    let candidates = locals.into_iter().chain(program.visible(module)).chain(builtins::names().map(|name| -> &str { name }));
     match nearest(name, candidates) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error,

@@ -6,7 +6,11 @@ fn manifest() -> Manifest {
     Manifest {
         snnc_version: "0.1.0".to_owned(),
         model: "Net".to_owned(),
-        model_sha256: "ab".repeat(32),
+        model_file: "models/net.snn".to_owned(),
+        model_sha256: sha256(b"model Net() {}\n"),
+        imports: vec![Import { name: "models/mine.snn".to_owned(), text: "// mine".to_owned() }],
+        base_dir: "/models".to_owned(),
+        data_dir: None,
         data: "digits".to_owned(),
         data_sha256: "cd".repeat(32),
         seed: u64::MAX,
@@ -84,6 +88,8 @@ fn what_is_written_comes_back() {
     assert_eq!(run.manifest().unwrap(), manifest());
     assert_eq!(run.model().unwrap(), "model Net() {}\n");
     assert_eq!(run.metrics().path(), dir.join(METRICS));
+    run.write_model("model Other() {}\n").unwrap();
+    assert!(run.model().unwrap_err().message().contains("is not the model that this run was made from"));
 }
 
 #[test]

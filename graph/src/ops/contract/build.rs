@@ -83,7 +83,8 @@ fn conv_shape(x: &Ty, w: &Ty, options: ConvOptions) -> Result<ConvShape, ShapeEr
         ([_, _], _) => return Err(weight_rank(x, w, "[outputs, inputs / groups, k]")),
         ([_, _, _], _) => return Err(weight_rank(x, w, "[outputs, inputs / groups, kh, kw]")),
         _ => {
-            let message = format!("a convolution takes [channels, length] or [channels, height, width], not {:?}", x.dims);
+            let message =
+                format!("a convolution takes [channels, length] or [channels, height, width], not {:?}", x.dims);
             return Err(ShapeError::new(message));
         }
     };

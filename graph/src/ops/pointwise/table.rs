@@ -172,23 +172,23 @@ pub(super) const fn row(function: Function) -> &'static Row {
         Function::And => const { &Row {
             name: "and", kind: kinds::logic, operands: TRUTHS, ranges: &[ANY, ANY],
             derivatives: NO_DERIVATIVE,
-            emit: Emit::Scalar(Scalar::And), reference: |[x, y, _], _| truth(x != 0.0 && y != 0.0),
+            emit: Emit::Scalar(Scalar::And), reference: |[x, y, _], _| truth(x > 0.0 && y > 0.0),
         } },
         Function::Or => const { &Row {
             name: "or", kind: kinds::logic, operands: TRUTHS, ranges: &[ANY, ANY],
             derivatives: NO_DERIVATIVE,
-            emit: Emit::Scalar(Scalar::Or), reference: |[x, y, _], _| truth(x != 0.0 || y != 0.0),
+            emit: Emit::Scalar(Scalar::Or), reference: |[x, y, _], _| truth(x > 0.0 || y > 0.0),
         } },
         Function::Not => const { &Row {
             name: "not", kind: kinds::logic, operands: &[Kind::Truth], ranges: &[ANY],
             derivatives: NO_DERIVATIVE,
-            emit: Emit::Scalar(Scalar::Not), reference: |[x, ..], _| truth(x == 0.0),
+            emit: Emit::Scalar(Scalar::Not), reference: |[x, ..], _| truth(x <= 0.0),
         } },
         Function::Where => const { &Row {
             name: "where", kind: kinds::choice,
             operands: &[Kind::Truth, Kind::Real, Kind::Real], ranges: &[ANY, ANY, ANY],
             derivatives: [None, Some(derivatives::chosen), Some(derivatives::not_chosen)],
-            emit: Emit::Scalar(Scalar::Select), reference: |[x, y, z], _| if x != 0.0 { y } else { z },
+            emit: Emit::Scalar(Scalar::Select), reference: |[x, y, z], _| if x > 0.0 { y } else { z },
         } },
     }
 }

@@ -29,9 +29,6 @@ pub(super) fn gradient(
 ) -> Result<Vec<Option<NodeId>>, ShapeError> {
     let body = &*scan.body;
     let (n_ys, n_states, n_xs) = (body.ys.len(), body.states.len(), body.xs.len());
-    if (0..n_states).any(|i| backward.result(node, scan.states_before(i)).is_some()) {
-        return Err(ShapeError::new("second derivatives of a time loop are not supported"));
-    }
     let inputs = backward.graph.node(node).inputs.clone();
     let widen = if body.is_elementwise() { body.full_ty() } else { None };
     let mut inner = Graph::step_body(body.graph.steps);
@@ -40,11 +37,17 @@ pub(super) fn gradient(
 
     // States before the step, signals, constants.
     let mut before = Vec::with_capacity(n_states);
+    let mut before_upstreams = Vec::with_capacity(n_states);
     for (i, state) in body.states.iter().enumerate() {
         let saved = backward.graph.project(node, scan.states_before(i))?;
-        let input = declare(&mut inner, "state", body.graph.ty(*state))?;
+        let ty = body.graph.ty(*state);
+        let input = declare(&mut inner, "state", ty)?;
         map[state.index()] = Some(input);
         before.push((saved, input));
+        before_upstreams.push(match backward.result(node, scan.states_before(i)) {
+            Some(upstream) => Some((upstream, declare(&mut inner, "upstream", ty)?)),
+            None => None,
+        });
     }
     let mut operands = Vec::with_capacity(n_xs + body.consts.len());
     for (position, own) in body.xs.iter().chain(&body.consts).enumerate() {
@@ -92,12 +95,15 @@ pub(super) fn gradient(
         .collect();
     let parts = autodiff::gradients(&mut inner, &seeds, &wrt)?;
 
-    assemble(scan, backward, node, inner, Parts { before, operands, later, upstreams, parts, n_ys, n_xs })
+    assemble(scan, backward, node, inner, Parts { before, before_upstreams, operands, later, upstreams, parts, n_ys, n_xs })
 }
 
 /// Everything the backward scan is assembled from.
 struct Parts {
+    /// Saved states: outer and inner node.
     before: Vec<(NodeId, NodeId)>,
+    /// Gradients of the saved states themselves, where the loss reads them.
+    before_upstreams: Vec<Option<(NodeId, NodeId)>>,
     operands: Vec<Operand>,
     later: Vec<NodeId>,
     upstreams: Vec<(NodeId, NodeId)>,
@@ -113,16 +119,18 @@ fn assemble(
     mut inner: Graph,
     parts: Parts,
 ) -> Result<Vec<Option<NodeId>>, ShapeError> {
-    let Parts { before, operands, later, upstreams, parts, n_ys, n_xs } = parts;
+    let Parts { before, before_upstreams, operands, later, upstreams, parts, n_ys, n_xs } = parts;
     let n_states = before.len();
     let mut body_states = later.clone();
     let mut next = Vec::new();
     let mut inits = Vec::new();
     for (i, seed) in later.iter().enumerate() {
         let ty = inner.ty(*seed).clone();
-        next.push(match parts[i] {
-            Some(part) => part,
-            None => zero(&mut inner, &ty)?,
+        let seen = before_upstreams[i].map(|(_, inner)| inner);
+        next.push(match (parts[i], seen) {
+            (Some(part), Some(seen)) => inner.add(part, seen)?,
+            (Some(part), None) | (None, Some(part)) => part,
+            (None, None) => zero(&mut inner, &ty)?,
         });
         inits.push(match backward.result(node, n_ys + i) {
             Some(upstream) => backward.graph.broadcast(upstream, &ty)?,
@@ -151,7 +159,8 @@ fn assemble(
             inits.push(zero(backward.graph, &ty)?);
         }
     }
-    let xs = before.iter().copied().chain(operands[..n_xs].iter().map(|o| (o.outer, o.inner))).chain(upstreams);
+    let xs = before.iter().copied().chain(operands[..n_xs].iter().map(|o| (o.outer, o.inner))).chain(upstreams)
+        .chain(before_upstreams.into_iter().flatten());
     let (outer_xs, inner_xs): (Vec<NodeId>, Vec<NodeId>) = xs.unzip();
     let (outer_consts, inner_consts) = operands[n_xs..].iter().map(|o| (o.outer, o.inner)).unzip::<_, _, Vec<_>, Vec<_>>();
     let n_out = ys.len();

@@ -18,8 +18,8 @@ pub(super) fn has_equations(body: &Body) -> bool {
     body.graph.ids().any(|id| matches!(body.graph.node(id).op, Op::Dynamics(_)))
 }
 
-/// Replaces the equations in a body by their steps. `inputs` are the scan's operands in `outer`, the graph the scan will
-/// stand in; the initial values of the new states are computed there.
+/// Replaces the equations in a body by their steps. `inputs` are the scan's operands in `outer`, the graph the scan
+/// will stand in; the initial values of the new states are computed there.
 pub(super) fn absorb(outer: &mut Graph, body: &Body, inputs: &[NodeId], dt: f64) -> Result<Absorbed, ShapeError> {
     let (inits, operands) = inputs.split_at(body.states.len());
     let (mut states, mut initial, mut later) = (Vec::new(), Vec::new(), Vec::new());

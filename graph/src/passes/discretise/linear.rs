@@ -22,7 +22,12 @@ impl Jacobian {
     /// The derivatives as numbers, where all of them are (0 where they are left out).
     pub fn constant(&self) -> Option<Vec<((usize, usize), f64)>> {
         let value = |output: &NodeId| fold::known_number(&self.function.graph, *output);
-        self.entries.iter().copied().zip(&self.function.outputs).map(|(at, output)| Some((at, value(output)?))).collect()
+        self.entries
+            .iter()
+            .copied()
+            .zip(&self.function.outputs)
+            .map(|(at, output)| Some((at, value(output)?)))
+            .collect()
     }
 
     /// The part of it on the diagonal.
@@ -31,6 +36,24 @@ impl Jacobian {
         let (entries, outputs): (Vec<_>, Vec<_>) = kept.map(|(at, output)| (*at, *output)).unzip();
         Jacobian { function: StepFn { outputs, ..self.function.clone() }, entries }
     }
+}
+
+/// The equations with numbers in place of those constants that are numbers; the function's arguments stay as they are.
+pub fn specialise(flow: &Flow, constants: &[Option<f64>]) -> Result<Flow, ShapeError> {
+    let StepFn { graph: old, inputs: arguments, .. } = &flow.derivative;
+    let mut graph = Graph::step_body(old.steps);
+    let mut inputs = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        inputs.push(graph.push(old.node(*argument).op.clone(), &[])?);
+    }
+    let mut values = inputs.clone();
+    for (value, constant) in values.iter_mut().skip(flow.states.len()).zip(constants) {
+        if let Some(number) = constant {
+            *value = graph.constant(*number)?;
+        }
+    }
+    let outputs = flow.derivative.inline(&mut graph, &values)?;
+    Ok(Flow { derivative: StepFn { graph, inputs, outputs }, ..flow.clone() })
 }
 
 /// Differentiates the equations by the states, element by element.
@@ -90,8 +113,8 @@ fn simplified(function: &StepFn) -> Result<StepFn, ShapeError> {
     Ok(StepFn { inputs: inputs.to_vec(), outputs: outputs.to_vec(), graph: clean.graph })
 }
 
-/// Whether the right-hand side is linear in the states as written: sums, differences, products with and quotients by what
-/// does not depend on a state, and nothing else. (`v * v / v` is linear too, but not as written.)
+/// Whether the right-hand side is linear in the states as written: sums, differences, products with and quotients by
+/// what does not depend on a state, and nothing else. (`v * v / v` is linear too, but not as written.)
 pub fn is_linear(flow: &Flow) -> bool {
     let graph = &flow.derivative.graph;
     let needed = graph.reachable(&flow.derivative.outputs);

@@ -11,7 +11,8 @@ const SERIES_BELOW: f64 = 0.5;
 /// The last power of the series; the remainder is below 0.5^14 / 15! = 5e-17.
 const SERIES_ORDER: u32 = 13;
 
-/// The last power of the matrix series, at a norm of 1/2 (32 before scaling): the remainder is below 0.5^11 / 12! = 1e-12.
+/// The last power of the matrix series, at a norm of 1/2 (32 before scaling): the remainder is below 0.5^11 / 12! =
+/// 1e-12.
 const MATRIX_ORDER: u32 = 10;
 
 /// How often the matrix is halved first.
@@ -42,6 +43,9 @@ pub fn number(graph: &mut Graph, z: NodeId) -> Built {
 fn reciprocal_factorial(n: u32) -> f64 {
     1.0 / (1..=n).map(f64::from).product::<f64>()
 }
+
+/// The elements of a matrix that are not zero, by (row, column).
+pub type Entries = Vec<((usize, usize), NodeId)>;
 
 /// A matrix whose elements are nodes; `None` is zero.
 #[derive(Clone, Debug)]
@@ -114,14 +118,10 @@ impl NodeMatrix {
     }
 }
 
-/// `phi(Z)` of a matrix given by its elements that are not zero. A diagonal matrix is taken number by number; otherwise the
-/// matrix is halved, put into the series, and doubled again by `phi(2 Z) = phi(Z) + Z phi(Z)^2 / 2`, which keeps all digits
-/// of a slow flow.
-pub fn matrix(
-    graph: &mut Graph,
-    n: usize,
-    entries: &[((usize, usize), NodeId)],
-) -> Result<NodeMatrix, ShapeError> {
+/// `phi(Z)` of a matrix given by its elements that are not zero. A diagonal matrix is taken number by number; otherwise
+/// the matrix is halved, put into the series, and doubled again by `phi(2 Z) = phi(Z) + Z phi(Z)^2 / 2`, which keeps
+/// all digits of a slow flow.
+pub fn matrix(graph: &mut Graph, n: usize, entries: &Entries) -> Result<NodeMatrix, ShapeError> {
     let mut z = NodeMatrix::zero(n);
     for ((row, column), value) in entries {
         z.set(*row, *column, Some(*value));

@@ -1,0 +1,41 @@
+//! A compiled graph as text, at each of the representations behind the graph.
+//!
+//! For people only. Must never know what is done with the text.
+
+use snn_graph::lower::{LowerOptions, lower};
+use snn_graph::{Graph, NodeId};
+use snn_loops::Dtype;
+
+use crate::error::{Result, RuntimeError};
+
+/// A representation of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Kernels as loop nests.
+    Loops,
+    /// Nests in cranelift's intermediate form.
+    Clif,
+    /// Nests as machine code of this machine.
+    Assembly,
+}
+
+/// What the named outputs of a graph become, as text.
+///
+/// # Errors
+/// If the graph cannot be lowered or compiled.
+pub fn listing(
+    graph: &Graph,
+    outputs: &[(String, NodeId)],
+    batch: usize,
+    dtype: Dtype,
+    form: Form,
+) -> Result<String> {
+    let lowered =
+        lower(graph, outputs, LowerOptions { batch, dtype }).map_err(|error| RuntimeError::new(error.message))?;
+    let text = match form {
+        Form::Loops => Ok(lowered.program.to_string()),
+        Form::Clif => snn_jit::clif_text(&lowered.program),
+        Form::Assembly => snn_jit::asm_text(&lowered.program),
+    };
+    text.map_err(|error| RuntimeError::new(error.to_string()))
+}

@@ -1,0 +1,148 @@
+//! Everything that training changes: parameters, running averages and the optimizer's slots, by name.
+//!
+//! Values are row-major as in the model's source, in f64 (which holds every f32 exactly). Must never know programs or
+//! files; [`Kept::port`] is how a program calls the same thing.
+
+use std::collections::BTreeMap;
+
+use snn_graph::Model;
+use snn_loops::Dtype;
+
+use crate::checkpoint::{NamedTensor, TensorData, TensorSpec};
+use crate::error::{Result, RuntimeError};
+use crate::init;
+
+/// What a tensor is to a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Parameter,
+    Average,
+    /// The optimizer's k-th tensor of a parameter.
+    Slot(usize),
+}
+
+/// One tensor that outlives a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    part: Part,
+    /// Path of the parameter or average.
+    path: String,
+    dims: Vec<usize>,
+    /// Row-major in the tensor's shape.
+    pub values: Vec<f64>,
+}
+
+impl Kept {
+    /// The program's input that holds the tensor.
+    pub fn port(&self) -> String {
+        match self.part {
+            Part::Slot(_) => format!("input:{}", self.result()),
+            Part::Parameter | Part::Average => self.result(),
+        }
+    }
+
+    /// The program's result that replaces the tensor after an update.
+    pub fn result(&self) -> String {
+        match self.part {
+            Part::Parameter => format!("param:{}", self.path),
+            Part::Average => format!("average:{}", self.path),
+            Part::Slot(_) => self.name(),
+        }
+    }
+
+    /// What files call the tensor: the path of a parameter or average, `slot:<path>:<k>` for the optimizer's.
+    pub fn name(&self) -> String {
+        match self.part {
+            Part::Slot(k) => format!("slot:{}:{k}", self.path),
+            Part::Parameter | Part::Average => self.path.clone(),
+        }
+    }
+}
+
+/// All tensors of a model and its optimizer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    kept: Vec<Kept>,
+}
+
+impl Weights {
+    /// What a training starts from: parameters drawn from `seed`, averages at their start, `slots` zeros a parameter.
+    ///
+    /// # Errors
+    /// If an initializer does not fit its parameter.
+    pub fn initial(model: &Model, slots: usize, seed: u64) -> Result<Weights> {
+        let mut kept = Vec::new();
+        for parameter in &model.parameters {
+            let dims = parameter_dims(model, parameter);
+            let values = init::initial_values(&parameter.init, &dims, seed, &parameter.path)?;
+            kept.push(Kept { part: Part::Parameter, path: parameter.path.clone(), dims, values });
+        }
+        for k in 0..slots {
+            let zeros = |of: &Kept| Kept { part: Part::Slot(k), values: vec![0.0; of.values.len()], ..of.clone() };
+            let slots: Vec<Kept> = kept.iter().filter(|kept| kept.part == Part::Parameter).map(zeros).collect();
+            kept.extend(slots);
+        }
+        for average in &model.averages {
+            let values = vec![average.start; average.dims.iter().product()];
+            kept.push(Kept { part: Part::Average, path: average.path.clone(), dims: average.dims.clone(), values });
+        }
+        Ok(Weights { kept })
+    }
+
+    /// The tensors.
+    pub fn iter(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.iter()
+    }
+
+    /// The tensors, to be given new values of the same number.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Kept> {
+        self.kept.iter_mut()
+    }
+
+    /// Number of learned values.
+    pub fn parameter_count(&self) -> usize {
+        self.kept.iter().filter(|kept| kept.part == Part::Parameter).map(|kept| kept.values.len()).sum()
+    }
+
+    /// The tensors as files hold them; without `slots`, what a trained model is made of.
+    pub fn tensors(&self, dtype: Dtype, slots: bool) -> Vec<NamedTensor> {
+        let stored = |values: &[f64]| match dtype {
+            Dtype::F32 => TensorData::F32(values.iter().map(|value| *value as f32).collect()),
+            Dtype::F64 => TensorData::F64(values.to_vec()),
+        };
+        let tensor =
+            |kept: &Kept| NamedTensor { name: kept.name(), shape: kept.dims.clone(), data: stored(&kept.values) };
+        self.in_files(slots).map(tensor).collect()
+    }
+
+    /// Names and shapes of what [`Self::tensors`] gives.
+    pub fn specs(&self, slots: bool) -> Vec<TensorSpec> {
+        self.in_files(slots).map(|kept| TensorSpec { name: kept.name(), shape: kept.dims.clone() }).collect()
+    }
+
+    /// Replaces tensors by name; those not given stay.
+    ///
+    /// # Errors
+    /// If one has another shape than the model's; some may be replaced then.
+    pub fn restore(&mut self, tensors: &[NamedTensor]) -> Result<()> {
+        let by_name: BTreeMap<&str, &NamedTensor> = tensors.iter().map(|t| (t.name.as_str(), t)).collect();
+        for kept in &mut self.kept {
+            let Some(tensor) = by_name.get(kept.name().as_str()) else { continue };
+            if tensor.shape != kept.dims {
+                let (name, found, expected) = (&tensor.name, &tensor.shape, &kept.dims);
+                return Err(RuntimeError::new(format!("`{name}` has shape {found:?}, the model's is {expected:?}")));
+            }
+            kept.values = tensor.data.to_f64().into_owned();
+        }
+        Ok(())
+    }
+
+    fn in_files(&self, slots: bool) -> impl Iterator<Item = &Kept> {
+        self.kept.iter().filter(move |kept| slots || !matches!(kept.part, Part::Slot(_)))
+    }
+}
+
+/// The shape of a parameter with its time axis, if it has one, in front.
+pub fn parameter_dims(model: &Model, parameter: &snn_graph::Parameter) -> Vec<usize> {
+    model.graph.ty(parameter.node).extents(model.graph.steps, 1)
+}

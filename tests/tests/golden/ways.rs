@@ -1,0 +1,117 @@
+//! The three ways in which every graph is computed: the reference evaluation, and compiled code in double and in single
+//! precision. Must never know what a graph computes.
+
+use std::collections::BTreeMap;
+
+use snn_graph::eval::{EvalContext, evaluate};
+use snn_graph::{Graph, NodeId, Tensor, passes};
+use snn_loops::{Dtype, RandomKey};
+use snn_runtime::device::Device;
+use snn_runtime::step::Step;
+
+/// A way to compute a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// The meaning of the graph, node by node, in f64.
+    Reference,
+    /// Compiled code in f64.
+    Compiled64,
+    /// Compiled code in f32.
+    Compiled32,
+}
+
+impl Way {
+    /// The precision as keys of golden files call it.
+    pub fn precision(self) -> &'static str {
+        match self {
+            Way::Reference | Way::Compiled64 => "f64",
+            Way::Compiled32 => "f32",
+        }
+    }
+}
+
+/// All ways.
+pub const ALL: [Way; 3] = [Way::Reference, Way::Compiled64, Way::Compiled32];
+/// The ways of graphs that are too large for the reference evaluation.
+pub const COMPILED: [Way; 2] = [Way::Compiled64, Way::Compiled32];
+
+/// Values by the name of an input, the path of a parameter or the path of an average.
+pub type Bindings = BTreeMap<String, Tensor>;
+
+/// What a graph computes for its names.
+pub type Results = BTreeMap<String, Vec<f64>>;
+
+/// A graph with the nodes that are wanted of it, by name.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The graph.
+    pub graph: Graph,
+    /// Names and nodes.
+    pub outputs: Vec<(String, NodeId)>,
+}
+
+impl Wanted {
+    /// The same, simplified as training does after differentiation.
+    pub fn simplified(self) -> Wanted {
+        let (names, nodes): (Vec<String>, Vec<NodeId>) = self.outputs.into_iter().unzip();
+        let (graph, nodes) = passes::simplify(&self.graph, &nodes).unwrap();
+        Wanted { graph, outputs: names.into_iter().zip(nodes).collect() }
+    }
+
+    /// Computes everything that is wanted, once.
+    pub fn compute(&self, way: Way, batch: usize, bindings: &Bindings) -> Results {
+        self.machine(way, batch).run(bindings)
+    }
+
+    /// Makes ready to compute everything that is wanted several times.
+    pub fn machine(&self, way: Way, batch: usize) -> Machine<'_> {
+        match way {
+            Way::Reference => Machine::Reference(self, batch),
+            Way::Compiled64 => Machine::Compiled(self, Box::new(self.compile(Dtype::F64, batch))),
+            Way::Compiled32 => Machine::Compiled(self, Box::new(self.compile(Dtype::F32, batch))),
+        }
+    }
+
+    fn compile(&self, dtype: Dtype, batch: usize) -> Step {
+        let step = Step::new(&self.graph, &self.outputs, batch, dtype, Device::Cpu { threads: 1 });
+        step.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn evaluate(&self, batch: usize, bindings: &Bindings) -> Results {
+        let nodes: Vec<NodeId> = self.outputs.iter().map(|(_, node)| *node).collect();
+        let mut context = EvalContext::new(self.graph.steps, batch, bindings);
+        let values = evaluate(&self.graph, &nodes, &mut context).unwrap_or_else(|error| panic!("{error}"));
+        self.outputs.iter().zip(values).map(|((name, _), value)| (name.clone(), value.data)).collect()
+    }
+}
+
+/// A graph that is ready to run.
+pub enum Machine<'w> {
+    /// Node by node, for that many samples.
+    Reference(&'w Wanted, usize),
+    /// Compiled code.
+    Compiled(&'w Wanted, Box<Step>),
+}
+
+impl Machine<'_> {
+    /// Runs once.
+    pub fn run(&mut self, bindings: &Bindings) -> Results {
+        match self {
+            Machine::Reference(wanted, batch) => wanted.evaluate(*batch, bindings),
+            Machine::Compiled(wanted, step) => {
+                set_inputs(step, bindings);
+                step.run(RandomKey::default()).unwrap();
+                wanted.outputs.iter().map(|(name, _)| (name.clone(), step.get(name).unwrap())).collect()
+            }
+        }
+    }
+}
+
+fn set_inputs(step: &mut Step, bindings: &Bindings) {
+    let ports: Vec<String> = step.inputs().map(|port| port.name.clone()).collect();
+    for port in ports {
+        let name = port.split_once(':').map_or(port.as_str(), |(_, name)| name);
+        let value = bindings.get(name).unwrap_or_else(|| panic!("no value was given for `{name}`"));
+        step.set(&port, &value.data).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
