@@ -6,49 +6,62 @@
 //!
 //! This file must never know programs, threads or memory.
 
+mod access;
+mod address;
+mod lanes;
+mod scalar;
+mod values;
+
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use snn_loops::{BufferId, Expr, Extent, LoopKind, Reg, Scalar, Stmt, Val, Var};
+use snn_loops::{Expr, Extent, LoopKind, Stmt, Var};
 
 use crate::canonical::Canonical;
 use crate::value::{Slot, Types};
 
 /// The lanes that statements are being emitted for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lane {
+struct Lane {
     /// The variable of the `Lanes` loop; its value is the first lane's.
-    pub var: Var,
+    var: Var,
     /// Vectors that are computed side by side.
-    pub unroll: usize,
+    unroll: usize,
 }
 
 /// Emission of one function.
 pub(crate) struct Emitter<'f> {
     /// Where instructions go.
-    pub builder: FunctionBuilder<'f>,
+    builder: FunctionBuilder<'f>,
     /// The program's types.
-    pub types: Types,
+    types: Types,
     /// The step of the enclosing `Repeat`.
-    pub step: Value,
+    step: Value,
     /// The open loops' variables, outermost first.
-    pub open: Vec<Var>,
+    open: Vec<Var>,
     /// The largest extent of every variable whose loop was opened.
-    pub limits: Vec<Option<usize>>,
+    limits: Vec<Option<usize>>,
     /// Set inside of a `Lanes` loop that is emitted as vectors.
-    pub lane: Option<Lane>,
+    lane: Option<Lane>,
     /// Registers of this side of the `Lanes` loop: one variable, or one a vector.
-    pub regs: Vec<Option<Vec<Variable>>>,
+    regs: Vec<Option<Vec<Variable>>>,
     /// Whether instructions of the machine take vectors from memory at any address.
-    pub folds_unaligned: bool,
+    folds_unaligned: bool,
     /// Whether the statements lie in a loop that may have no iteration, so that its loads must stay where they are.
-    pub may_be_skipped: bool,
+    may_be_skipped: bool,
+    /// First iteration and end of the parallel loop's slice.
     slice: (Value, Value),
+    /// The address of every slot's first element.
     bases: Vec<Value>,
+    /// Whether the nest stores to a slot.
     stored: Vec<bool>,
+    /// Present values of the loop variables.
     vars: Vec<Option<Value>>,
+    /// Values by their names.
     vals: Vec<Option<Slot>>,
+    /// Whether a value is the constant +0.
     positive_zero: Vec<bool>,
+    /// Set when something was met that no verified nest has.
     malformed: bool,
 }
 
@@ -96,7 +109,7 @@ pub(crate) fn emit<'f>(
 
 impl Emitter<'_> {
     /// Emits statements in order.
-    pub(crate) fn statements(&mut self, body: &[Stmt]) {
+    fn statements(&mut self, body: &[Stmt]) {
         for stmt in body {
             match stmt {
                 Stmt::For { var, extent, kind, body } => self.open_loop(*var, *extent, *kind, body),
@@ -140,7 +153,7 @@ impl Emitter<'_> {
     }
 
     /// The body for one value of its loop's variable.
-    pub(crate) fn iteration(&mut self, var: Var, index: Value, body: &[Stmt]) {
+    fn iteration(&mut self, var: Var, index: Value, body: &[Stmt]) {
         self.set_var(var, index);
         self.statements(body);
     }
@@ -176,7 +189,7 @@ impl Emitter<'_> {
     }
 
     /// The number of iterations where it is always the same.
-    pub(crate) fn always(&self, extent: Extent) -> Option<usize> {
+    fn always(&self, extent: Extent) -> Option<usize> {
         match extent {
             Extent::Fixed(n) => Some(n),
             Extent::Block { size, total, .. } => {
@@ -197,7 +210,7 @@ impl Emitter<'_> {
     }
 
     /// The iterations of a loop as a value.
-    pub(crate) fn count(&mut self, extent: Extent) -> Value {
+    fn count(&mut self, extent: Extent) -> Value {
         match (self.always(extent), extent) {
             (Some(n), _) => self.int(n as i64),
             (None, Extent::Fixed(n)) => self.int(n as i64),
@@ -213,7 +226,7 @@ impl Emitter<'_> {
     }
 
     /// `for index in (first..end).step_by(step)`, at least once.
-    pub(crate) fn ascending(&mut self, first: Value, end: Value, step: i64, body: impl FnOnce(&mut Self, Value)) {
+    fn ascending(&mut self, first: Value, end: Value, step: i64, body: impl FnOnce(&mut Self, Value)) {
         let (header, index) = self.header(first);
         body(self, index);
         let next = self.plus(index, step);
@@ -222,7 +235,7 @@ impl Emitter<'_> {
     }
 
     /// Emits something that runs only where `first < end`.
-    pub(crate) fn unless_empty(&mut self, first: Value, end: Value, emit: impl FnOnce(&mut Self)) {
+    fn unless_empty(&mut self, first: Value, end: Value, emit: impl FnOnce(&mut Self)) {
         let (enter, skip) = (self.builder.create_block(), self.builder.create_block());
         let some = self.builder.ins().icmp(IntCC::SignedLessThan, first, end);
         self.builder.ins().brif(some, enter, &[], skip, &[]);
@@ -235,7 +248,7 @@ impl Emitter<'_> {
     }
 
     /// Starts a loop's block; its index is `first` at the beginning.
-    fn header(&mut self, first: Value) -> (cranelift_codegen::ir::Block, Value) {
+    fn header(&mut self, first: Value) -> (Block, Value) {
         let header = self.builder.create_block();
         let index = self.builder.append_block_param(header, types::I64);
         self.builder.ins().jump(header, &[BlockArg::from(first)]);
@@ -244,177 +257,11 @@ impl Emitter<'_> {
     }
 
     /// Ends a loop: back to its block with the next index while `more`.
-    fn back(&mut self, header: cranelift_codegen::ir::Block, next: Value, more: Value) {
+    fn back(&mut self, header: Block, next: Value, more: Value) {
         let exit = self.builder.create_block();
         self.builder.ins().brif(more, header, &[BlockArg::from(next)], exit, &[]);
         self.builder.seal_block(header);
         self.builder.switch_to_block(exit);
         self.builder.seal_block(exit);
-    }
-
-    fn expression(&mut self, expr: &Expr) -> Slot {
-        match expr {
-            Expr::Const(value) => Slot::Uniform(self.arithmetic(false).constant(*value)),
-            Expr::Index(ix) => self.float_index(ix),
-            Expr::Scalar(op, args) => self.scalar(*op, args),
-            Expr::Load(access) => self.load(access),
-            Expr::Get(reg) => self.get_reg(*reg),
-        }
-    }
-
-    fn scalar(&mut self, op: Scalar, args: &[Val]) -> Slot {
-        let slots: Vec<Slot> = args.iter().map(|val| self.val(*val)).collect();
-        let uniform: Option<Vec<Value>> = slots
-            .iter()
-            .map(|slot| match slot {
-                Slot::Uniform(value) => Some(*value),
-                Slot::Lanes(_) => None,
-            })
-            .collect();
-        if let Some(values) = uniform {
-            let result = self.arithmetic(false).emit(op, &values);
-            return Slot::Uniform(self.or_malformed(result));
-        }
-        if let (Scalar::Select, [mask, a, b]) = (op, args) {
-            return self.select(*mask, *a, *b);
-        }
-        let vectors: Vec<Vec<Value>> =
-            slots.iter().zip(op.arguments()).map(|(slot, ty)| self.widen_as(slot, *ty)).collect();
-        let unroll = self.lane.map_or(0, |lane| lane.unroll);
-        let results = (0..unroll).map(|at| {
-            let values: Vec<Value> = vectors.iter().filter_map(|copies| copies.get(at).copied()).collect();
-            let result = self.arithmetic(true).emit(op, &values);
-            self.or_malformed(result)
-        });
-        Slot::Lanes(results.collect())
-    }
-
-    /// A selection where something has lanes, with the cheap forms for a mask without lanes and for zeros.
-    fn select(&mut self, mask: Val, a: Val, b: Val) -> Slot {
-        let (a_is_zero, b_is_zero) = (self.is_positive_zero(a), self.is_positive_zero(b));
-        let (mask, a, b) = (self.val(mask), self.val(a), self.val(b));
-        let (a, b) = (self.widen(&a), self.widen(&b));
-        let pairs = a.into_iter().zip(b);
-        let results = match mask {
-            Slot::Uniform(mask) => pairs.map(|(a, b)| self.builder.ins().select(mask, a, b)).collect(),
-            Slot::Lanes(masks) => pairs
-                .zip(masks)
-                .filter_map(|((a, b), mask)| {
-                    let mut arithmetic = self.arithmetic(true);
-                    match (a_is_zero, b_is_zero) {
-                        (_, true) => Some(arithmetic.keep_where(mask, a)),
-                        (true, _) => Some(arithmetic.clear_where(mask, b)),
-                        _ => arithmetic.emit(Scalar::Select, &[mask, a, b]),
-                    }
-                })
-                .collect(),
-        };
-        Slot::Lanes(results)
-    }
-
-    fn widen_as(&mut self, slot: &Slot, ty: snn_loops::scalar::ScalarType) -> Vec<Value> {
-        match (slot, ty) {
-            (Slot::Uniform(mask), snn_loops::scalar::ScalarType::Mask) => {
-                let vector = self.arithmetic(true).splat_mask(*mask);
-                vec![vector; self.lane.map_or(1, |lane| lane.unroll)]
-            }
-            (slot, _) => self.widen(slot),
-        }
-    }
-
-    fn get_reg(&mut self, reg: Reg) -> Slot {
-        let variables = self.reg(reg);
-        let values: Vec<Value> = variables.into_iter().map(|variable| self.builder.use_var(variable)).collect();
-        match (self.lane, values.as_slice()) {
-            (None, [value]) => Slot::Uniform(*value),
-            _ => Slot::Lanes(values),
-        }
-    }
-
-    fn set_reg(&mut self, reg: Reg, slot: &Slot) {
-        let variables = self.reg(reg);
-        let values = match (self.lane, slot) {
-            (None, Slot::Uniform(value)) => vec![*value],
-            _ => self.widen(slot),
-        };
-        for (variable, value) in variables.into_iter().zip(values) {
-            self.builder.def_var(variable, value);
-        }
-    }
-
-    /// The variables behind a register, made when it is first met.
-    fn reg(&mut self, reg: Reg) -> Vec<Variable> {
-        if let Some(Some(variables)) = self.regs.get(reg.0 as usize) {
-            return variables.clone();
-        }
-        let variables: Vec<Variable> = match self.lane {
-            Some(lane) => (0..lane.unroll).map(|_| self.builder.declare_var(self.types.floats)).collect(),
-            None => vec![self.builder.declare_var(self.types.float)],
-        };
-        if let Some(place) = self.regs.get_mut(reg.0 as usize) {
-            *place = Some(variables.clone());
-        }
-        variables
-    }
-
-    fn define(&mut self, val: Val, slot: Slot, positive_zero: bool) {
-        match (self.vals.get_mut(val.0 as usize), self.positive_zero.get_mut(val.0 as usize)) {
-            (Some(place), Some(zero)) => (*place, *zero) = (Some(slot), positive_zero),
-            _ => self.malformed = true,
-        }
-    }
-
-    fn val(&mut self, val: Val) -> Slot {
-        match self.vals.get(val.0 as usize) {
-            Some(Some(slot)) => slot.clone(),
-            _ => Slot::Uniform(self.or_malformed(None)),
-        }
-    }
-
-    fn is_positive_zero(&self, val: Val) -> bool {
-        self.positive_zero.get(val.0 as usize).copied().unwrap_or(false)
-    }
-
-    /// The present value of a loop variable.
-    pub(crate) fn var(&mut self, var: Var) -> Value {
-        match self.vars.get(var.0 as usize) {
-            Some(Some(value)) => *value,
-            _ => {
-                self.malformed = true;
-                self.step
-            }
-        }
-    }
-
-    /// Gives a loop variable a value.
-    pub(crate) fn set_var(&mut self, var: Var, value: Value) {
-        match self.vars.get_mut(var.0 as usize) {
-            Some(place) => *place = Some(value),
-            None => self.malformed = true,
-        }
-    }
-
-    /// The address of a buffer's first element.
-    pub(crate) fn base(&mut self, buffer: BufferId) -> Value {
-        match self.bases.get(buffer.0 as usize) {
-            Some(base) => *base,
-            None => {
-                self.malformed = true;
-                self.step
-            }
-        }
-    }
-
-    /// Whether the nest stores to the buffer anywhere.
-    pub(crate) fn is_stored(&self, buffer: BufferId) -> bool {
-        self.stored.get(buffer.0 as usize).copied().unwrap_or(true)
-    }
-
-    /// Emission goes on with any value after something that a verified nest does not have; the result is thrown away.
-    fn or_malformed(&mut self, value: Option<Value>) -> Value {
-        value.unwrap_or_else(|| {
-            self.malformed = true;
-            self.arithmetic(false).constant(0.0)
-        })
     }
 }

@@ -1,6 +1,7 @@
 //! A program to something that runs: machine code for its nests, places for its buffers, threads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -36,6 +37,12 @@ pub(crate) struct CompiledNest {
     /// The program's buffer behind every slot of the code's table.
     pub slots: Vec<BufferId>,
     pub schedule: Schedule,
+}
+
+impl fmt::Debug for Executable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executable").field("kernels", &self.shared.nests.len()).finish_non_exhaustive()
+    }
 }
 
 impl Executable {
@@ -131,7 +138,7 @@ fn codes(nests: &[Option<Canonical>], program: &Program, isa: Isa) -> Result<Vec
         nests.iter().map(|nest| nest.as_ref().map(|nest| nest.key(program.dtype, isa.name()))).collect();
     let mut known: HashMap<&Key, Arc<NestCode>> = HashMap::new();
     let mut missing: Vec<(&Key, &Canonical)> = Vec::new();
-    let mut asked: std::collections::HashSet<&Key> = std::collections::HashSet::new();
+    let mut asked: HashSet<&Key> = HashSet::new();
     for (key, nest) in keys.iter().flatten().zip(nests.iter().flatten()) {
         if !asked.insert(key) {
             continue;

@@ -1,5 +1,6 @@
 //! A program's memory, and what the host does with it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use snn_loops::{BufferId, Dtype, RandomKey, Role};
@@ -16,6 +17,12 @@ pub struct Instance {
     shared: Arc<Shared>,
     blocks: Vec<Block>,
     places: Vec<Place>,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+    }
 }
 
 impl Instance {

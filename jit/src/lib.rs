@@ -1,8 +1,8 @@
 //! The CPU back end: `loops::Program` to machine code through cranelift, and the heavy kernels.
 //!
-//! A program goes through these files: [`canonical`] takes a nest apart from its name, [`cache`] finds code that is there,
-//! `codegen` (with `lanes`, `access`, `address`, `scalar`) emits the rest, `module` makes it machine code, `layout` places
-//! the buffers, `execute` runs the launches over a pool of threads, `kernels` holds what is written by hand.
+//! A program goes through these files: `canonical` tells what a nest is apart from its name, `cache` finds code that is
+//! there, `codegen` emits the rest, `module` makes it machine code, `layout` places the buffers, `execute` runs the launches
+//! over a pool of threads, `kernels` holds what is written by hand.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), snn_jit::JitError> {
@@ -15,14 +15,12 @@
 //! ```
 //!
 //! The results of generated code equal the interpreter's bit for bit; those of the heavy kernels equal it but for the
-//! order of sums, which depends on shapes only, never on the number of threads.
+//! order and the rounding of sums, which depend on shapes and machine only, never on the number of threads.
 //!
 //! This crate must never know graphs, models or syntax.
 
 #![deny(unsafe_code)]
 
-mod access;
-mod address;
 mod alloc;
 mod cache;
 mod call;
@@ -34,11 +32,9 @@ mod error;
 mod execute;
 mod instance;
 mod kernels;
-mod lanes;
 mod layout;
 mod module;
 mod options;
-mod scalar;
 mod value;
 mod work;
 

@@ -5,6 +5,8 @@
 
 use snn_loops::{Dtype, Expr, LoopKind, Nest, Scalar, Stmt};
 
+use crate::value::Types;
+
 /// Instructions of a task that is worth another thread.
 const TASK: usize = 1 << 15;
 /// More tasks than this for each thread only cost.
@@ -22,7 +24,7 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// The schedule of a verified nest.
     pub fn of(nest: &Nest, dtype: Dtype) -> Schedule {
-        let lanes = 16 / dtype.size();
+        let lanes = Types::of(dtype).lanes;
         match nest.body.as_slice() {
             [Stmt::For { extent, kind: LoopKind::Parallel, body, .. }] => {
                 Schedule { iterations: extent.limit(), work: work(body, lanes) }

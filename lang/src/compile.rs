@@ -69,13 +69,16 @@ pub fn compile(files: &dyn Files, name: &str, text: &str, options: &Options) -> 
     let mut sources = Sources::new();
     let mut report = Report::default();
     let program = resolve::load(files, name, text, &mut sources, &mut report);
-    resolve::names::check(&program, &mut report);
+    let used = resolve::names::check(&program, &mut report);
     let broken = structure::check(&program, &mut report);
     let overrides = Overrides::parse(&options.overrides, &mut sources, &mut report);
     overrides.check(&program, &mut report);
     let mut compiler = Compiler { program: &program, options, broken: &broken, sources: &sources, report: &mut report };
     let models = compiler.models(&overrides);
     let tests = compiler.tests();
+    if !report.has_errors() {
+        resolve::names::warn_of_unused(&program, &used, &mut report);
+    }
     Compiled { models, tests, diagnostics: report.finish(), sources }
 }
 
@@ -156,7 +159,8 @@ impl<'p> Compiler<'p, '_> {
         if let Some((_, second)) = configs.next() {
             let message = format!("`{model}` is given two of these");
             let error = Diagnostic::error(Code::DuplicateName, message).at(second.model.span, "the second");
-            self.report.add(error.because(first.model.span, "the first").help("a model has one `train` and one `convert`"));
+            self.report
+                .add(error.because(first.model.span, "the first").help("a model has one `train` and one `convert`"));
         }
         (!self.broken.contains(&id)).then_some(first)
     }
@@ -180,7 +184,11 @@ impl<'p> Compiler<'p, '_> {
             if let Some(first) = missing.first() {
                 let message = format!("the converted model has a weight that the trained one has not: `{first}`");
                 let error = Diagnostic::error(Code::DataShape, message).at(config.model.span, "converted here");
-                self.report.add(error.because(decl.name.span, "the model").help("change only settings that leave the weights as they are"));
+                self.report.add(
+                    error
+                        .because(decl.name.span, "the model")
+                        .help("change only settings that leave the weights as they are"),
+                );
                 return None;
             }
             let settings = convert::described(&changes, |span| sources.slice(span).to_string());

@@ -72,7 +72,7 @@ const MAX_APPLICATIONS: usize = 48;
 /// The most expressions that may be under evaluation inside one another, so that no program overflows the stack.
 const MAX_DEPTH: usize = 400;
 /// The most expressions that are evaluated for one graph, so that no program takes forever.
-const MAX_WORK: usize = 5_000_000;
+const MAX_WORK: usize = 500_000;
 
 /// Elaborates one model or one test.
 pub(crate) struct Elaborator<'p, 'r> {

@@ -169,7 +169,12 @@ impl<'a> States<'a> {
             StmtKind::Next { name, .. } => Some((name, stmt.span)),
             _ => None,
         });
+        let before = report.n_errors();
         let given = self.given_once(nexts, report);
+        if report.n_errors() > before {
+            // A misspelt `next` is the one that would be missing.
+            return;
+        }
         for var in self.vars.iter().filter(|var| !given.contains(var.name.as_str())) {
             report.add(
                 Diagnostic::error(Code::MissingNext, format!("the state `{}` has no `next`", var.name.text))

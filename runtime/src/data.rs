@@ -186,6 +186,21 @@ pub fn open(name: &str, args: &DatasetArgs, base_dir: &Path, data_override: Opti
     Ok(dataset)
 }
 
+/// The array of an `.npy` file, scaled like samples: its shape and its numbers, row-major.
+///
+/// # Errors
+/// If the file is no array of numbers, or holds one that is not finite.
+pub fn read_array(path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
+    let (array, _) = npy::read(bytes::Input::open(path)?)?;
+    let shape = array.shape.clone();
+    let field = Field { shape: shape.clone(), ..array.into_field("input")? };
+    let mut numbers = vec![0.0; field.values.len()];
+    if numbers.len() != field.sample_len() || !field.write_sample(0, &mut numbers) {
+        return Err(RuntimeError::new(format!("`{}` is damaged", path.display())));
+    }
+    Ok((shape, numbers))
+}
+
 fn unknown_source(name: &str) -> RuntimeError {
     let names: Vec<&str> = SOURCES.iter().map(|source| source.name).collect();
     RuntimeError::new(format!("no data set is called `{name}`")).with_help(match nearest(name, names.iter().copied()) {

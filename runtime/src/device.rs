@@ -17,6 +17,25 @@ pub enum Device {
     Reference,
 }
 
+impl Device {
+    /// The name of the kind of machine; results are the same on machines of one kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            Device::Cpu { .. } => "cpu",
+            Device::Reference => "reference",
+        }
+    }
+
+    /// Number of threads that it will use.
+    pub fn threads(self) -> usize {
+        match self {
+            Device::Cpu { threads: 0 } => std::thread::available_parallelism().map_or(1, usize::from),
+            Device::Cpu { threads } => threads,
+            Device::Reference => 1,
+        }
+    }
+}
+
 /// A program loaded on a machine, with its memory.
 pub struct Engine {
     dtype: Dtype,
@@ -46,11 +65,6 @@ impl Engine {
             }
         };
         Ok(Engine { dtype, loaded })
-    }
-
-    /// The type the program computes in.
-    pub fn dtype(&self) -> Dtype {
-        self.dtype
     }
 
     /// Writes a whole buffer.

@@ -57,6 +57,8 @@ pub struct Manifest {
     pub seed: u64,
     /// Settings given on the command line, in their order, as (name, value).
     pub overrides: Vec<(String, String)>,
+    /// The kind of machine: `cpu` or `reference`.
+    pub device: String,
     /// The number of threads.
     pub threads: usize,
     /// `f32` or `f64`.

@@ -30,6 +30,13 @@ pub struct SessionOptions {
     pub seed: u64,
 }
 
+impl Default for SessionOptions {
+    /// One sample, single precision, all cores, seed 0.
+    fn default() -> Self {
+        SessionOptions { batch: 1, dtype: Dtype::F32, device: Device::Cpu { threads: 0 }, seed: 0 }
+    }
+}
+
 /// Values of a batch: each input or target by its name in the model, row-major `[step][sample][...]` where it changes with
 /// time and `[sample][...]` where it does not.
 pub type BatchValues<'a> = &'a [(&'a str, &'a [f32])];

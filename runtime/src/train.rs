@@ -60,6 +60,18 @@ pub trait Observer {
     fn stop(&self) -> bool;
 }
 
+/// An observer that wants to know nothing and never stops.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, _event: Event<'_>) {}
+
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
 /// How a training ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {

@@ -33,6 +33,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// Its shape, the time axis of a parameter that has one in front.
+    pub fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
     /// The program's input that holds the tensor.
     pub fn port(&self) -> String {
         match self.part {
@@ -73,7 +78,7 @@ impl Weights {
     pub fn initial(model: &Model, slots: usize, seed: u64) -> Result<Weights> {
         let mut kept = Vec::new();
         for parameter in &model.parameters {
-            let dims = parameter_dims(model, parameter);
+            let dims = model.graph.ty(parameter.node).extents(model.graph.steps, 1);
             let values = init::initial_values(&parameter.init, &dims, seed, &parameter.path)?;
             kept.push(Kept { part: Part::Parameter, path: parameter.path.clone(), dims, values });
         }
@@ -142,7 +147,3 @@ impl Weights {
     }
 }
 
-/// The shape of a parameter with its time axis, if it has one, in front.
-pub fn parameter_dims(model: &Model, parameter: &snn_graph::Parameter) -> Vec<usize> {
-    model.graph.ty(parameter.node).extents(model.graph.steps, 1)
-}

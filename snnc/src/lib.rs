@@ -1,1 +1,31 @@
-//! x
+//! snnc, a compiler for spiking neural networks: compile a model, run it, train it.
+//!
+//! [`Model`] is where to begin; [`Program`] where a text holds several models or tests. The command line is made of
+//! nothing but what is public here. This crate must never print and never end the process.
+
+pub mod claims;
+pub mod gradcheck;
+pub mod stages;
+
+mod error;
+mod model;
+mod program;
+mod recipe;
+mod source;
+mod training;
+
+pub use error::{Diagnostics, Error, Result};
+pub use model::Model;
+pub use program::{Override, Program, standard_library};
+pub use recipe::Recipe;
+pub use source::Source;
+pub use training::{Run, Training, load_weights};
+
+pub use snn_graph as graph;
+pub use snn_lang::codes::Code;
+pub use snn_lang::elaborate::StageRow;
+pub use snn_runtime::device::Device;
+pub use snn_runtime::session::{Inference, Session, SessionOptions};
+pub use snn_runtime::train::{Evaluation, Event, Observer, Outcome, Silent};
+pub use snn_runtime::{Dtype, RuntimeError};
+pub use snn_runtime as runtime;

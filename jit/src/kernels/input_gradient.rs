@@ -3,6 +3,8 @@
 //! With stride 1 it is usually a convolution of the output's gradient with the flipped kernel. Otherwise every output pixel's
 //! gradient times the weights is what its window receives, and windows are added up, image by image.
 
+use std::ops::Range;
+
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
@@ -48,7 +50,7 @@ fn add_windows<T: Element>(
     dy: &[T],
     weights: &Packed<T>,
     group: usize,
-    images: std::ops::Range<usize>,
+    images: Range<usize>,
     out: &mut [T],
 ) -> Option<()> {
     let window = geometry.window();

@@ -30,8 +30,10 @@ struct Cut {
 
 impl Cut {
     fn of(geometry: &Geometry) -> Cut {
-        let columns = COLUMNS.min(geometry.window());
-        let tasks = geometry.groups * geometry.window().div_ceil(columns);
+        let window = geometry.window();
+        // Equal blocks, in whole cache lines: a narrow last one would be slow.
+        let columns = window.div_ceil(window.div_ceil(COLUMNS)).next_multiple_of(16);
+        let tasks = geometry.groups * window.div_ceil(columns);
         let panels = geometry.pixels().div_ceil(geometry.panel_pixels(columns));
         let parts = TASKS.div_ceil(tasks).min(panels).max(1);
         let pixels = geometry.pixels().div_ceil(parts);

@@ -40,7 +40,14 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     /// `a && b` and `a || b`; the right side is not looked at where the left decides.
-    pub(super) fn logical(&mut self, op: BinaryOp, left: &'p Expr, right: &'p Expr, span: Span, env: &scope::Env<'p>) -> Value<'p> {
+    pub(super) fn logical(
+        &mut self,
+        op: BinaryOp,
+        left: &'p Expr,
+        right: &'p Expr,
+        span: Span,
+        env: &scope::Env<'p>,
+    ) -> Value<'p> {
         let decided = op == BinaryOp::Or;
         let a = self.expr(left, env);
         if let Value::Truth(truth) = a
@@ -97,7 +104,8 @@ impl<'p> Elaborator<'p, '_> {
         let (a, a_duration) = number_of(&left.value);
         let (b, b_duration) = number_of(&right.value);
         // Zero and infinity need no unit.
-        let mixed = a_duration != b_duration && (if a_duration { b } else { a }) != 0.0 && a.is_finite() && b.is_finite();
+        let mixed =
+            a_duration != b_duration && (if a_duration { b } else { a }) != 0.0 && a.is_finite() && b.is_finite();
         let compares = !matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow);
         if mixed && (compares || matches!(op, BinaryOp::Add | BinaryOp::Sub)) {
             let message = format!("`{}` between a duration and a number", op.as_str());
@@ -124,7 +132,12 @@ impl<'p> Elaborator<'p, '_> {
             BinaryOp::Ge => Value::Truth(a >= b),
             BinaryOp::Approx => self.misplaced_approx(span),
             BinaryOp::And | BinaryOp::Or => {
-                let error = self.error_at(Code::WrongType, format!("`{}` takes truth values", op.as_str()), span, "not numbers");
+                let error = self.error_at(
+                    Code::WrongType,
+                    format!("`{}` takes truth values", op.as_str()),
+                    span,
+                    "not numbers",
+                );
                 self.fail(error)
             }
         }
@@ -136,7 +149,8 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     fn signal_op(&mut self, op: BinaryOp, left: &Spanned<'p>, right: &Spanned<'p>, span: Span) -> Value<'p> {
-        let (Some(a), Some(b)) = (self.as_signal(&left.value, left.span), self.as_signal(&right.value, right.span)) else {
+        let (Some(a), Some(b)) = (self.as_signal(&left.value, left.span), self.as_signal(&right.value, right.span))
+        else {
             return Value::Poison;
         };
         let made = match op {
@@ -162,7 +176,11 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     /// Applies a function to each member of a set.
-    pub(super) fn map_set(&mut self, members: &[NodeId], mut each: impl FnMut(&mut Self, NodeId) -> Value<'p>) -> Value<'p> {
+    pub(super) fn map_set(
+        &mut self,
+        members: &[NodeId],
+        mut each: impl FnMut(&mut Self, NodeId) -> Value<'p>,
+    ) -> Value<'p> {
         let mut results = Vec::with_capacity(members.len());
         for member in members {
             match each(self, *member) {
@@ -208,7 +226,9 @@ impl<'p> Elaborator<'p, '_> {
     /// In a test, a list in the place of a signal has time outermost.
     pub(super) fn test_signal(&mut self, value: Value<'p>, span: Span) -> Value<'p> {
         match (&value, self.body_kind()) {
-            (Value::List(_), BodyKind::Test) => self.list_signal(&value, true, span).map_or(Value::Poison, Value::Signal),
+            (Value::List(_), BodyKind::Test) => {
+                self.list_signal(&value, true, span).map_or(Value::Poison, Value::Signal)
+            }
             _ => value,
         }
     }
@@ -216,7 +236,12 @@ impl<'p> Elaborator<'p, '_> {
     fn list_signal(&mut self, list: &Value<'p>, time: bool, span: Span) -> Option<NodeId> {
         let mut values = Vec::new();
         let Some(mut dims) = flatten(list, &mut values) else {
-            let error = self.error_at(Code::WrongType, "this list is no tensor", span, "its rows differ, or it holds something else than numbers");
+            let error = self.error_at(
+                Code::WrongType,
+                "this list is no tensor",
+                span,
+                "its rows differ, or it holds something else than numbers",
+            );
             self.fail(error);
             return None;
         };
@@ -244,7 +269,8 @@ impl<'p> Elaborator<'p, '_> {
             Some(TimeAxis::Grid { dt, .. }) => Some(seconds / dt),
             Some(TimeAxis::Continuous(_)) => Some(seconds),
             Some(TimeAxis::Steps(_)) | None => {
-                let message = "a duration is given where a number of steps is meant, and a step of this model has no length";
+                let message =
+                    "a duration is given where a number of steps is meant, and a step of this model has no length";
                 let error = self.error_at(Code::SettingUnit, message, span, "a duration");
                 self.fail(error.help("give the number of steps, or the model a step: `time 100 of 10ms`"));
                 None

@@ -85,7 +85,8 @@ impl<'p> Elaborator<'p, '_> {
                 [rows, columns] => Some([self.size(rows, what, span)?, self.size(columns, what, span)?]),
                 _ => {
                     let text = format!("{} values", elements.len());
-                    let error = self.error_at(Code::WrongType, format!("{what} must be a number or a pair"), span, text);
+                    let error =
+                        self.error_at(Code::WrongType, format!("{what} must be a number or a pair"), span, text);
                     self.fail(error);
                     None
                 }

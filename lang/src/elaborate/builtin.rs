@@ -9,7 +9,13 @@ use crate::value::BuiltinValue;
 
 impl<'p> Elaborator<'p, '_> {
     /// A call of something built in.
-    pub(super) fn call_builtin(&mut self, builtin: &BuiltinValue<'p>, args: &'p [Arg], env: &Env<'p>, span: Span) -> Value<'p> {
+    pub(super) fn call_builtin(
+        &mut self,
+        builtin: &BuiltinValue<'p>,
+        args: &'p [Arg],
+        env: &Env<'p>,
+        span: Span,
+    ) -> Value<'p> {
         let decl = builtin.decl;
         let Some(given) = self.give(&decl.name.text, &decl.settings, &builtin.given, args, env) else {
             return Value::Poison;

@@ -55,7 +55,8 @@ impl<'p> Elaborator<'p, '_> {
             }
             other => {
                 let message = format!("{} cannot be called", other.describe());
-                let error = self.error_at(Code::WrongType, message, callee.span, "not something with settings or signals");
+                let error =
+                    self.error_at(Code::WrongType, message, callee.span, "not something with settings or signals");
                 self.fail(error)
             }
         }
@@ -105,7 +106,12 @@ impl<'p> Elaborator<'p, '_> {
         value
     }
 
-    fn arguments(&mut self, function: &FunctionValue<'p>, args: &'p [Arg], env: &Env<'p>) -> (Vec<Spanned<'p>>, Named<'p>) {
+    fn arguments(
+        &mut self,
+        function: &FunctionValue<'p>,
+        args: &'p [Arg],
+        env: &Env<'p>,
+    ) -> (Vec<Spanned<'p>>, Named<'p>) {
         let (mut positional, mut named) = (Vec::new(), Vec::new());
         for arg in args {
             let takes_word = match (function.target, &arg.name) {
@@ -118,7 +124,9 @@ impl<'p> Elaborator<'p, '_> {
                 (FunctionTarget::Declared(_, decl), Some(name)) => {
                     decl.params.iter().any(|param| param.name.text == name.text && names::takes_word(param))
                 }
-                (FunctionTarget::Declared(_, decl), None) => decl.params.get(positional.len()).is_some_and(names::takes_word),
+                (FunctionTarget::Declared(_, decl), None) => {
+                    decl.params.get(positional.len()).is_some_and(names::takes_word)
+                }
             };
             let value = self.argument(arg, takes_word, false, env);
             match &arg.name {
@@ -147,9 +155,10 @@ impl<'p> Elaborator<'p, '_> {
             }
         };
         let by_name = |wanted: &str| named.iter().any(|(name, _)| name.text == wanted);
-        let missing = parameters.iter().enumerate().filter(|(at, (name, required))| {
-            *required && *at >= positional.len() && !by_name(name)
-        });
+        let missing = parameters
+            .iter()
+            .enumerate()
+            .filter(|(at, (name, required))| *required && *at >= positional.len() && !by_name(name));
         let first_by_name = parameters.first().is_some_and(|(name, _)| by_name(name));
         if missing.count() == 1 && !first_by_name && self.body_takes_stages() {
             return Value::Function(Rc::new(FunctionValue { target, positional, named }));
@@ -208,7 +217,8 @@ impl<'p> Elaborator<'p, '_> {
         }
         for ((name, required), slot) in parameters.iter().zip(&slots) {
             if *required && slot.is_none() {
-                let error = self.error_at(Code::MissingSetting, format!("`{function}` needs `{name}`"), span, "not given here");
+                let error =
+                    self.error_at(Code::MissingSetting, format!("`{function}` needs `{name}`"), span, "not given here");
                 self.fail(error);
             }
         }
@@ -216,7 +226,13 @@ impl<'p> Elaborator<'p, '_> {
         (self.report.n_errors() == before && !poisoned).then_some(slots)
     }
 
-    fn run_function(&mut self, id: DeclId, decl: &'p FnDecl, arguments: Vec<Option<Spanned<'p>>>, span: Span) -> Value<'p> {
+    fn run_function(
+        &mut self,
+        id: DeclId,
+        decl: &'p FnDecl,
+        arguments: Vec<Option<Spanned<'p>>>,
+        span: Span,
+    ) -> Value<'p> {
         if self.broken.contains(&id) {
             return Value::Poison;
         }
@@ -250,7 +266,8 @@ impl<'p> Elaborator<'p, '_> {
         };
         let env = self.scopes.root(id.module);
         self.frames.push(frame);
-        let bound = decl.params.iter().zip(arguments).all(|(param, argument)| self.bind_argument(param, argument, &env));
+        let bound =
+            decl.params.iter().zip(arguments).all(|(param, argument)| self.bind_argument(param, argument, &env));
         let value = if bound { self.expr(&decl.value, &env) } else { Value::Poison };
         self.frames.pop();
         value
@@ -301,18 +318,27 @@ impl<'p> Elaborator<'p, '_> {
 /// Whether a call could be one of an intrinsic.
 fn takes(intrinsic: &Intrinsic, args: &[Arg]) -> bool {
     let named = |formal: &Formal, name: &Name| formal.name == name.text;
-    args.iter().all(|arg| arg.name.as_ref().is_some_and(|name| intrinsic.formals.iter().any(|formal| named(formal, name))))
+    args.iter()
+        .all(|arg| arg.name.as_ref().is_some_and(|name| intrinsic.formals.iter().any(|formal| named(formal, name))))
 }
 
 /// The error for a setting that a declaration does not have.
-pub(super) fn unknown_setting<'a>(owner: &str, name: &Name, known: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
+pub(super) fn unknown_setting<'a>(
+    owner: &str,
+    name: &Name,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Diagnostic {
     let error = Diagnostic::error(Code::UnknownSetting, format!("`{owner}` has no setting `{}`", name.text))
         .at(name.span, "unknown setting");
     match nearest(&name.text, known.clone()) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => {
             let known: Vec<&str> = known.collect();
-            if known.is_empty() { error.help("it has no settings") } else { error.help(format!("it has {}", known.join(", "))) }
+            if known.is_empty() {
+                error.help("it has no settings")
+            } else {
+                error.help(format!("it has {}", known.join(", ")))
+            }
         }
     }
 }

@@ -39,11 +39,7 @@ pub struct ConvertPlan {
 }
 
 /// The changes of each variant: which entries, and which element of those that are lists.
-pub(crate) fn variants<'p>(
-    config: &'p Config,
-    model: &'p ast::Model,
-    report: &mut Report,
-) -> Vec<Vec<Change<'p>>> {
+pub(crate) fn variants<'p>(config: &'p Config, model: &'p ast::Model, report: &mut Report) -> Vec<Vec<Change<'p>>> {
     let mut all: Vec<Vec<Change<'p>>> = vec![Vec::new()];
     for entry in config.entries.iter().filter(|entry| entry.key.text != "keep") {
         let Some(param) = model.settings.iter().find(|param| param.name.text == entry.key.text) else {
@@ -83,7 +79,9 @@ pub(crate) fn described(changes: &[Change<'_>], text: impl Fn(Span) -> String) -
         .iter()
         .map(|change| {
             let span = match (&change.value.kind, change.pick) {
-                (ExprKind::List(elements), Some(at)) => elements.get(at).map_or(change.value.span, |element| element.span),
+                (ExprKind::List(elements), Some(at)) => {
+                    elements.get(at).map_or(change.value.span, |element| element.span)
+                }
                 _ => change.value.span,
             };
             (change.name.to_string(), text(span))

@@ -30,12 +30,6 @@ struct Firing {
 impl<'p> Elaborator<'p, '_> {
     /// The value of a neuron written as equations.
     pub(super) fn equations(&mut self, unit: &'p Unit, signals: &[NodeId], env: &Env<'p>) -> Value<'p> {
-        let name = &unit.name.text;
-        for id in signals {
-            if self.refuse_in_loop(&format!("the equations of `{name}`"), *id, unit.name.span) {
-                return Value::Poison;
-            }
-        }
         self.mark_stateful();
         self.dynamics(unit, signals, env).map_or(Value::Poison, Value::Signal)
     }
@@ -90,7 +84,8 @@ impl<'p> Elaborator<'p, '_> {
                 env.bind(&var.name.text, Value::Poison);
                 let start = self.expr(&var.start, env);
                 let init = self.as_signal(&start, var.start.span);
-                let (Some(init), Some(placeholder)) = (init, self.input(&var.name.text, stepped.clone(), var.span)) else {
+                let (Some(init), Some(placeholder)) = (init, self.input(&var.name.text, stepped.clone(), var.span))
+                else {
                     whole = false;
                     continue;
                 };
@@ -133,7 +128,13 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     /// The states after everything that arrives has made them jump.
-    fn jumps(&mut self, unit: &'p Unit, states: &States<'p>, arrivals: &[NodeId], env: &Env<'p>) -> Option<Vec<NodeId>> {
+    fn jumps(
+        &mut self,
+        unit: &'p Unit,
+        states: &States<'p>,
+        arrivals: &[NodeId],
+        env: &Env<'p>,
+    ) -> Option<Vec<NodeId>> {
         let inner = self.scopes.child(env);
         let mut now = states.placeholders.clone();
         for stmt in &unit.body.stmts {

@@ -81,7 +81,7 @@ impl<'p> Elaborator<'p, '_> {
             return value;
         }
         let locals = env.names();
-        let error = names::unknown(self.program, env.module(), name, span, locals.into_iter());
+        let error = names::unknown(self.program, env.module(), name, span, locals);
         self.fail(error)
     }
 
@@ -136,7 +136,8 @@ impl<'p> Elaborator<'p, '_> {
                 self.choose(condition, &then, &otherwise, expr.span)
             }
             (_, None) => {
-                let error = self.error_at(Code::WrongType, "this `if` has no `else`", expr.span, "its condition is a signal");
+                let error =
+                    self.error_at(Code::WrongType, "this `if` has no `else`", expr.span, "its condition is a signal");
                 self.fail(error.help("add `else { ... }`: the value where the condition does not hold"))
             }
         }

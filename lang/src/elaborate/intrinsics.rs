@@ -60,14 +60,12 @@ impl<'p> Elaborator<'p, '_> {
             Action::Where => self.where_(arguments, span)?,
             Action::Reduce(_) | Action::Mean | Action::Count => self.reduction(action, arguments, span)?,
             Action::Spike => self.spike_call(arguments, span)?,
-            Action::SpikeAt => self.spike_at(self.given(first)?, span)?,
+            Action::SpikeAt => self.spike_at(first?, span)?,
             Action::Detach => {
                 let x = self.argument_signal(first)?;
                 self.signal(span, |graph| graph.detach(x))
             }
-            Action::Running => {
-                self.running(self.given(first)?, self.given(arguments.get(1))?, arguments.get(2), arguments.get(3), span)
-            }
+            Action::Running => self.running(first?, arguments.get(1)?, arguments.get(2), arguments.get(3), span),
             Action::Random(draw) => self.random(draw, arguments, span)?,
             Action::Conv => self.conv(arguments, span)?,
             Action::Linear => {
@@ -78,7 +76,7 @@ impl<'p> Elaborator<'p, '_> {
             Action::Windows => self.windows(arguments, span)?,
             Action::Reshape => {
                 let x = self.argument_signal(first)?;
-                let shape = self.given(arguments.get(1))?;
+                let shape = arguments.get(1)?;
                 let dims = self.sizes(&shape.value, shape.span)?;
                 self.signal(span, |graph| graph.reshape(x, &dims))
             }
@@ -92,10 +90,10 @@ impl<'p> Elaborator<'p, '_> {
                 let x = self.argument_signal(first)?;
                 self.signal(span, |graph| graph.push(snn_graph::ops::ArgMax {}, &[x]))
             }
-            Action::Iota => self.iota(self.given(first)?, span)?,
-            Action::Index => self.index(self.given(first)?, span)?,
+            Action::Iota => self.iota(first?, span)?,
+            Action::Index => self.index(first?, span)?,
             Action::Error => {
-                let text = match &self.given(first)?.value {
+                let text = match &first?.value {
                     Value::Text(text) => text.to_string(),
                     other => settings::show(other),
                 };
@@ -103,11 +101,6 @@ impl<'p> Elaborator<'p, '_> {
                 self.fail(error)
             }
         })
-    }
-
-    /// An argument that the parameters say must be there.
-    fn given<'a>(&self, argument: Option<&'a Spanned<'p>>) -> Option<&'a Spanned<'p>> {
-        argument
     }
 
     fn argument_signal(&mut self, argument: Option<&Spanned<'p>>) -> Option<NodeId> {

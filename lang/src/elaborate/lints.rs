@@ -9,7 +9,14 @@ use crate::value::UnitValue;
 
 impl<'p> Elaborator<'p, '_> {
     /// Looks at a use of a unit whose result is known.
-    pub(super) fn lint_unit(&mut self, unit: &UnitValue<'p>, env: &Env<'p>, signals: &[NodeId], result: NodeId, span: Span) {
+    pub(super) fn lint_unit(
+        &mut self,
+        unit: &UnitValue<'p>,
+        env: &Env<'p>,
+        signals: &[NodeId],
+        result: NodeId,
+        span: Span,
+    ) {
         let Some(Value::Number(v_th)) = env.get("v_th") else { return };
         let place = self.user_span(span);
         match unit.decl.kind {
@@ -21,7 +28,8 @@ impl<'p> Elaborator<'p, '_> {
                     return;
                 };
                 if norm != v_th {
-                    let message = format!("the norm is made for a threshold of {norm}, the neurons behind it have {v_th}");
+                    let message =
+                        format!("the norm is made for a threshold of {norm}, the neurons behind it have {v_th}");
                     self.report.add(
                         Diagnostic::warning(Code::NormThreshold, message)
                             .at(at, format!("v_th = {norm}"))
@@ -40,7 +48,8 @@ impl<'p> Elaborator<'p, '_> {
         if node.ty.kind != Kind::Counts || !node.ty.time {
             return;
         }
-        let message = "a sum of spikes feeds a convolution or linear map, which is then no longer free of multiplications";
+        let message =
+            "a sum of spikes feeds a convolution or linear map, which is then no longer free of multiplications";
         let frames = self.frames.iter().map(|frame| frame.id).collect();
         let made = self.origins.seen_from(node.origin, &frames).map(|span| self.user_span(span));
         let place = self.user_span(span);

@@ -16,7 +16,12 @@ impl<'p> Elaborator<'p, '_> {
         env.bind(&var.name.text, Value::Poison);
         let is_neuron = self.body_kind() == BodyKind::Neuron;
         if is_neuron && var.shape.is_some() {
-            let error = self.error_at(Code::WrongBody, "a state of a neuron has no shape", var.span, "one value for each neuron");
+            let error = self.error_at(
+                Code::WrongBody,
+                "a state of a neuron has no shape",
+                var.span,
+                "one value for each neuron",
+            );
             self.fail(error.help("leave the shape out; a state of another shape belongs into a `block`"));
             return;
         }
@@ -24,7 +29,12 @@ impl<'p> Elaborator<'p, '_> {
             Some(shape) => match self.shape_dims(shape, env) {
                 Some((dims, false)) => dims,
                 Some((_, true)) => {
-                    let error = self.error_at(Code::TimeInLoop, "a state has no time axis", shape.span, "it is one value that changes with time");
+                    let error = self.error_at(
+                        Code::TimeInLoop,
+                        "a state has no time axis",
+                        shape.span,
+                        "it is one value that changes with time",
+                    );
                     self.fail(error);
                     return;
                 }
@@ -45,7 +55,7 @@ impl<'p> Elaborator<'p, '_> {
         }
         let Some(placeholder) = self.input(&var.name.text, ty, var.span) else { return };
         self.mark_stateful();
-        if !self.loops.last().is_some_and(|open| open.frame == self.frame_id()) {
+        if self.loops.last().is_none_or(|open| open.frame != self.frame_id()) {
             let open = OpenLoop {
                 frame: self.frame_id(),
                 name: owner.to_string(),
@@ -79,7 +89,9 @@ impl<'p> Elaborator<'p, '_> {
         let Some(next) = self.as_signal(&made, value.span) else { return };
         let frame = self.frame_id();
         let open = self.loops.last().filter(|open| open.frame == frame);
-        let Some(state) = open.and_then(|open| open.states.iter().find(|state| state.name == name.text)) else { return };
+        let Some(state) = open.and_then(|open| open.states.iter().find(|state| state.name == name.text)) else {
+            return;
+        };
         let (placeholder, declared) = (state.placeholder, state.span);
         let ty = self.graph.ty(placeholder);
         let fits = self.graph.ty(next).broadcast(ty).is_some_and(|both| both.same_shape(ty));
@@ -91,7 +103,8 @@ impl<'p> Elaborator<'p, '_> {
             self.fail(error.because(declared, text));
             return;
         }
-        let variable = self.loops.last_mut().and_then(|open| open.states.iter_mut().find(|state| state.name == name.text));
+        let variable =
+            self.loops.last_mut().and_then(|open| open.states.iter_mut().find(|state| state.name == name.text));
         if let Some(variable) = variable {
             variable.next = Some(next);
         }
@@ -100,7 +113,7 @@ impl<'p> Elaborator<'p, '_> {
     /// Closes the loop that the innermost body has opened, if it has; what depends on its states is replaced.
     pub(super) fn close_own_loop(&mut self, result: Option<NodeId>, owner: &str, span: Span) -> Option<NodeId> {
         let frame = self.frame_id();
-        if !self.loops.last().is_some_and(|open| open.frame == frame) {
+        if self.loops.last().is_none_or(|open| open.frame != frame) {
             return result;
         }
         let open = self.loops.pop()?;
@@ -168,37 +181,31 @@ impl<'p> Elaborator<'p, '_> {
         flags
     }
 
-    /// Reports something that needs all time steps at once, where it depends on the state of an open loop.
-    pub(super) fn refuse_in_loop(&mut self, what: &str, id: NodeId, span: Span) -> bool {
-        let found = self.loops.iter().rposition(|open| {
+    /// The innermost open loop that a value depends on.
+    fn loop_around(&self, id: NodeId) -> Option<&OpenLoop> {
+        self.loops.iter().rev().find(|open| {
             let sources = open.states.iter().map(|state| state.placeholder).collect();
             self.dependents(&sources).get(id.index()) == Some(&true)
-        });
-        match found {
-            Some(at) => {
-                self.report_in_loop(what, at, span);
-                true
-            }
-            None => false,
-        }
+        })
+    }
+
+    /// Reports something that needs all time steps at once, where it depends on the state of an open loop.
+    pub(super) fn refuse_in_loop(&mut self, what: &str, id: NodeId, span: Span) -> bool {
+        let error = self.loop_around(id).map(|open| self.refused_in_loop(what, open, span));
+        error.map(|error| self.fail(error)).is_some()
     }
 
     /// Reports something that cannot stand in the feedback loop of a block, wherever it stands.
     pub(super) fn refuse_in_block_loop(&mut self, what: &str, span: Span) -> bool {
-        match self.loops.iter().rposition(|open| !open.is_neuron) {
-            Some(at) => {
-                self.report_in_loop(what, at, span);
-                true
-            }
-            None => false,
-        }
+        let open = self.loops.iter().rev().find(|open| !open.is_neuron);
+        let error = open.map(|open| self.refused_in_loop(what, open, span));
+        error.map(|error| self.fail(error)).is_some()
     }
 
-    fn report_in_loop(&mut self, what: &str, at: usize, span: Span) {
-        let Some(open) = self.loops.get(at) else { return };
+    fn refused_in_loop(&self, what: &str, open: &OpenLoop, span: Span) -> Diagnostic {
         let message = format!("{what} cannot stand inside the feedback loop of `{}`", open.name);
         let text = format!("the loop of `{}` is over this state", open.name);
-        let error = self.error_at(Code::TimeInLoop, message, span, "this needs all time steps at once").because(open.span, text);
-        self.fail(error.help("move it behind the loop, or feed back a value of the same step"));
+        let error = self.error_at(Code::TimeInLoop, message, span, "this needs all time steps at once");
+        error.because(open.span, text).help("move it behind the loop, or feed back a value of the same step")
     }
 }

@@ -38,12 +38,15 @@ impl<'p> Elaborator<'p, '_> {
         let ty = self.graph.ty(id).clone();
         let error = Diagnostic::error(Code::BadLoss, "the loss is not one number a sample");
         if ty.time {
-            let error = error.at(span, "it has a value at each step").help("take `mean(..., over = time)` of it, or of the signal before");
+            let error = error
+                .at(span, "it has a value at each step")
+                .help("take `mean(..., over = time)` of it, or of the signal before");
             self.fail(error);
             return None;
         }
         if !ty.dims.is_empty() {
-            let error = error.at(span, format!("it has the shape {:?}", ty.dims)).help("take `sum(...)` or `mean(...)` of it");
+            let error =
+                error.at(span, format!("it has the shape {:?}", ty.dims)).help("take `sum(...)` or `mean(...)` of it");
             self.fail(error);
             return None;
         }
@@ -56,8 +59,13 @@ impl<'p> Elaborator<'p, '_> {
         let ty = self.graph.ty(id).clone();
         if ty.time || !ty.dims.is_empty() || !ty.batch {
             let text = format!("this is {}", nodes::describe(&ty));
-            let error = Diagnostic::error(Code::BadPrediction, "the prediction is not one class a sample").at(span, text);
-            let help = if ty.time { "take `mean(out, over = time)` first" } else { "write `argmax(...)` of one value a class" };
+            let error =
+                Diagnostic::error(Code::BadPrediction, "the prediction is not one class a sample").at(span, text);
+            let help = if ty.time {
+                "take `mean(out, over = time)` first"
+            } else {
+                "write `argmax(...)` of one value a class"
+            };
             self.fail(error.help(help));
             return None;
         }

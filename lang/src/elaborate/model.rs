@@ -80,7 +80,7 @@ impl<'p> Elaborator<'p, '_> {
         let time = self.time?;
         let train::Ends { targets, loss, prediction } = ends;
         let top = Top { inputs: body.inputs, targets, output: body.output, loss, prediction };
-        let places = self.origins.spans();
+        let places = self.origins.places(|span| self.program.is_library(span.file));
         let (model, stages) = self.into_model(&decl.name.text, time, top, &[]);
         Some(Elaborated { model, stages, train: plan, places })
     }
@@ -153,9 +153,10 @@ impl<'p> Elaborator<'p, '_> {
             })
             .collect();
         if let [(_, first), (_, second), ..] = times.as_slice() {
-            let error = Diagnostic::error(Code::MissingTime, format!("`{}` says twice how long it runs", decl.name.text))
-                .at(*second, "the second time")
-                .because(*first, "the first time");
+            let error =
+                Diagnostic::error(Code::MissingTime, format!("`{}` says twice how long it runs", decl.name.text))
+                    .at(*second, "the second time")
+                    .because(*first, "the first time");
             self.fail(error);
         }
         let axis = match times.first() {
@@ -163,16 +164,18 @@ impl<'p> Elaborator<'p, '_> {
                 // A duration among the settings can only be turned into steps once the step is known.
                 let env = self.scopes.root(module);
                 for param in &decl.settings {
-                    let raw = given.iter().find(|given| given.name == param.name.text).map(|given| given.value.value.clone());
+                    let raw =
+                        given.iter().find(|given| given.name == param.name.text).map(|given| given.value.value.clone());
                     let raw = raw.or_else(|| param.default.as_ref().map(|default| self.expr(default, &env)));
                     env.bind(&param.name.text, raw.unwrap_or(Value::Poison));
                 }
                 self.time_axis(time, &env)
             }
             None => {
-                let error = Diagnostic::error(Code::MissingTime, format!("`{}` does not say how long it runs", decl.name.text))
-                    .at(decl.name.span, "no `time`")
-                    .help("write `time 8` for 8 steps, or `time 100 of 10ms`");
+                let error =
+                    Diagnostic::error(Code::MissingTime, format!("`{}` does not say how long it runs", decl.name.text))
+                        .at(decl.name.span, "no `time`")
+                        .help("write `time 8` for 8 steps, or `time 100 of 10ms`");
                 self.fail(error);
                 None
             }
@@ -221,14 +224,18 @@ impl<'p> Elaborator<'p, '_> {
             Some("spikes") => InputKind::Spikes,
             Some(other) => {
                 let span = input.kind.as_ref().map_or(input.name.span, |kind| kind.span);
-                let error = self.error_at(Code::BadInput, format!("`{other}` is no kind of input"), span, "unknown kind");
-                self.fail(error.help("write `frames[...]`, `spikes[...]`, or the shape alone for one value at all steps"));
+                let error =
+                    self.error_at(Code::BadInput, format!("`{other}` is no kind of input"), span, "unknown kind");
+                self.fail(
+                    error.help("write `frames[...]`, `spikes[...]`, or the shape alone for one value at all steps"),
+                );
                 return;
             }
         };
         let Some((dims, time)) = self.shape_dims(&input.shape, env) else { return };
         if time {
-            let error = self.error_at(Code::BadInput, "time is never written in an input's shape", input.shape.span, "here");
+            let error =
+                self.error_at(Code::BadInput, "time is never written in an input's shape", input.shape.span, "here");
             self.fail(error.help("write `frames[...]` for a new value at each step"));
             return;
         }

@@ -124,8 +124,8 @@ fn frame_origin(frames: &[Frame<'_>], origins: &mut Origins) -> Origin {
     parent
 }
 
-/// A type for people: `[128, 16, 16], spikes at each step`.
+/// A type for people: `[128, 16, 16], spikes, new at each step`.
 pub(crate) fn describe(ty: &Ty) -> String {
-    let when = if ty.time { "at each step" } else { "the same at all steps" };
-    format!("{:?}, {} {when}", ty.dims, ty.kind.name())
+    let when = if ty.time { "new at each step" } else { "the same at all steps" };
+    format!("{:?}, {}, {when}", ty.dims, ty.kind.name())
 }

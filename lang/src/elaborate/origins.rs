@@ -50,8 +50,18 @@ impl Origins {
         Some(entry.span)
     }
 
-    /// The places of all origins, by number less one.
-    pub(super) fn spans(&self) -> Vec<Span> {
-        self.entries.iter().map(|entry| entry.span).collect()
+    /// The places of all origins, by number less one, each as the user sees it: not inside the library, but where the
+    /// library is used.
+    pub(super) fn places(&self, is_library: impl Fn(Span) -> bool) -> Vec<Span> {
+        let place = |entry: &Entry| {
+            let mut seen = *entry;
+            while is_library(seen.span)
+                && let Some(outer) = self.entry(seen.parent)
+            {
+                seen = *outer;
+            }
+            seen.span
+        };
+        self.entries.iter().map(place).collect()
     }
 }

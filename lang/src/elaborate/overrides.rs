@@ -60,24 +60,31 @@ impl Overrides {
 
     /// The settings of the model that are overridden.
     pub(crate) fn of_model(&self) -> Vec<Change<'_>> {
-        self.values().filter_map(|(target, value)| match target {
-            Target::Model(name) => Some(Change { name, value, pick: None }),
-            _ => None,
-        }).collect()
+        self.values()
+            .filter_map(|(target, value)| match target {
+                Target::Model(name) => Some(Change { name, value, pick: None }),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The value for an entry of `train`.
     pub(crate) fn of_train(&self, entry: &str) -> Option<&Expr> {
         // The last one given wins.
-        self.values().filter(|(target, _)| matches!(target, Target::Train(name) if name == entry)).last().map(|(_, value)| value)
+        self.values()
+            .filter(|(target, _)| matches!(target, Target::Train(name) if name == entry))
+            .last()
+            .map(|(_, value)| value)
     }
 
     /// The settings for what an entry of `train` calls.
     pub(crate) fn nested(&self, entry: &str) -> Vec<(&str, &Expr)> {
-        self.values().filter_map(|(target, value)| match target {
-            Target::Nested(owner, setting) if owner == entry => Some((setting.as_str(), value)),
-            _ => None,
-        }).collect()
+        self.values()
+            .filter_map(|(target, value)| match target {
+                Target::Nested(owner, setting) if owner == entry => Some((setting.as_str(), value)),
+                _ => None,
+            })
+            .collect()
     }
 
     fn values(&self) -> impl Iterator<Item = (&Target, &Expr)> {
@@ -108,8 +115,9 @@ impl Overrides {
             if known.contains(&name) {
                 continue;
             }
-            let error = Diagnostic::error(Code::UnknownOverride, format!("there is no setting `{prefix}{name}` to override"))
-                .at(*span, "given here");
+            let error =
+                Diagnostic::error(Code::UnknownOverride, format!("there is no setting `{prefix}{name}` to override"))
+                    .at(*span, "given here");
             report.add(match nearest(name, known.iter().copied()) {
                 Some(near) => error.help(format!("did you mean `{prefix}{near}`?")),
                 None if models.contains(&name) => error.help(format!("a model's setting is written `model.{name}`")),

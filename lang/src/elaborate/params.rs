@@ -21,7 +21,10 @@ impl<'p> Elaborator<'p, '_> {
                 None => return,
             },
         };
-        if time && self.refuse_in_block_loop(&format!("the parameter `{}`, which has one value a step,", name.text), name.span) {
+        if time
+            && self
+                .refuse_in_block_loop(&format!("the parameter `{}`, which has one value a step,", name.text), name.span)
+        {
             return;
         }
         let ty = Ty { time, ..Ty::fixed(&dims) };
@@ -66,17 +69,28 @@ impl<'p> Elaborator<'p, '_> {
         let name = &param.name.text;
         match &param.init {
             None => {
-                let error = self.error_at(Code::MissingSetting, format!("the parameter `{name}` does not say how it starts"), param.name.span, "no start");
+                let error = self.error_at(
+                    Code::MissingSetting,
+                    format!("the parameter `{name}` does not say how it starts"),
+                    param.name.span,
+                    "no start",
+                );
                 self.fail(error.help(format!("write `param {name} = 0.0`, or `~ kaiming_normal()`")));
                 None
             }
             Some(ast::Init::Value(value)) => match self.expr(value, env) {
-                Value::Number(number) => Some(Init::Constant(number)),
+                // Plus zero, because -ln(1) is a negative zero.
+                Value::Number(number) => Some(Init::Constant(number + 0.0)),
                 Value::Init(init) => Some(init),
                 Value::Poison => None,
                 other => {
                     let text = format!("this is {}", other.describe());
-                    let error = self.error_at(Code::WrongType, format!("the parameter `{name}` starts at a number"), value.span, text);
+                    let error = self.error_at(
+                        Code::WrongType,
+                        format!("the parameter `{name}` starts at a number"),
+                        value.span,
+                        text,
+                    );
                     self.fail(error);
                     None
                 }
@@ -90,7 +104,12 @@ impl<'p> Elaborator<'p, '_> {
                     Value::Poison => None,
                     other => {
                         let text = format!("this is {}", other.describe());
-                        let error = self.error_at(Code::WrongType, format!("the parameter `{name}` is not drawn from an initializer"), value.span, text);
+                        let error = self.error_at(
+                            Code::WrongType,
+                            format!("the parameter `{name}` is not drawn from an initializer"),
+                            value.span,
+                            text,
+                        );
                         self.fail(error.help("initializers are written with parentheses, such as `kaiming_normal()`"));
                         None
                     }
@@ -121,7 +140,12 @@ impl<'p> Elaborator<'p, '_> {
             }
         }
         if dims.contains(&0) {
-            let error = self.error_at(Code::WrongType, format!("the shape {dims:?} holds nothing"), shape.span, "an extent is 0");
+            let error = self.error_at(
+                Code::WrongType,
+                format!("the shape {dims:?} holds nothing"),
+                shape.span,
+                "an extent is 0",
+            );
             self.fail(error);
             return None;
         }
@@ -150,14 +174,22 @@ impl<'p> Elaborator<'p, '_> {
         let ty = self.graph.ty(id).clone();
         if ty.batch || (ty.time && self.refuse_stepped_average(span)) {
             if ty.batch {
-                let message = "a moving average is the same for all samples, but this value differs from sample to sample";
-                let error = self.error_at(Code::ShapeMismatch, message, value.span, format!("this is {}", nodes::describe(&ty)));
+                let message =
+                    "a moving average is the same for all samples, but this value differs from sample to sample";
+                let error = self.error_at(
+                    Code::ShapeMismatch,
+                    message,
+                    value.span,
+                    format!("this is {}", nodes::describe(&ty)),
+                );
                 self.fail(error.help("take its mean over `batch`"));
             }
             return Value::Poison;
         }
         let path = self.average_path();
-        let Some(owner) = self.applications.last().map(|application| Rc::clone(&application.instance)) else { return Value::Poison };
+        let Some(owner) = self.applications.last().map(|application| Rc::clone(&application.instance)) else {
+            return Value::Poison;
+        };
         let known = owner.averages.borrow().get(&path).copied();
         let at = match known {
             Some(at) => {
@@ -169,8 +201,14 @@ impl<'p> Elaborator<'p, '_> {
             None => {
                 let op = AverageOp { path: path.clone(), dims: ty.dims.clone() };
                 let Some(node) = self.node(span, |graph| graph.push(op, &[])) else { return Value::Poison };
-                let average =
-                    RunningAverage { path: path.clone(), dims: ty.dims.clone(), start, momentum, node, stored: vec![stored] };
+                let average = RunningAverage {
+                    path: path.clone(),
+                    dims: ty.dims.clone(),
+                    start,
+                    momentum,
+                    node,
+                    stored: vec![stored],
+                };
                 self.recorded.averages.push(average);
                 owner.averages.borrow_mut().insert(path.clone(), self.recorded.averages.len() - 1);
                 self.recorded.averages.len() - 1
@@ -185,7 +223,12 @@ impl<'p> Elaborator<'p, '_> {
         if !self.loops.is_empty() {
             return false;
         }
-        let error = self.error_at(Code::ShapeMismatch, "a moving average is the same for all steps, but this value changes with time", span, "averaged here");
+        let error = self.error_at(
+            Code::ShapeMismatch,
+            "a moving average is the same for all steps, but this value changes with time",
+            span,
+            "averaged here",
+        );
         self.fail(error.help("take its mean over `time`"));
         true
     }

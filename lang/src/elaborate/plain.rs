@@ -117,9 +117,8 @@ impl<'p> Elaborator<'p, '_> {
             Value::Text(text) => Some(Plain::Text(text.to_string())),
             Value::Nothing => Some(Plain::Nothing),
             Value::List(elements) => {
-                let plain = elements.iter().map(|element| {
-                    self.plain(&Spanned { value: element.clone(), span: value.span })
-                });
+                let plain =
+                    elements.iter().map(|element| self.plain(&Spanned { value: element.clone(), span: value.span }));
                 plain.collect::<Option<Vec<Plain>>>().map(Plain::List)
             }
             Value::Builtin(builtin) => self.extern_call(builtin, value.span).map(Plain::Call),

@@ -27,7 +27,8 @@ impl<'p> Elaborator<'p, '_> {
             (Draw::Uniform, _) => Some(self.draw(Distribution::Uniform, ty, span)),
             (Draw::Bernoulli, Some(Spanned { value: Value::Number(p), .. })) => {
                 if !(0.0..=1.0).contains(p) {
-                    let error = self.error_at(Code::SettingRange, format!("{p} is no probability"), span, "outside [0, 1]");
+                    let error =
+                        self.error_at(Code::SettingRange, format!("{p} is no probability"), span, "outside [0, 1]");
                     self.fail(error);
                     return None;
                 }
@@ -57,7 +58,8 @@ impl<'p> Elaborator<'p, '_> {
             Some((Value::Text(word), _)) if &**word == "step" => Some(true),
             Some((Value::Text(word), _)) if &**word == "sample" => Some(false),
             Some((other, span)) => {
-                let error = self.error_at(Code::SettingType, "`each` is `step` or `sample`", span, settings::show(other));
+                let error =
+                    self.error_at(Code::SettingType, "`each` is `step` or `sample`", span, settings::show(other));
                 self.fail(error);
                 None
             }

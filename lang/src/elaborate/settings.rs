@@ -84,8 +84,10 @@ impl<'p> Elaborator<'p, '_> {
                     Some(name) => unknown_setting(owner, name, known),
                     None => {
                         let message = format!("`{owner}` has {} settings, not {}", params.len(), args.len());
-                        self.error_at(Code::UnknownSetting, message, arg.span, "one too many")
-                            .help("signals stand in a second list, or before `->`")
+                        let rest = args.last().map_or(arg.span, |last| arg.span.to(last.span));
+                        let error = self.error_at(Code::UnknownSetting, message, rest, "too many");
+                        self.fail(error.help("signals stand in a second list, or before `->`"));
+                        return None;
                     }
                 };
                 self.fail(error);
@@ -112,7 +114,9 @@ impl<'p> Elaborator<'p, '_> {
     fn names_something(&self, value: &Expr, param: Option<&Param>, env: &Env<'p>) -> bool {
         let ExprKind::Name(name) = &value.kind else { return true };
         let is_word = param.is_some_and(names::takes_word);
-        !is_word && (self.peek(name, env).is_some() || !crate::builtins::is_known(name)) && crate::builtins::word_named(name).is_none()
+        !is_word
+            && (self.peek(name, env).is_some() || !crate::builtins::is_known(name))
+            && crate::builtins::word_named(name).is_none()
     }
 
     /// The scope of a declaration's settings: those given, and the defaults of the others.
@@ -169,7 +173,7 @@ impl<'p> Elaborator<'p, '_> {
         }
         let name = &param.name.text;
         let expected = self.expected(param, env.module());
-        if given && !expected.takes(&value) {
+        if given && (!expected.takes(&value) || matches!(value, Value::Signal(_))) {
             let error = self.wrong_kind(param, expected, &value, span);
             self.fail(error);
             return None;
@@ -261,7 +265,9 @@ impl<'p> Elaborator<'p, '_> {
             ExprKind::Unary { operand, .. } => self.kind_of(operand, module),
             ExprKind::Binary { op: BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, left, right, .. } => {
                 match (self.kind_of(left, module), self.kind_of(right, module)) {
-                    (Expected::Duration, Expected::Number) | (Expected::Number, Expected::Duration) => Expected::Duration,
+                    (Expected::Duration, Expected::Number) | (Expected::Number, Expected::Duration) => {
+                        Expected::Duration
+                    }
                     (a, b) if a == b => a,
                     _ => Expected::Anything,
                 }

@@ -82,7 +82,9 @@ impl<'p> Elaborator<'p, '_> {
             return self.fail(error);
         };
         match self.as_signal(&signal.value, signal.span) {
-            Some(x) => self.surrogate_value(surrogate, x, &surrogate.decl.value, span).map_or(Value::Poison, Value::Signal),
+            Some(x) => {
+                self.surrogate_value(surrogate, x, &surrogate.decl.value, span).map_or(Value::Poison, Value::Signal)
+            }
             None => Value::Poison,
         }
     }

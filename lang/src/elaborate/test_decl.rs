@@ -91,10 +91,11 @@ impl<'p> Elaborator<'p, '_> {
             return None;
         }
         let output = expectations.first()?.left;
-        let sides: Vec<NodeId> = expectations.iter().flat_map(|expectation| [expectation.left, expectation.right]).collect();
+        let sides: Vec<NodeId> =
+            expectations.iter().flat_map(|expectation| [expectation.left, expectation.right]).collect();
         let top = model::Top { inputs: Vec::new(), targets: Vec::new(), output, loss: None, prediction: None };
         let time = self.time.unwrap_or(TimeAxis::Steps(1));
-        let places = self.origins.spans();
+        let places = self.origins.places(|span| self.program.is_library(span.file));
         let title = test.title.text.clone();
         let (model, _) = self.into_model(&title, time, top, &sides);
         Some(CompiledTest { title, training: test.training, model, expectations, span: test.title.span, places })
@@ -122,7 +123,8 @@ impl<'p> Elaborator<'p, '_> {
             _ => self.truth(condition, env)?,
         };
         if self.graph.ty(left).broadcast(self.graph.ty(right)).is_none() {
-            let message = format!("{:?} cannot be compared with {:?}", self.graph.ty(left).dims, self.graph.ty(right).dims);
+            let message =
+                format!("{:?} cannot be compared with {:?}", self.graph.ty(left).dims, self.graph.ty(right).dims);
             let error = snn_graph::ShapeError::new(message).at(&[left, right]);
             let error = self.shape_error(&error, condition.span);
             self.fail(error);

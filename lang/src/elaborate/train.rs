@@ -17,7 +17,17 @@ mod entries;
 
 /// The entries that a `train` may have.
 pub(crate) const ENTRIES: &[&str] = &[
-    "data", "loss", "predict", "optimizer", "schedule", "augment", "epochs", "batch", "gradient", "max_spikes", "seed",
+    "data",
+    "loss",
+    "predict",
+    "optimizer",
+    "schedule",
+    "augment",
+    "epochs",
+    "batch",
+    "gradient",
+    "max_spikes",
+    "seed",
     "precision",
 ];
 
@@ -108,7 +118,7 @@ impl<'p> Elaborator<'p, '_> {
         self.check_entries(config);
         let env = self.scopes.root(self.program.main());
         let data = self.data_set(train, &env)?;
-        let (fields, classes, targets) = self.match_fields(&data, body)?;
+        let (fields, classes, targets) = self.match_fields(&data, body);
         env.bind("out", Value::Signal(body.output));
         let spikes = self.recorded.spikes.iter().map(|spikes| spikes.node).collect();
         env.bind("spikes", Value::Set(Rc::new(spikes)));
@@ -116,7 +126,10 @@ impl<'p> Elaborator<'p, '_> {
             env.bind(name, Value::Signal(target.node));
         }
         let loss = self.loss(train, &env);
-        let prediction = self.prediction(train, &env, classes, &data);
+        let prediction = match loss {
+            Some(_) => self.prediction(train, &env, classes, &data),
+            None => None,
+        };
         let plan = self.plan(train, &env, &data, fields, classes)?;
         self.check_method(train, &plan);
         if self.report.n_errors() > before {
@@ -167,9 +180,10 @@ impl<'p> Elaborator<'p, '_> {
             Some((value, span)) => self.checked_prediction(&value, span),
             None => {
                 if let (Some(loss), true) = (train.entry("loss"), classes.is_some() || data.has_class()) {
-                    let error = Diagnostic::error(Code::BadPrediction, "this loss does not say which class is predicted")
-                        .at(loss.span, "not exactly one loss with a prediction")
-                        .help("add `predict = argmax(mean(out, over = time))`");
+                    let error =
+                        Diagnostic::error(Code::BadPrediction, "this loss does not say which class is predicted")
+                            .at(loss.span, "not exactly one loss with a prediction")
+                            .help("add `predict = argmax(mean(out, over = time))`");
                     self.fail(error);
                 }
                 None

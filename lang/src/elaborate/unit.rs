@@ -48,9 +48,8 @@ impl<'p> Elaborator<'p, '_> {
         let row = self.recorded.stages.len();
         let depth = self.applications.len() - 1;
         self.recorded.stages.push(Stage::new(&path, decl, depth, self.user_span(span)));
-        let (value, spikes) = self.inside(frame, Application::new(instance), &path, |this| {
-            this.unit_body(unit, &ids, &env)
-        });
+        let (value, spikes) =
+            self.inside(frame, Application::new(instance), &path, |this| this.unit_body(unit, &ids, &env));
         let Value::Signal(result) = value else {
             self.recorded.stages.truncate(row);
             return Value::Poison;
@@ -114,7 +113,11 @@ impl<'p> Elaborator<'p, '_> {
                 // Signals of a block may have nothing to do with each other; a state without a shape is like the first.
                 None if self.body_kind() == BodyKind::Block => break,
                 None => {
-                    let message = format!("a neuron is element-wise, but its signals are {:?} and {:?}", joined.dims, self.graph.ty(*id).dims);
+                    let message = format!(
+                        "a neuron is element-wise, but its signals are {:?} and {:?}",
+                        joined.dims,
+                        self.graph.ty(*id).dims
+                    );
                     let error = snn_graph::ShapeError::new(message).at(signals.get(..=at).unwrap_or_default());
                     let error = self.shape_error(&error, span);
                     self.fail(error);
@@ -149,8 +152,10 @@ impl<'p> Elaborator<'p, '_> {
         let error = Diagnostic::error(Code::SharedState, format!("one `{name}` with state is used in two places"))
             .at(place, "the second use");
         let error = if *first == place { error } else { error.because(*first, "the first use") };
-        Some(error.note("without parentheses a stage is one instance, and two signals cannot share its state").help(
-            "write `name()` with parentheses in each place, so that each has a state of its own",
-        ))
+        Some(
+            error
+                .note("without parentheses a stage is one instance, and two signals cannot share its state")
+                .help("write `name()` with parentheses in each place, so that each has a state of its own"),
+        )
     }
 }

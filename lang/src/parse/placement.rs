@@ -51,7 +51,8 @@ const MODEL: Body = Body {
     has_value: true,
     needs_value: true,
 };
-const TEST: Body = Body { name: "a test", statements: &[Keyword::Expect], has_value: false, needs_value: false };
+const TEST: Body =
+    Body { name: "a test", statements: &[Keyword::Time, Keyword::Expect], has_value: false, needs_value: false };
 const IF: Body = Body { name: "an `if`", statements: &[], has_value: true, needs_value: true };
 const FOR: Body = Body { name: "a `for`", statements: &[], has_value: true, needs_value: true };
 

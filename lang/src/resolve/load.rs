@@ -69,8 +69,9 @@ impl Loader<'_> {
         if let Some(known) = self.known.get(name) {
             return known.clone();
         }
-        let ids: Vec<ModuleId> =
-            snn_stdlib::files(name).filter_map(|part| self.read(&format!("std/{}", part.file), part.text, true)).collect();
+        let ids: Vec<ModuleId> = snn_stdlib::files(name)
+            .filter_map(|part| self.read(&format!("std/{}", part.file), part.text, true))
+            .collect();
         self.known.insert(name.to_string(), ids.clone());
         ids
     }

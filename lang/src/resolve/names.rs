@@ -12,21 +12,27 @@ use crate::builtins;
 /// The names that a `train` has besides those of its data set.
 pub(crate) const TRAIN_NAMES: &[&str] = &["out", "spikes"];
 
-/// Reports every unknown name of the program and every name of the main text that is brought in and never used.
-pub(crate) fn check(program: &Program, report: &mut Report) {
+/// Names that are used, each in its module.
+pub(crate) type Used<'p> = BTreeSet<(ModuleId, &'p str)>;
+
+/// Reports every unknown name of the program.
+pub(crate) fn check<'p>(program: &'p Program, report: &mut Report) -> Used<'p> {
     let mut used = BTreeSet::new();
     for (id, module) in program.modules() {
         let mut checker = Checker { program, module: id, report, locals: Vec::new(), used: &mut used };
         module.tree.decls.iter().filter(|decl| !decl.broken).for_each(|decl| checker.decl(decl));
     }
+    used
+}
+
+/// Warns of every name that the main text brings in and never uses.
+pub(crate) fn warn_of_unused(program: &Program, used: &Used<'_>, report: &mut Report) {
     let Some(main) = program.module(program.main()) else { return };
-    if report.has_errors() {
-        return;
-    }
     for (name, named) in main.names.iter().filter(|(_, named)| named.imported) {
         if !used.contains(&(program.main(), name.as_str())) {
             let message = format!("`{name}` is brought in and never used");
-            report.add(Diagnostic::warning(Code::UnusedImport, message).at(named.span, "").help("leave it out"));
+            let warning = Diagnostic::warning(Code::UnusedImport, message).at(named.span, "not used in this file");
+            report.add(warning.help("leave it out"));
         }
     }
 }
@@ -39,11 +45,13 @@ pub(crate) fn unknown<'a>(
     span: Span,
     locals: impl IntoIterator<Item = &'a str>,
 ) -> Diagnostic {
-    let error = Diagnostic::error(Code::UnknownName, format!("nothing here is called `{name}`")).at(span, "unknown name");
+    let error =
+        Diagnostic::error(Code::UnknownName, format!("nothing here is called `{name}`")).at(span, "unknown name");
     if let Some(home) = snn_stdlib::MODULES.iter().find(|text| declares(text.text, name)) {
         return error.help(format!("`use {} {{ {name} }}` brings it in", home.path));
     }
-    let candidates = locals.into_iter().chain(program.visible(module)).chain(builtins::names().map(|name| -> &str { name }));
+    let candidates =
+        locals.into_iter().chain(program.visible(module)).chain(builtins::names().map(|name| -> &str { name }));
     match nearest(name, candidates) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error,
@@ -75,7 +83,7 @@ struct Checker<'p, 'r> {
     module: ModuleId,
     report: &'r mut Report,
     locals: Vec<BTreeSet<&'p str>>,
-    used: &'r mut BTreeSet<(ModuleId, &'p str)>,
+    used: &'r mut Used<'p>,
 }
 
 impl<'p> Checker<'p, '_> {

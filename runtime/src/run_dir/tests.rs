@@ -15,6 +15,7 @@ fn manifest() -> Manifest {
         data_sha256: "cd".repeat(32),
         seed: u64::MAX,
         overrides: vec![("epochs".to_owned(), "3".to_owned()), ("batch".to_owned(), "8".to_owned())],
+        device: "cpu".to_owned(),
         threads: 2,
         precision: "f32".to_owned(),
         machine: "portable".to_owned(),

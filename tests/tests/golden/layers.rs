@@ -73,12 +73,12 @@ fn layer(peer: &str, ours: &str, kind: Kind) -> Layer {
     Layer { peer: peer.to_owned(), ours: ours.to_owned(), kind }
 }
 
-/// A `BasicBlock` of the library with the factor `v_th` of its norms.
-fn basic_block(peer: &str, ours: &str, v_th: f64) -> Vec<Layer> {
-    let second = Kind::Norm(v_th * 0.5f64.sqrt());
+/// A residual block with the factors of its norms.
+fn residual(peer: &str, ours: &str, factors: [f64; 2]) -> Vec<Layer> {
+    let [first, second] = factors.map(Kind::Norm);
     let inside = [
         ("conv1", "main.conv2d1", Kind::Weights),
-        ("bn1", "main.tdbn1", Kind::Norm(v_th)),
+        ("bn1", "main.tdbn1", first),
         ("lif1", "main.iterativelif1", Kind::Neuron),
         ("conv2", "main.conv2d2", Kind::Weights),
         ("bn2", "main.tdbn2", second),
@@ -99,14 +99,14 @@ fn known(layers: Vec<Layer>, golden: &Golden) -> Vec<Layer> {
 }
 
 /// The table of `smallres.snn`.
-pub fn smallres(golden: &Golden, v_th: f64) -> Vec<Layer> {
+pub fn smallres(golden: &Golden) -> Vec<Layer> {
     let mut layers = vec![
         layer("conv0", "net.stem.conv2d1", Kind::Weights),
         layer("bn0", "net.stem.tdbn1", Kind::Norm(1.0)),
         layer("lif0", "net.stem.iterativelif1", Kind::Neuron),
         layer("fc", "net.head.linear1", Kind::Weights),
     ];
-    layers.extend(basic_block("block", "net.block.basicblock1", v_th));
+    layers.extend(residual("block", "net.block.residual1", [1.0; 2]));
     known(layers, golden)
 }
 
@@ -131,7 +131,7 @@ pub fn resnet19(golden: &Golden, v_th: f64) -> Vec<Layer> {
         "stage3.basicblock2",
     ];
     for (at, block) in blocks.iter().enumerate() {
-        layers.extend(basic_block(&format!("blocks.{at}"), &format!("net.{block}"), v_th));
+        layers.extend(residual(&format!("blocks.{at}"), &format!("net.{block}"), [v_th, v_th * 0.5f64.sqrt()]));
     }
     known(layers, golden)
 }

@@ -56,7 +56,7 @@ fn network(golden: &Golden) -> Network {
     let (block, call, loss, layers) = if golden.name.starts_with("net_smallres") {
         let call = format!("SmallRes({}, {}, v_th = {})", e("conv0.weight", 0), e("fc.weight", 0), literal(v_th));
         let block = include_str!("../../golden/smallres.snn");
-        (block, call, CROSS_ENTROPY.to_owned(), smallres(golden, v_th))
+        (block, call, CROSS_ENTROPY.to_owned(), smallres(golden))
     } else if golden.name.starts_with("net_resnet19") {
         let (width, hidden, classes) = (e("conv0.weight", 0), e("fc1.weight", 0), e("fc2.weight", 0));
         let call = format!("ResNet19({width}, {hidden}, {classes}, v_th = {})", literal(v_th));

@@ -43,7 +43,7 @@ fn network(golden: &Golden) -> Network {
     } else {
         let classes = e("fc.weight", 0);
         let call = format!("SmallRes({}, {classes})", e("conv0.weight", 0));
-        (include_str!("../../golden/smallres.snn"), call, classes, smallres(golden, 1.0))
+        (include_str!("../../golden/smallres.snn"), call, classes, smallres(golden))
     };
     let loss = match word(&golden.config, "loss") {
         "mse" => mse(classes),

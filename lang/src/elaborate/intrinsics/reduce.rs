@@ -36,7 +36,11 @@ impl<'p> Elaborator<'p, '_> {
             return Some(self.graph.constant_value(count).map_or(Value::Signal(count), Value::Number));
         }
         let reduced = self.reduce(action, id, &axes, span)?;
-        if keep { Some(self.signal(span, |graph| graph.keep_axes(reduced, &ty, &axes))) } else { Some(Value::Signal(reduced)) }
+        if keep {
+            Some(self.signal(span, |graph| graph.keep_axes(reduced, &ty, &axes)))
+        } else {
+            Some(Value::Signal(reduced))
+        }
     }
 
     fn reduce(&mut self, action: Action, id: NodeId, axes: &Axes, span: Span) -> Option<NodeId> {

@@ -84,7 +84,8 @@ impl<'p> Elaborator<'p, '_> {
     /// `index(time)`: the number of the step.
     pub(super) fn index(&mut self, axis: &Spanned<'p>, span: Span) -> Option<Value<'p>> {
         if !matches!(&axis.value, Value::Text(word) if &**word == "time") {
-            let error = self.error_at(Code::WrongType, "`index` counts along `time`", axis.span, settings::show(&axis.value));
+            let error =
+                self.error_at(Code::WrongType, "`index` counts along `time`", axis.span, settings::show(&axis.value));
             self.fail(error.help("positions along a shape are `iota(n)`"));
             return None;
         }

@@ -48,8 +48,7 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     /// Decides what each field is for and compares shapes.
-    pub(super) fn match_fields(&mut self, data: &DataSet<'p>, body: &Body<'p>) -> Option<Matched> {
-        let before = self.report.n_errors();
+    pub(super) fn match_fields(&mut self, data: &DataSet<'p>, body: &Body<'p>) -> Matched {
         let mut fed = vec![false; body.inputs.len()];
         let n_tensors = data.fields.iter().filter(|(_, kind)| matches!(kind, FieldKind::Tensor(..))).count();
         let (mut fields, mut targets, mut classes) = (Vec::new(), Vec::new(), None);
@@ -67,13 +66,13 @@ impl<'p> Elaborator<'p, '_> {
                 }
                 (FieldKind::Tensor(word, dims), None) => {
                     let dims = dims.clone().unwrap_or_default();
-                    targets.push(self.target(name, input_kind(word.as_deref()), dims, data.span)?);
-                    Feeds::Target(targets.len() - 1)
+                    targets.extend(self.target(name, input_kind(word.as_deref()), dims, data.span));
+                    Feeds::Target(targets.len().saturating_sub(1))
                 }
                 (FieldKind::Class(n), _) => {
                     classes = *n;
-                    targets.push(self.target(name, InputKind::Static, Vec::new(), data.span)?);
-                    Feeds::Target(targets.len() - 1)
+                    targets.extend(self.target(name, InputKind::Static, Vec::new(), data.span));
+                    Feeds::Target(targets.len().saturating_sub(1))
                 }
             };
             fields.push(DataField { name: name.clone(), feeds });
@@ -81,12 +80,13 @@ impl<'p> Elaborator<'p, '_> {
         for (input, _) in body.inputs.iter().zip(fed).filter(|(_, fed)| !fed) {
             let message = format!("the data set `{}` has nothing for the input `{}`", data.call.name, input.name);
             let names: Vec<&str> = data.fields.iter().map(|(name, _)| name.as_str()).collect();
-            let error = Diagnostic::error(Code::DataShape, message).at(data.span, format!("it has {}", names.join(", ")));
+            let error =
+                Diagnostic::error(Code::DataShape, message).at(data.span, format!("it has {}", names.join(", ")));
             let place = self.input_place(body, &input.name);
             self.fail(error.because(place, "the input"));
         }
         self.check_classes(data, classes, body);
-        (self.report.n_errors() == before).then_some((fields, classes, targets))
+        (fields, classes, targets)
     }
 
     fn target(&mut self, name: &str, kind: InputKind, dims: Vec<usize>, span: Span) -> Option<Input> {
@@ -128,7 +128,9 @@ impl<'p> Elaborator<'p, '_> {
         let message = format!("the model has {n} outputs, the data set `{}` {classes} classes", data.call.name);
         if n < classes {
             let error = Diagnostic::error(Code::DataShape, message).at(body.span, format!("{n} outputs"));
-            self.fail(error.because(data.span, format!("{classes} classes")).help("give the model one output for each class"));
+            self.fail(
+                error.because(data.span, format!("{classes} classes")).help("give the model one output for each class"),
+            );
         } else if n > classes {
             let warning = Diagnostic::warning(Code::ClassCount, message).at(body.span, format!("{n} outputs"));
             self.report.add(warning.because(data.span, format!("{classes} classes")));
@@ -136,11 +138,11 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     fn input_place(&self, body: &Body<'p>, name: &str) -> Span {
-        let inputs = body.decl.body.stmts.iter().filter_map(|stmt| match &stmt.kind {
+        let mut inputs = body.decl.body.stmts.iter().filter_map(|stmt| match &stmt.kind {
             crate::ast::StmtKind::Input(input) if input.name.text == name => Some(stmt.span),
             _ => None,
         });
-        inputs.last().unwrap_or(body.decl.name.span)
+        inputs.next().unwrap_or(body.decl.name.span)
     }
 }
 

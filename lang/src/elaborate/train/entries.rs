@@ -18,25 +18,13 @@ impl<'p> Elaborator<'p, '_> {
     ) -> Option<TrainPlan> {
         let augment = self.augmentations(train, env);
         let optimizer = self.optimizer(train, env);
-        let schedule = match train.entry("schedule") {
-            Some(entry) => match self.spanned(entry, env) {
-                Spanned { value: Value::Nothing, .. } => None,
-                value => {
-                    let builtin = self.builtin("schedule", "schedule", &value, train)?;
-                    Some(self.extern_call(&builtin, entry.span)?)
-                }
-            },
-            None => None,
-        };
+        let schedule = self.schedule(train, env);
         let epochs = self.whole_entry(train, env, "epochs", 10, 1);
         let batch = self.whole_entry(train, env, "batch", 64, 1);
         let max_spikes = self.whole_entry(train, env, "max_spikes", 10, 1);
         let seed = self.whole_entry(train, env, "seed", 0, 0);
-        let gradient = match self.word_entry(train, env, "gradient", &["stbp", "exact"])? {
-            1 => GradientMethod::Exact,
-            _ => GradientMethod::Stbp,
-        };
-        let double = self.word_entry(train, env, "precision", &["f32", "f64"])? == 1;
+        let gradient = self.word_entry(train, env, "gradient", &["stbp", "exact"]);
+        let precision = self.word_entry(train, env, "precision", &["f32", "f64"]);
         Some(TrainPlan {
             model: train.config.model.text.clone(),
             data: data.call.clone(),
@@ -44,14 +32,25 @@ impl<'p> Elaborator<'p, '_> {
             classes,
             augment: augment?,
             optimizer: optimizer?,
-            schedule,
+            schedule: schedule?,
             epochs: usize::try_from(epochs?).ok()?,
             batch: usize::try_from(batch?).ok()?,
-            gradient,
+            gradient: if gradient? == 1 { GradientMethod::Exact } else { GradientMethod::Stbp },
             max_spikes: usize::try_from(max_spikes?).ok()?,
             seed: seed?,
-            double,
+            double: precision? == 1,
         })
+    }
+
+    /// The schedule, or that there is none. `None` if it is wrong.
+    fn schedule(&mut self, train: &TrainDecl<'p>, env: &Env<'p>) -> Option<Option<ExternCall>> {
+        let Some(entry) = train.entry("schedule") else { return Some(None) };
+        let value = self.spanned(entry, env);
+        if matches!(value.value, Value::Nothing) {
+            return Some(None);
+        }
+        let builtin = self.builtin("schedule", "schedule", &value, train)?;
+        self.extern_call(&builtin, entry.span).map(Some)
     }
 
     fn augmentations(&mut self, train: &TrainDecl<'p>, env: &Env<'p>) -> Option<Vec<ExternCall>> {
@@ -98,10 +97,13 @@ impl<'p> Elaborator<'p, '_> {
             Value::Builtin(builtin) if builtin.decl.kind.text == kind => (**builtin).clone(),
             other => {
                 let found = match other {
-                    Value::Builtin(builtin) => format!("`{}` is of the kind {}", builtin.decl.name.text, builtin.decl.kind.text),
+                    Value::Builtin(builtin) => {
+                        format!("`{}` is of the kind {}", builtin.decl.name.text, builtin.decl.kind.text)
+                    }
                     other => format!("this is {}", other.describe()),
                 };
-                let error = Diagnostic::error(Code::WrongBuiltin, format!("`{entry}` takes something of the kind {kind}"));
+                let error =
+                    Diagnostic::error(Code::WrongBuiltin, format!("`{entry}` takes something of the kind {kind}"));
                 self.fail(error.at(value.span, found));
                 return None;
             }
@@ -133,7 +135,14 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     /// An entry that is a whole number.
-    fn whole_entry(&mut self, train: &TrainDecl<'p>, env: &Env<'p>, name: &str, default: u64, least: u64) -> Option<u64> {
+    fn whole_entry(
+        &mut self,
+        train: &TrainDecl<'p>,
+        env: &Env<'p>,
+        name: &str,
+        default: u64,
+        least: u64,
+    ) -> Option<u64> {
         /// Whole numbers up to here are exact.
         const MOST: f64 = 9_007_199_254_740_992.0;
         let Some(entry) = train.entry(name) else { return Some(default) };

@@ -4,10 +4,10 @@
 //! Several independent vectors hide the latency of a scan's chain of dependent instructions; lanes never see each other,
 //! so how many run side by side changes no bit of the result.
 
-use cranelift_codegen::ir::InstBuilder;
+use cranelift_codegen::ir::{InstBuilder, Value};
 use snn_loops::{Expr, Extent, Stmt, Var};
 
-use crate::codegen::{Emitter, Lane};
+use super::{Emitter, Lane};
 
 /// Instructions of a body up to which four vectors, and up to which two, run side by side: beyond, registers run out.
 const FOUR_UP_TO: usize = 24;
@@ -15,7 +15,7 @@ const TWO_UP_TO: usize = 64;
 
 impl Emitter<'_> {
     /// A loop whose iterations become lanes.
-    pub(crate) fn lanes(&mut self, var: Var, extent: Extent, body: &[Stmt]) {
+    pub(super) fn lanes(&mut self, var: Var, extent: Extent, body: &[Stmt]) {
         let unroll = unroll(body);
         match self.always(extent) {
             Some(n) => self.fixed_lanes(var, n, unroll, body),
@@ -75,7 +75,7 @@ impl Emitter<'_> {
     }
 
     /// The body for `unroll` vectors from `first` on, or for the single element there.
-    fn section(&mut self, var: Var, first: cranelift_codegen::ir::Value, unroll: Option<usize>, body: &[Stmt]) {
+    fn section(&mut self, var: Var, first: Value, unroll: Option<usize>, body: &[Stmt]) {
         // Registers never cross the border of a `Lanes` loop, so each section has its own.
         let fresh = vec![None; self.regs.len()];
         let outside = std::mem::replace(&mut self.regs, fresh);

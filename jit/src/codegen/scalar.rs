@@ -3,14 +3,14 @@
 //! Every row gives the bits that `snn_loops::interp` gives. This file must never know statements, buffers or loops.
 
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Value};
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use snn_loops::Scalar;
 
 use crate::value::Types;
 
 /// Emits instructions on single values or, `wide`, on vectors.
-pub(crate) struct Arithmetic<'e, 'f> {
+pub(super) struct Arithmetic<'e, 'f> {
     /// Where instructions go.
     pub builder: &'e mut FunctionBuilder<'f>,
     /// The program's types.
@@ -104,7 +104,7 @@ impl Arithmetic<'_, '_> {
         if self.wide {
             self.builder.ins().bnot(mask)
         } else {
-            let one = self.builder.ins().iconst(cranelift_codegen::ir::types::I8, 1);
+            let one = self.builder.ins().iconst(types::I8, 1);
             self.builder.ins().bxor(mask, one)
         }
     }
@@ -156,7 +156,7 @@ impl Arithmetic<'_, '_> {
     }
 
     fn shift_amount(&mut self) -> Value {
-        self.builder.ins().iconst(cranelift_codegen::ir::types::I32, i64::from(self.types.mantissa_bits))
+        self.builder.ins().iconst(types::I32, i64::from(self.types.mantissa_bits))
     }
 
     fn sign_value(&self) -> u64 {
@@ -186,7 +186,7 @@ impl Arithmetic<'_, '_> {
         self.bitcast(to, a)
     }
 
-    fn bitcast(&mut self, to: cranelift_codegen::ir::Type, a: Value) -> Value {
+    fn bitcast(&mut self, to: Type, a: Value) -> Value {
         let flags = MemFlagsData::new().with_endianness(Endianness::Little);
         self.builder.ins().bitcast(to, flags, a)
     }

@@ -7,11 +7,11 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use snn_loops::{Access, Atom, Ix, Var};
 
-use crate::codegen::Emitter;
+use super::Emitter;
 
 /// A byte address: a value plus a constant.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Address {
+pub(super) struct Address {
     /// The varying part.
     pub value: Value,
     /// The constant part in bytes.
@@ -20,12 +20,12 @@ pub(crate) struct Address {
 
 impl Emitter<'_> {
     /// A 64-bit integer constant.
-    pub(crate) fn int(&mut self, value: i64) -> Value {
+    pub(super) fn int(&mut self, value: i64) -> Value {
         self.builder.ins().iconst(types::I64, value)
     }
 
     /// `value + constant`
-    pub(crate) fn plus(&mut self, value: Value, constant: i64) -> Value {
+    pub(super) fn plus(&mut self, value: Value, constant: i64) -> Value {
         if constant == 0 {
             return value;
         }
@@ -34,7 +34,7 @@ impl Emitter<'_> {
     }
 
     /// The value of an index.
-    pub(crate) fn index(&mut self, ix: &Ix) -> Value {
+    pub(super) fn index(&mut self, ix: &Ix) -> Value {
         match self.sum(None, ix, 1) {
             Some(value) => self.plus(value, ix.base()),
             None => self.int(ix.base()),
@@ -42,7 +42,7 @@ impl Emitter<'_> {
     }
 
     /// The byte address of an element of a buffer.
-    pub(crate) fn address(&mut self, access: &Access) -> Address {
+    pub(super) fn address(&mut self, access: &Access) -> Address {
         let base = self.base(access.buffer);
         let size = self.types.size;
         let value = self.sum(Some(base), &access.index, size).unwrap_or(base);
@@ -50,12 +50,12 @@ impl Emitter<'_> {
     }
 
     /// The address as a single value.
-    pub(crate) fn flat(&mut self, address: Address) -> Value {
+    pub(super) fn flat(&mut self, address: Address) -> Value {
         self.plus(address.value, address.offset)
     }
 
     /// Whether all bounds of an access hold, as 0 or 1; `None` when they always do.
-    pub(crate) fn in_bounds(&mut self, access: &Access) -> Option<Value> {
+    pub(super) fn in_bounds(&mut self, access: &Access) -> Option<Value> {
         let mut all = None;
         for (ix, extent) in &access.bounds {
             if self.always_within(ix, *extent) {
@@ -74,7 +74,7 @@ impl Emitter<'_> {
     }
 
     /// Smallest and largest value of an index, where the extents of the loops tell.
-    pub(crate) fn range(&self, ix: &Ix) -> Option<(i64, i64)> {
+    pub(super) fn range(&self, ix: &Ix) -> Option<(i64, i64)> {
         ix.range(&|var| self.limits.get(var.0 as usize).copied().flatten())
     }
 

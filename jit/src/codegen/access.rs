@@ -7,14 +7,14 @@
 use cranelift_codegen::ir::{ConstantData, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use snn_loops::{Access, Ix};
 
-use crate::address::Address;
-use crate::codegen::{Emitter, Lane};
-use crate::scalar::Arithmetic;
+use super::address::Address;
+use super::scalar::Arithmetic;
+use super::{Emitter, Lane};
 use crate::value::Slot;
 
 impl<'f> Emitter<'f> {
     /// An element of a buffer for every lane.
-    pub(crate) fn load(&mut self, access: &Access) -> Slot {
+    pub(super) fn load(&mut self, access: &Access) -> Slot {
         let Some(lane) = self.lane else {
             return Slot::Uniform(self.load_one(access));
         };
@@ -29,7 +29,7 @@ impl<'f> Emitter<'f> {
     }
 
     /// Stores a value in an element of a buffer for every lane.
-    pub(crate) fn store(&mut self, access: &Access, value: &Slot) {
+    pub(super) fn store(&mut self, access: &Access, value: &Slot) {
         let Some(lane) = self.lane else {
             if let Slot::Uniform(value) = value {
                 let address = self.address(access);
@@ -56,7 +56,7 @@ impl<'f> Emitter<'f> {
     }
 
     /// An index as a float for every lane.
-    pub(crate) fn float_index(&mut self, ix: &Ix) -> Slot {
+    pub(super) fn float_index(&mut self, ix: &Ix) -> Slot {
         let Some(lane) = self.lane.filter(|lane| ix.mentions(lane.var)) else {
             return Slot::Uniform(self.float_index_one(ix));
         };
@@ -196,7 +196,7 @@ impl<'f> Emitter<'f> {
     }
 
     /// The vectors of a float value.
-    pub(crate) fn widen(&mut self, value: &Slot) -> Vec<Value> {
+    pub(super) fn widen(&mut self, value: &Slot) -> Vec<Value> {
         match value {
             Slot::Lanes(vectors) => vectors.clone(),
             Slot::Uniform(single) => {
@@ -207,7 +207,7 @@ impl<'f> Emitter<'f> {
     }
 
     /// Instructions on single values or on vectors.
-    pub(crate) fn arithmetic(&mut self, wide: bool) -> Arithmetic<'_, 'f> {
+    pub(super) fn arithmetic(&mut self, wide: bool) -> Arithmetic<'_, 'f> {
         Arithmetic { types: self.types, wide, builder: &mut self.builder }
     }
 }

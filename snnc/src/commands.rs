@@ -1,0 +1,77 @@
+//! All commands: one file, one variant and one arm each.
+//!
+//! Files here are the only ones that print. They must never compute anything that another program might want.
+
+mod check;
+mod dump;
+mod eval;
+mod gradcheck;
+mod infer;
+mod machine;
+mod passes;
+mod progress;
+mod run;
+mod simulate;
+mod table;
+pub mod terminal;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+use snnc::Result;
+
+/// Compiles, trains and runs spiking neural networks written in the .snn language.
+#[derive(Parser)]
+#[command(name = "snnc", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 success, 1 an error in the program or its data, 2 wrong usage.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Reports errors and warnings; shows the layers of each model.
+    Check(check::Args),
+    /// Trains and evaluates a model as its `train` says.
+    Run(run::Args),
+    /// Evaluates trained weights on the test data.
+    Eval(eval::Args),
+    /// Shows what a trained model makes of one input.
+    Infer(infer::Args),
+    /// Runs the `test` declarations of programs.
+    Test(test::Args),
+    /// Compares the gradients of a model with finite differences.
+    Gradcheck(gradcheck::Args),
+    /// Shows a program at any stage of its compilation.
+    Dump(dump::Args),
+    /// Lists the passes of the compiler.
+    Passes(passes::Args),
+}
+
+/// How a command ended that had nothing to complain about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All is well.
+    Success,
+    /// It did its work, and the answer is no: a test that fails, a gradient that is wrong.
+    Failure,
+}
+
+impl Command {
+    /// Does it.
+    pub fn run(self) -> Result<Status> {
+        match self {
+            Command::Check(args) => check::run(&args),
+            Command::Run(args) => run::run(&args),
+            Command::Eval(args) => eval::run(&args),
+            Command::Infer(args) => infer::run(&args),
+            Command::Test(args) => test::run(&args),
+            Command::Gradcheck(args) => gradcheck::run(&args),
+            Command::Dump(args) => dump::run(&args),
+            Command::Passes(args) => passes::run(&args),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `snnc check`: errors, warnings, and the layers of each model.
+
+use std::path::PathBuf;
+
+use snnc::{Code, Error, Model, Program, Result, RuntimeError, Source};
+
+use super::Status;
+use super::machine::Settings;
+use super::table::{Align, Table, grouped};
+use super::terminal::{say, warn, write};
+
+/// Reports errors and warnings. A program without errors is shown layer by layer: the shape of each layer's output for one
+/// sample at one step, whether it changes from step to step (stepped) or is computed once (static), what kind of numbers it
+/// holds, and how many parameters it has.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The program.
+    #[arg(required_unless_present = "explain")]
+    file: Option<PathBuf>,
+    /// Lists every parameter with its path and shape.
+    #[arg(long)]
+    params: bool,
+    /// Says what the code of an error or warning is about, such as E0301.
+    #[arg(long, value_name = "CODE", conflicts_with = "file")]
+    explain: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub fn run(args: &Args) -> Result<Status> {
+    if let Some(code) = &args.explain {
+        say(explanation(code)?);
+    }
+    let Some(file) = &args.file else { return Ok(Status::Success) };
+    let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
+    warn(&program);
+    for model in program.models()? {
+        write(&layers(&model));
+        if args.params {
+            write(&parameters(&model));
+        }
+    }
+    Ok(Status::Success)
+}
+
+fn explanation(code: &str) -> Result<String> {
+    let wanted = code.to_uppercase();
+    let known = Code::ALL.iter().find(|code| code.as_str() == wanted);
+    let known = known.ok_or_else(|| {
+        Error::Run(
+            RuntimeError::new(format!("there is no error or warning `{code}`"))
+                .with_help("codes look like E0301 or W0703"),
+        )
+    })?;
+    Ok(format!("{known}: {}", known.explanation()))
+}
+
+fn layers(model: &Model) -> String {
+    let mut table = Table::new(&[
+        ("layer", Align::Left),
+        ("kind", Align::Left),
+        ("output", Align::Left),
+        ("time", Align::Left),
+        ("numbers", Align::Left),
+        ("parameters", Align::Right),
+    ]);
+    for input in &model.graph().inputs {
+        let ty = model.graph().graph.ty(input.node);
+        table.row(row(&input.name, "input", ty, String::new()));
+    }
+    for stage in model.stages() {
+        let path = format!("{}{}", "  ".repeat(stage.depth), stage.path);
+        table.row(row(&path, &stage.name, &stage.ty, grouped(stage.parameters)));
+    }
+    let graph = model.graph();
+    let time = match graph.time {
+        snnc::graph::TimeAxis::Steps(steps) => format!("{steps} time steps"),
+        snnc::graph::TimeAxis::Grid { steps, dt } => format!("{steps} time steps of {} ms", dt * 1e3),
+        snnc::graph::TimeAxis::Continuous(seconds) => format!("{} ms without a grid", seconds * 1e3),
+    };
+    let total: usize = graph.parameters.iter().map(|parameter| elements(model, parameter)).sum();
+    let train = model.recipe().map(|recipe| format!("train: {}\n", recipe.summary)).unwrap_or_default();
+    format!(
+        "model {}, {time}\n\n{}\n{} parameters, {} layers of neurons\n{train}",
+        model.name(),
+        table.render(),
+        grouped(total),
+        graph.spikes.len()
+    )
+}
+
+fn row(path: &str, kind: &str, ty: &snnc::graph::Ty, parameters: String) -> Vec<String> {
+    let time = if ty.time { "stepped" } else { "static" };
+    vec![path.to_owned(), kind.to_owned(), format!("{:?}", ty.dims), time.to_owned(), ty.kind.name().to_owned(), parameters]
+}
+
+fn elements(model: &Model, parameter: &snnc::graph::Parameter) -> usize {
+    let graph = &model.graph().graph;
+    graph.ty(parameter.node).extents(graph.steps, 1).iter().product()
+}
+
+fn parameters(model: &Model) -> String {
+    let mut table = Table::new(&[("parameter", Align::Left), ("shape", Align::Left), ("elements", Align::Right)]);
+    for parameter in &model.graph().parameters {
+        let graph = &model.graph().graph;
+        let dims = graph.ty(parameter.node).extents(graph.steps, 1);
+        table.row(vec![parameter.path.clone(), format!("{dims:?}"), grouped(elements(model, parameter))]);
+    }
+    format!("\n{}", table.render())
+}

@@ -1,0 +1,74 @@
+//! `snnc dump`: a program at any stage of its compilation.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
+use snnc::runtime::listing::Form;
+use snnc::{Program, Result, Source, stages};
+
+use super::Status;
+use super::machine::Settings;
+use super::terminal::{warn, write};
+
+/// Shows a program at any stage of its compilation.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The program.
+    file: PathBuf,
+    /// Which representation.
+    #[arg(long, value_enum)]
+    stage: Stage,
+    /// Shows the graph after the passes up to and including this one; without it, as written.
+    #[arg(long, value_name = "PASS", value_parser = PossibleValuesParser::new(stages::pass_list().map(|(name, _)| name)))]
+    until: Option<String>,
+    /// The training update in place of the evaluation.
+    #[arg(long)]
+    training: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// The representations that a program goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// The words of the text.
+    Tokens,
+    /// The syntax tree.
+    Ast,
+    /// The dataflow graph of the model.
+    Graph,
+    /// The graph of a training update: forward pass, gradient, optimizer.
+    Grad,
+    /// The kernels as loop nests.
+    Loops,
+    /// The kernels in cranelift's intermediate form.
+    Clif,
+    /// The kernels as machine code of this machine.
+    Asm,
+}
+
+pub fn run(args: &Args) -> Result<Status> {
+    let source = Source::from_file(&args.file)?;
+    write(&text(source, args)?);
+    Ok(Status::Success)
+}
+
+fn text(source: Source, args: &Args) -> Result<String> {
+    let form = match args.stage {
+        Stage::Tokens => return Ok(stages::tokens(&source)),
+        Stage::Ast => return stages::syntax_tree(&source),
+        Stage::Graph | Stage::Grad => None,
+        Stage::Loops => Some(Form::Loops),
+        Stage::Clif => Some(Form::Clif),
+        Stage::Asm => Some(Form::Assembly),
+    };
+    let program = Program::compile(source, &args.settings.overrides)?;
+    warn(&program);
+    let model = program.model()?;
+    match form {
+        Some(form) => stages::program(&model, form, args.training),
+        None if args.stage == Stage::Grad => stages::gradient(&model),
+        None => stages::graph(&model, args.until.as_deref(), args.training),
+    }
+}

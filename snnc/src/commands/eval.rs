@@ -1,0 +1,72 @@
+//! `snnc eval`: trained weights on the test data.
+
+use std::path::{Path, PathBuf};
+
+use snnc::{Error, Evaluation, Program, Result, Run, RuntimeError, Source, Training, load_weights};
+
+use super::Status;
+use super::machine::{Kind, Machine, Settings};
+use super::terminal::{say, warn};
+
+/// Evaluates trained weights on the test part of the data: those of a run, or a program with a file of weights.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder of a run, or a program.
+    #[arg(value_name = "DIR|FILE")]
+    target: PathBuf,
+    /// The weights, a .safetensors file; for a run by default those of its last epoch.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// The folder with the data, in place of the path in the program.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+pub fn run(args: &Args) -> Result<Status> {
+    let (evaluation, layers) = if args.target.is_dir() { of_run(args)? } else { of_program(args, &args.target)? };
+    report(&evaluation, &layers);
+    Ok(Status::Success)
+}
+
+fn of_run(args: &Args) -> Result<(Evaluation, Vec<String>)> {
+    if !args.settings.overrides.is_empty() {
+        let error = RuntimeError::new("a run has its own settings, which `--set` cannot change");
+        return Err(error.with_help("give the program and `--weights` instead of the folder").into());
+    }
+    let run = Run::open(&args.target)?;
+    let mut session = run.session(run.options(args.machine.threads), args.weights.as_deref())?;
+    let data = run.data(args.data.as_deref())?;
+    let evaluation = snnc::runtime::train::evaluate(&mut session, &data.test)?;
+    Ok((evaluation, session.layers()))
+}
+
+fn of_program(args: &Args, file: &Path) -> Result<(Evaluation, Vec<String>)> {
+    let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
+    warn(&program);
+    let weights = args.weights.as_deref().ok_or_else(|| {
+        Error::Run(
+            RuntimeError::new("a program alone has no trained weights")
+                .with_help("give the folder of a run, or add `--weights FILE`"),
+        )
+    })?;
+    let model = program.model()?;
+    let options = snnc::SessionOptions { device: args.machine.device(Kind::Cpu), ..model.options() };
+    let mut training: Training = model.training(options, args.data.as_deref())?;
+    load_weights(training.session(), weights)?;
+    Ok((training.evaluate()?, training.session().layers()))
+}
+
+fn report(evaluation: &Evaluation, layers: &[String]) {
+    say(format_args!("{} test samples", evaluation.samples));
+    say(format_args!("loss {}", evaluation.loss));
+    if let Some(accuracy) = evaluation.accuracy {
+        say(format_args!("accuracy {:.2}%", 100.0 * accuracy));
+    }
+    for (layer, rate) in layers.iter().zip(&evaluation.rates) {
+        say(format_args!("{layer}: {rate:.4} spikes per neuron and step"));
+    }
+}

@@ -1,0 +1,71 @@
+//! `snnc gradcheck`: gradients against finite differences.
+
+use std::path::PathBuf;
+
+use snnc::gradcheck::{Row, Settings, gradcheck};
+use snnc::{Program, Result, Source};
+
+use super::Status;
+use super::machine;
+use super::table::{Align, Table};
+use super::terminal::{say, warn, write};
+
+/// Compares the gradients of a model with finite differences, in double precision on random input. Every spike is replaced
+/// by the smooth function whose derivative its surrogate is; random draws and detached values stay as they are while a
+/// weight moves.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The program.
+    file: PathBuf,
+    /// Samples in the batch.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: u16,
+    /// The most elements of each parameter that are moved.
+    #[arg(long, value_name = "K", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    elements: u16,
+    /// The largest error that passes, relative to the largest gradient of the parameter.
+    #[arg(long, value_name = "E", default_value_t = 1e-5)]
+    tolerance: f64,
+    #[command(flatten)]
+    settings: machine::Settings,
+}
+
+pub fn run(args: &Args) -> Result<Status> {
+    let program = Program::compile_smooth(Source::from_file(&args.file)?, &args.settings.overrides)?;
+    warn(&program);
+    let settings =
+        Settings { batch: args.batch.into(), elements: args.elements.into(), tolerance: args.tolerance };
+    let rows = gradcheck(&program.model()?, &settings)?;
+    write(&table(&rows));
+    let failed = rows.iter().filter(|row| !row.ok).count();
+    if failed == 0 {
+        say(format_args!("all {} gradients are derivatives", rows.len()));
+        return Ok(Status::Success);
+    }
+    say(format_args!("{failed} of {} gradients are not the derivatives", rows.len()));
+    Ok(Status::Failure)
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = Table::new(&[
+        ("parameter", Align::Left),
+        ("shape", Align::Left),
+        ("checked", Align::Right),
+        ("absolute error", Align::Right),
+        ("relative error", Align::Right),
+        ("compiled code", Align::Right),
+        ("", Align::Left),
+    ]);
+    for row in rows {
+        table.row(vec![
+            row.path.clone(),
+            format!("{:?}", row.dims),
+            row.checked.to_string(),
+            format!("{:.1e}", row.absolute),
+            format!("{:.1e}", row.relative),
+            format!("{:.1e}", row.compiled),
+            if row.ok { "ok" } else { "FAIL" }.to_owned(),
+        ]);
+    }
+    table.render()
+}

@@ -1,0 +1,191 @@
+//! A compiled model, the handle by which programs hold it: its structure, its data, sessions that run it.
+//!
+//! Must never print, nor know the command line.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use snn_graph::{Model as Graph, TimeAxis};
+use snn_lang::CompiledModel;
+use snn_lang::elaborate::{StageRow, TrainPlan};
+use snn_runtime::data::{self, Dataset};
+use snn_runtime::device::Device;
+use snn_runtime::hash::sha256;
+use snn_runtime::run_dir::Manifest;
+use snn_runtime::session::{Session, SessionOptions};
+
+use crate::error::{Error, Result};
+use crate::program::{Origin, Override, Program};
+use crate::recipe::Recipe;
+use crate::source::{Source, absolute};
+use crate::training::Training;
+
+/// A model without errors.
+///
+/// ```no_run
+/// # fn main() -> Result<(), snnc::Error> {
+/// let model = snnc::Model::from_file("digits.snn", &[("epochs", "3")])?;
+/// let mut training = model.training(model.options(), None)?;
+/// training.train(&mut snnc::Silent)?;
+/// println!("accuracy {:?}", training.evaluate()?.accuracy);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Model {
+    origin: Arc<Origin>,
+    compiled: CompiledModel,
+    recipe: Option<Recipe>,
+}
+
+impl Model {
+    /// Compiles the one model of a file, with settings given from outside as (name, expression).
+    ///
+    /// # Errors
+    /// If the file cannot be read, the program has errors, or there is not exactly one model to choose.
+    pub fn from_file(path: impl AsRef<Path>, overrides: &[(&str, &str)]) -> Result<Model> {
+        Program::compile(Source::from_file(path.as_ref())?, &owned(overrides))?.model()
+    }
+
+    /// Compiles the one model of a text, called `name` in messages.
+    ///
+    /// # Errors
+    /// If the program has errors, or there is not exactly one model to choose.
+    pub fn from_text(name: &str, text: &str, overrides: &[(&str, &str)]) -> Result<Model> {
+        Program::compile(Source::from_text(name, text), &owned(overrides))?.model()
+    }
+
+    pub(crate) fn new(origin: Arc<Origin>, compiled: CompiledModel) -> Result<Model> {
+        let recipe = compiled.train.as_ref().map(Recipe::from_plan).transpose()?;
+        Ok(Model { origin, compiled, recipe })
+    }
+
+    /// Its name in the program.
+    pub fn name(&self) -> &str {
+        &self.compiled.model.name
+    }
+
+    /// Its graph with inputs, parameters and results.
+    pub fn graph(&self) -> &Graph {
+        &self.compiled.model
+    }
+
+    /// Its neurons, layers and blocks, in the order of use.
+    pub fn stages(&self) -> &[StageRow] {
+        &self.compiled.stages
+    }
+
+    /// How it is trained, where the program says.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        self.recipe.as_ref()
+    }
+
+    /// How it is trained, in the words of the program.
+    pub fn train_plan(&self) -> Option<&TrainPlan> {
+        self.compiled.train.as_ref()
+    }
+
+    /// The batch, precision and seed that its `train` asks for, on all cores; a batch of one where there is no `train`.
+    pub fn options(&self) -> SessionOptions {
+        let default = SessionOptions::default();
+        match &self.recipe {
+            None => default,
+            Some(recipe) => {
+                SessionOptions { batch: recipe.batch, dtype: recipe.dtype, seed: recipe.seed, ..default }
+            }
+        }
+    }
+
+    /// The model with fresh weights, ready to run; with a `train`, ready to learn.
+    ///
+    /// # Errors
+    /// If the model runs in continuous time, or an initializer does not fit its parameter.
+    pub fn session(&self, options: SessionOptions) -> Result<Session> {
+        let exact = self.recipe.as_ref().is_some_and(|recipe| recipe.exact);
+        if exact || matches!(self.graph().time, TimeAxis::Continuous(_)) {
+            return Err(Error::new(
+                format!("`{}` runs in continuous time with `gradient = exact`, which is not available yet", self.name()),
+                "give the model a grid of steps, such as `time 100 of 2ms`, and take `gradient = stbp`",
+            ));
+        }
+        let rule = self.recipe.as_ref().map(|recipe| recipe.optimizer.rule);
+        Ok(Session::new(self.graph().clone(), rule, options)?)
+    }
+
+    /// Reads the data that its `train` names; `data_dir` takes the place of the path in the program.
+    ///
+    /// # Errors
+    /// If there is no `train`, or the data cannot be read.
+    pub fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
+        let recipe = self.required_recipe()?;
+        Ok(data::open(&recipe.data, &recipe.data_args, self.origin.source.base_dir(), data_dir)?)
+    }
+
+    /// The model with fresh weights and its data, ready to be trained as its `train` says.
+    ///
+    /// # Errors
+    /// As [`Self::session`] and [`Self::data`].
+    pub fn training(&self, options: SessionOptions, data_dir: Option<&Path>) -> Result<Training> {
+        let recipe = self.required_recipe()?;
+        let session = self.session(options)?;
+        Ok(Training::new(session, self.data(data_dir)?, recipe.config(None)))
+    }
+
+    fn required_recipe(&self) -> Result<&Recipe> {
+        self.recipe.as_ref().ok_or_else(|| {
+            Error::new(
+                format!("`{}` has no `train`, so it has neither data nor a loss", self.name()),
+                format!("add `train {} {{ data = ..., loss = ... }}` to the program", self.name()),
+            )
+        })
+    }
+
+    /// What a run of the model is made from.
+    ///
+    /// # Errors
+    /// If the current folder cannot be told.
+    pub fn manifest(&self, options: &SessionOptions, data: &Dataset, data_dir: Option<&Path>) -> Result<Manifest> {
+        let source = &self.origin.source;
+        let text = |path: &Path| Ok::<_, Error>(absolute(path)?.display().to_string());
+        Ok(Manifest {
+            snnc_version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: self.name().to_owned(),
+            model_file: source.name().to_owned(),
+            model_sha256: sha256(source.text().as_bytes()),
+            imports: self.origin.imports.clone(),
+            base_dir: text(source.base_dir())?,
+            data_dir: data_dir.map(text).transpose()?,
+            data: data.name.clone(),
+            data_sha256: data.fingerprint.clone(),
+            seed: options.seed,
+            overrides: self.origin.overrides.clone(),
+            device: options.device.name().to_owned(),
+            threads: options.device.threads(),
+            precision: precision(options).to_owned(),
+            machine: machine(options.device),
+        })
+    }
+
+    /// The text of the program that the model is declared in.
+    pub fn source_text(&self) -> &str {
+        self.origin.source.text()
+    }
+}
+
+fn owned(overrides: &[(&str, &str)]) -> Vec<Override> {
+    overrides.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn precision(options: &SessionOptions) -> &'static str {
+    match options.dtype {
+        snn_runtime::Dtype::F32 => "f32",
+        snn_runtime::Dtype::F64 => "f64",
+    }
+}
+
+fn machine(device: Device) -> String {
+    match device {
+        Device::Cpu { .. } => format!("{}-{}, all instructions of the machine", std::env::consts::ARCH, std::env::consts::OS),
+        Device::Reference => "interpreter".to_owned(),
+    }
+}
