@@ -3,7 +3,7 @@
 //! [`load`] reads the main text, the prelude and everything that a `use` asks for, each once; a name of a module is one
 //! of its own declarations or one that it brings in. What a declaration means is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ast::{self, DeclKind};
 use crate::codes::Code;
@@ -50,6 +50,8 @@ pub(crate) struct Module {
     pub tree: ast::File,
     /// What its names refer to, those of the prelude left out.
     pub names: BTreeMap<String, Named>,
+    /// Names that a `use` should have brought in and that its source lacks, which has been reported.
+    pub missing: BTreeSet<String>,
     /// Whether it belongs to the standard library, so that mistakes are shown where it is used.
     pub library: bool,
 }
@@ -92,6 +94,11 @@ impl Program {
     /// What a name means in a module: its own, brought in, or of the prelude.
     pub(crate) fn lookup(&self, module: ModuleId, name: &str) -> Option<Named> {
         self.module(module)?.names.get(name).or_else(|| self.prelude.get(name)).copied()
+    }
+
+    /// Whether a name would come through a `use` that is wrong, so that nothing more is to be said about it.
+    pub(crate) fn is_missing(&self, module: ModuleId, name: &str) -> bool {
+        self.module(module).is_some_and(|module| module.missing.contains(name))
     }
 
     /// Every name that a module can use, for suggestions.

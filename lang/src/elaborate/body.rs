@@ -12,7 +12,14 @@ impl<'p> Elaborator<'p, '_> {
     pub(super) fn body(&mut self, stmts: &'p [Stmt], owner: &str, joined: &Ty, env: &Env<'p>) -> Value<'p> {
         let mut result = Value::Poison;
         for stmt in stmts {
-            result = self.statement(stmt, owner, joined, env);
+            if let StmtKind::Require { condition, message } = &stmt.kind {
+                // What follows may count on it.
+                if !self.require(condition, message.as_deref(), env) {
+                    return Value::Poison;
+                }
+            } else {
+                result = self.statement(stmt, owner, joined, env);
+            }
         }
         result
     }
@@ -24,7 +31,9 @@ impl<'p> Elaborator<'p, '_> {
             StmtKind::Param(param) => self.param(param, env),
             StmtKind::State(vars) => vars.iter().for_each(|var| self.state(var, owner, joined, env)),
             StmtKind::Next { name, value } => self.next(name, value, env),
-            StmtKind::Require { condition, message } => self.require(condition, message.as_deref(), env),
+            StmtKind::Require { condition, message } => {
+                self.require(condition, message.as_deref(), env);
+            }
             StmtKind::Expr(expr) => return self.expr(expr, env),
             // Those of a model, a test or equations are read by their owners.
             StmtKind::Input(_)
@@ -39,20 +48,21 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     /// `require condition, "message"`: a relation between settings, checked now.
-    fn require(&mut self, condition: &'p Expr, message: Option<&str>, env: &Env<'p>) {
-        match self.expr(condition, env) {
-            Value::Truth(true) | Value::Poison => {}
+    fn require(&mut self, condition: &'p Expr, message: Option<&str>, env: &Env<'p>) -> bool {
+        let error = match self.expr(condition, env) {
+            Value::Truth(true) => return true,
+            Value::Poison => return false,
             Value::Truth(false) => {
                 let message = message.map_or_else(|| "these settings do not go together".to_string(), str::to_string);
-                let error = self.error_at(Code::SettingRelation, message, condition.span, "this does not hold");
-                self.fail(error);
+                self.error_at(Code::SettingRelation, message, condition.span, "this does not hold")
             }
             other => {
                 let text = format!("this is {}", other.describe());
                 let message = "`require` takes what is known when the model is compiled";
-                let error = self.error_at(Code::WrongType, message, condition.span, text);
-                self.fail(error);
+                self.error_at(Code::WrongType, message, condition.span, text)
             }
-        }
+        };
+        self.fail(error);
+        false
     }
 }

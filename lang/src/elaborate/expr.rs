@@ -80,6 +80,9 @@ impl<'p> Elaborator<'p, '_> {
         if let Some(value) = self.peek(name, env).or_else(|| self.builtin_name(name)) {
             return value;
         }
+        if self.program.is_missing(env.module(), name) {
+            return Value::Poison;
+        }
         let locals = env.names();
         let error = names::unknown(self.program, env.module(), name, span, locals);
         self.fail(error)

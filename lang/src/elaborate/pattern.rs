@@ -19,8 +19,8 @@ impl<'p> Elaborator<'p, '_> {
         span: Span,
     ) -> Option<(Vec<NodeId>, Option<Vec<usize>>)> {
         if signals.len() != params.len() {
-            let counted = |n: usize| format!("{n} signal{}", if n == 1 { "" } else { "s" });
-            let message = format!("`{owner}` takes {}, not {}", counted(params.len()), counted(signals.len()));
+            let signal = |n: usize| counted(n, "signal", "signals");
+            let message = format!("`{owner}` takes {}, not {}", signal(params.len()), signal(signals.len()));
             let error = self.error_at(Code::WrongSignals, message, span, "given here");
             self.fail(error);
             return None;
@@ -60,7 +60,7 @@ impl<'p> Elaborator<'p, '_> {
         let n_fixed = pattern.dims.len() - usize::from(rest_at.is_some());
         let fits = if rest_at.is_some() { dims.len() >= n_fixed } else { dims.len() == n_fixed };
         if !fits {
-            let error = self.misfit(name, pattern, id, span, &format!("it has {} axes", dims.len()));
+            let error = self.misfit(name, pattern, id, span, &format!("the signal has {}", counted(dims.len(), "axis", "axes")));
             self.fail(error);
             return None;
         }
@@ -131,4 +131,8 @@ fn written(pattern: &Shape) -> String {
         })
         .collect();
     format!("[{}]", dims.join(", "))
+}
+
+fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }

@@ -75,7 +75,7 @@ impl<'p> Elaborator<'p, '_> {
                     }
                 }
                 StmtKind::Expect { condition, within } => {
-                    expectations.extend(self.expect(condition, within.as_ref(), &inner));
+                    expectations.extend(self.expectation(condition, within.as_ref(), &inner));
                 }
                 _ => {
                     self.statement(stmt, &test.title.text, &joined, &inner);
@@ -102,7 +102,7 @@ impl<'p> Elaborator<'p, '_> {
     }
 
     /// `expect a == b`, `expect a ~ b within t`, `expect condition`.
-    fn expect(&mut self, condition: &'p Expr, within: Option<&'p Expr>, env: &Env<'p>) -> Option<Expectation> {
+    fn expectation(&mut self, condition: &'p Expr, within: Option<&'p Expr>, env: &Env<'p>) -> Option<Expectation> {
         let relation = match (&condition.kind, within) {
             (ExprKind::Binary { op: BinaryOp::Eq, .. }, None) => Some(Relation::Equal),
             (ExprKind::Binary { op: BinaryOp::Approx, .. }, None) => {

@@ -16,6 +16,7 @@ pub(super) fn bind(modules: &mut [Module], targets: &Targets, report: &mut Repor
     for (module, targets) in modules.iter_mut().zip(targets) {
         for (line, targets) in module.tree.uses.iter().zip(targets) {
             if targets.is_empty() {
+                module.missing.extend(line.items.iter().map(|item| item.local().text.clone()));
                 continue;
             }
             let offered: BTreeMap<&String, &Named> =
@@ -27,7 +28,10 @@ pub(super) fn bind(modules: &mut [Module], targets: &Targets, report: &mut Repor
                         let named = Named { decl: named.decl, span: local.span, imported: true };
                         insert(&mut module.names, &local.text, named, report);
                     }
-                    None => report.add(not_offered(&item.name, line, offered.keys().map(|name| name.as_str()))),
+                    None => {
+                        module.missing.insert(item.local().text.clone());
+                        report.add(not_offered(&item.name, line, offered.keys().map(|name| name.as_str())));
+                    }
                 }
             }
         }

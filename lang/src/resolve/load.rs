@@ -60,7 +60,7 @@ impl Loader<'_> {
         let file = self.sources.add(name, text);
         let (tree, diagnostics) = parse::parse_file(file, text);
         self.report.extend(diagnostics);
-        self.modules.push(Module { name: name.to_string(), tree, names: BTreeMap::new(), library });
+        self.modules.push(Module { name: name.to_string(), tree, names: BTreeMap::new(), missing: BTreeSet::new(), library });
         Some(ModuleId(self.modules.len() - 1))
     }
 

@@ -3,8 +3,6 @@
 //! Shapes and settings are not looked at. Where a name could be the value of a string setting (`reset = soft`) and the
 //! declaration that is called is only known later, elaboration decides.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::ast::{Annotation, Arg, Block, Config, Decl, Expr, ExprKind, FieldType, Param, Shape, Stmt, StmtKind};
 use crate::builtins;
@@ -231,7 +229,7 @@ impl<'p> Checker<'p, '_> {
         }
         if self.program.lookup(self.module, name).is_some() {
             self.used.insert((self.module, name));
-        } else if !builtins::is_known(name) {
+        } else if !builtins::is_known(name) && !self.program.is_missing(self.module, name) {
             let locals = self.locals.iter().flatten().copied();
             self.report.add(unknown(self.program, self.module, name, span, locals));
         }

@@ -101,24 +101,24 @@ fn known(layers: Vec<Layer>, golden: &Golden) -> Vec<Layer> {
 /// The table of `smallres.snn`.
 pub fn smallres(golden: &Golden) -> Vec<Layer> {
     let mut layers = vec![
-        layer("conv0", "net.stem.conv2d1", Kind::Weights),
-        layer("bn0", "net.stem.tdbn1", Kind::Norm(1.0)),
-        layer("lif0", "net.stem.iterativelif1", Kind::Neuron),
-        layer("fc", "net.head.linear1", Kind::Weights),
+        layer("conv0", "net.smallres1.stem.conv2d1", Kind::Weights),
+        layer("bn0", "net.smallres1.stem.tdbn1", Kind::Norm(1.0)),
+        layer("lif0", "net.smallres1.stem.iterativelif1", Kind::Neuron),
+        layer("fc", "net.smallres1.head.linear1", Kind::Weights),
     ];
-    layers.extend(residual("block", "net.block.residual1", [1.0; 2]));
+    layers.extend(residual("block", "net.smallres1.block.residual1", [1.0; 2]));
     known(layers, golden)
 }
 
 /// The table of `resnet19.snn`.
 pub fn resnet19(golden: &Golden, v_th: f64) -> Vec<Layer> {
     let mut layers = vec![
-        layer("conv0", "net.stem.conv2d1", Kind::Weights),
-        layer("bn0", "net.stem.tdbn1", Kind::Norm(1.0)),
-        layer("lif0", "net.stem.iterativelif1", Kind::Neuron),
-        layer("fc1", "net.head.linear1", Kind::Weights),
-        layer("lif_fc", "net.head.iterativelif1", Kind::Neuron),
-        layer("fc2", "net.head.linear2", Kind::Weights),
+        layer("conv0", "net.resnet191.stem.conv2d1", Kind::Weights),
+        layer("bn0", "net.resnet191.stem.tdbn1", Kind::Norm(1.0)),
+        layer("lif0", "net.resnet191.stem.iterativelif1", Kind::Neuron),
+        layer("fc1", "net.resnet191.head.linear1", Kind::Weights),
+        layer("lif_fc", "net.resnet191.head.iterativelif1", Kind::Neuron),
+        layer("fc2", "net.resnet191.head.linear2", Kind::Weights),
     ];
     let blocks = [
         "stage1.0",
@@ -131,7 +131,7 @@ pub fn resnet19(golden: &Golden, v_th: f64) -> Vec<Layer> {
         "stage3.basicblock2",
     ];
     for (at, block) in blocks.iter().enumerate() {
-        layers.extend(residual(&format!("blocks.{at}"), &format!("net.{block}"), [v_th, v_th * 0.5f64.sqrt()]));
+        layers.extend(residual(&format!("blocks.{at}"), &format!("net.resnet191.{block}"), [v_th, v_th * 0.5f64.sqrt()]));
     }
     known(layers, golden)
 }
@@ -140,14 +140,14 @@ pub fn resnet19(golden: &Golden, v_th: f64) -> Vec<Layer> {
 pub fn cifarnet(golden: &Golden) -> Vec<Layer> {
     let mut layers = Vec::new();
     for at in 0..5 {
-        let stage = format!("net.features{at}");
-        layers.push(layer(&format!("convs.{at}"), &format!("{stage}.conv2d1"), Kind::Weights));
-        layers.push(layer(&format!("lifs.{at}"), &format!("{stage}.iterativelif1"), Kind::Neuron));
+        let stage = format!("net.cifarnet1.features{at}.encode1");
+        layers.push(layer(&format!("convs.{at}"), &format!("{stage}.spikes.conv2d1"), Kind::Weights));
+        layers.push(layer(&format!("lifs.{at}"), &format!("{stage}.spikes.iterativelif1"), Kind::Neuron));
         layers.push(layer(&format!("nn_.{at}"), &format!("{stage}.neunorm1"), Kind::NeuNorm));
     }
     for at in 1..=2 {
-        layers.push(layer(&format!("fc{at}"), &format!("net.classifier.linear{at}"), Kind::Weights));
-        layers.push(layer(&format!("l{at}"), &format!("net.classifier.iterativelif{at}"), Kind::Neuron));
+        layers.push(layer(&format!("fc{at}"), &format!("net.cifarnet1.classifier.linear{at}"), Kind::Weights));
+        layers.push(layer(&format!("l{at}"), &format!("net.cifarnet1.classifier.iterativelif{at}"), Kind::Neuron));
     }
     known(layers, golden)
 }

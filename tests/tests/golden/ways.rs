@@ -32,8 +32,6 @@ impl Way {
 
 /// All ways.
 pub const ALL: [Way; 3] = [Way::Reference, Way::Compiled64, Way::Compiled32];
-/// The ways of graphs that are too large for the reference evaluation.
-pub const COMPILED: [Way; 2] = [Way::Compiled64, Way::Compiled32];
 
 /// Values by the name of an input, the path of a parameter or the path of an average.
 pub type Bindings = BTreeMap<String, Tensor>;
@@ -101,17 +99,17 @@ impl Machine<'_> {
             Machine::Compiled(wanted, step) => {
                 set_inputs(step, bindings);
                 step.run(RandomKey::default()).unwrap();
-                wanted.outputs.iter().map(|(name, _)| (name.clone(), step.get(name).unwrap())).collect()
+                wanted.outputs.iter().map(|(name, _)| (name.clone(), step.result(name).unwrap().1)).collect()
             }
         }
     }
 }
 
+/// Sets whatever the program reads; names are unique among inputs, parameters and averages.
 fn set_inputs(step: &mut Step, bindings: &Bindings) {
-    let ports: Vec<String> = step.inputs().map(|port| port.name.clone()).collect();
-    for port in ports {
-        let name = port.split_once(':').map_or(port.as_str(), |(_, name)| name);
-        let value = bindings.get(name).unwrap_or_else(|| panic!("no value was given for `{name}`"));
-        step.set(&port, &value.data).unwrap_or_else(|error| panic!("{error}"));
+    for (name, value) in bindings {
+        for kind in ["input", "param", "average"] {
+            step.set(&format!("{kind}:{name}"), &value.data).unwrap_or_else(|error| panic!("{error}"));
+        }
     }
 }
