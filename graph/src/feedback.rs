@@ -2,8 +2,8 @@
 //!
 //! The front end writes a neuron or a feedback block as ordinary stepped nodes that read a placeholder (an
 //! [`InputOp`](crate::ops::InputOp)) where the state stands. [`Graph::close_loop`] moves exactly the nodes that depend on a
-//! placeholder into the body of a scan; whatever does not depend on the state stays outside and is computed for all steps
-//! at once. Scans that were closed inside (neurons in a feedback loop) are flattened: their states become states of this
+//! placeholder and that a next state needs into the body of a scan; whatever the loop does not go through, before or behind
+//! it, stays outside and is computed for all steps at once. Scans that were closed inside (neurons in a feedback loop) are flattened: their states become states of this
 //! loop. What must know all steps at once cannot depend on the state of one.
 
 use std::collections::BTreeMap;
@@ -29,24 +29,22 @@ impl Graph {
     /// Moves everything that depends on the placeholders into a scan and gives, for each of `results`, the node that now
     /// stands for it (itself, if it does not depend on a state).
     pub fn close_loop(&mut self, states: &[LoopState], results: &[NodeId]) -> Result<Vec<NodeId>, ShapeError> {
-        let region = self.region(states, results);
-        let mut closing = Closing {
-            outer: self,
-            body: Body {
-                graph: Graph::step_body(self.steps),
-                states: Vec::new(),
-                xs: Vec::new(),
-                consts: Vec::new(),
-                next: Vec::new(),
-                ys: Vec::new(),
-            },
-            map: BTreeMap::new(),
-            inner_results: BTreeMap::new(),
-            inits: Vec::new(),
-            xs: Vec::new(),
-            consts: Vec::new(),
-            hoisted_next: Vec::new(),
+        let depends = self.depends(states);
+        let next: Vec<NodeId> = states.iter().map(|state| state.next).collect();
+        let within = |flags: Vec<bool>| -> Vec<bool> { depends.iter().zip(flags).map(|(a, b)| *a && b).collect() };
+        // The loop itself, and what is computed behind it from its values.
+        let mut region = within(self.reachable(&next));
+        // A scan inside the loop is flattened, so all of its results come from inside.
+        for id in self.ids() {
+            let node = self.node(id);
+            region[id.index()] |=
+                matches!(node.op, Op::Project(_)) && node.inputs.iter().any(|scan| region[scan.index()]);
+        }
+        let behind: Vec<NodeId> = {
+            let needed = within(self.reachable(results));
+            self.ids().filter(|id| needed[id.index()] && !region[id.index()]).collect()
         };
+        let mut closing = Closing::new(self);
         for state in states {
             let input = closing.state(&closing.outer.ty(state.placeholder).clone(), state.init)?;
             closing.map.insert(state.placeholder, input);
@@ -61,38 +59,55 @@ impl Graph {
             closing.body.next.push(next);
         }
         closing.body.next.append(&mut closing.hoisted_next);
-        let mut positions = Vec::with_capacity(results.len());
-        for result in results {
-            let depends = region[result.index()] || states.iter().any(|s| s.placeholder == *result);
-            positions.push(depends.then_some(closing.body.ys.len()));
-            if depends {
-                let y = closing.inside(*result)?;
-                closing.body.ys.push(y);
-            }
+        // Values of the loop that are read behind it or wanted as they are become results of the scan.
+        let is_placeholder = |id: &NodeId| states.iter().any(|state| state.placeholder == *id);
+        let read_behind = behind.iter().flat_map(|id| self.node(*id).inputs.iter()).chain(results);
+        let mut yielded: Vec<NodeId> =
+            read_behind.copied().filter(|id| region[id.index()] || is_placeholder(id)).collect();
+        yielded.sort_unstable();
+        yielded.dedup();
+        // A scan that was flattened is read through its projections only.
+        yielded.retain(|id| !matches!(self.node(*id).op, Op::Scan(_)));
+        for id in &yielded {
+            let y = closing.inside(*id)?;
+            closing.body.ys.push(y);
         }
         let Closing { body, inits, xs, consts, .. } = closing;
+        if body.ys.is_empty() {
+            // Nothing reads the loop: there is nothing to compute.
+            return Ok(results.to_vec());
+        }
         let scan = self.scan(body, false, &inits, &xs, &consts)?;
-        results
-            .iter()
-            .zip(positions)
-            .map(|(result, position)| match position {
-                Some(position) => self.project(scan, position),
-                None => Ok(*result),
-            })
-            .collect()
+        let mut stands_for: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+        for (at, id) in yielded.into_iter().enumerate() {
+            stands_for.insert(id, self.project(scan, at)?);
+        }
+        for id in behind {
+            let moved = self.append_again(id, &stands_for)?;
+            stands_for.insert(id, moved);
+        }
+        Ok(results.iter().map(|result| stands_for.get(result).copied().unwrap_or(*result)).collect())
     }
 
-    /// Flags for the nodes that depend on a placeholder and that a next state or a result needs.
-    fn region(&self, states: &[LoopState], results: &[NodeId]) -> Vec<bool> {
+    /// The same node once more, with operands replaced.
+    fn append_again(&mut self, id: NodeId, stands_for: &BTreeMap<NodeId, NodeId>) -> Result<NodeId, ShapeError> {
+        let Node { op, inputs, name, origin, grad, .. } = self.node(id).clone();
+        let inputs: Vec<NodeId> = inputs.iter().map(|input| stands_for.get(input).copied().unwrap_or(*input)).collect();
+        let saved = (self.current_name.clone(), self.current_origin, self.current_grad);
+        (self.current_name, self.current_origin, self.current_grad) = (name, origin, grad);
+        let moved = self.push(op, &inputs);
+        (self.current_name, self.current_origin, self.current_grad) = saved;
+        moved
+    }
+
+    /// Flags for the nodes that depend on a placeholder.
+    fn depends(&self, states: &[LoopState]) -> Vec<bool> {
         let mut depends = vec![false; self.len()];
         for id in self.ids() {
-            let inputs = &self.node(id).inputs;
             let reads = |input: &NodeId| depends[input.index()] || states.iter().any(|s| s.placeholder == *input);
-            depends[id.index()] = inputs.iter().any(reads);
+            depends[id.index()] = self.node(id).inputs.iter().any(reads);
         }
-        let wanted: Vec<NodeId> = states.iter().map(|s| s.next).chain(results.iter().copied()).collect();
-        let needed = self.reachable(&wanted);
-        depends.iter().zip(needed).map(|(depends, needed)| *depends && needed).collect()
+        depends
     }
 }
 
@@ -109,7 +124,27 @@ struct Closing<'g> {
     hoisted_next: Vec<NodeId>,
 }
 
-impl Closing<'_> {
+impl<'g> Closing<'g> {
+    fn new(outer: &'g Graph) -> Closing<'g> {
+        Closing {
+            outer,
+            body: Body {
+                graph: Graph::step_body(outer.steps),
+                states: Vec::new(),
+                xs: Vec::new(),
+                consts: Vec::new(),
+                next: Vec::new(),
+                ys: Vec::new(),
+            },
+            map: BTreeMap::new(),
+            inner_results: BTreeMap::new(),
+            inits: Vec::new(),
+            xs: Vec::new(),
+            consts: Vec::new(),
+            hoisted_next: Vec::new(),
+        }
+    }
+
     fn state(&mut self, ty: &Ty, init: NodeId) -> Result<NodeId, ShapeError> {
         let input = self.body.graph.push(InputOp { name: "state".into(), ty: step_ty(ty) }, &[])?;
         self.body.states.push(input);

@@ -93,7 +93,7 @@ fn the_flow_of_a_learned_neuron_is_computed_before_the_loop() {
         _ => None,
     });
     let body = &scan.unwrap().body;
-    assert!(body.is_elementwise());
+    assert!(body.fused_ty().is_some());
     assert!(body.graph.len() < 40, "{} nodes in the body", body.graph.len());
     let (_, membrane) = cuba_by_hand(&SIGNAL, 20e-3, 10e-3, 0.6);
     close(&simulate(&model, &[20e-3, 10e-3], &SIGNAL), &membrane, 1e-9);

@@ -1,6 +1,7 @@
 //! The names that exist without any declaration, and what each of them takes.
 //!
 //! Everything else is text of the standard library. What an intrinsic does is in `elaborate/intrinsics`.
+//! Must never know how a call is elaborated.
 
 use snn_graph::ops::pointwise::Function;
 use snn_graph::ops::reduce::Reducer;

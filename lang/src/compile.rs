@@ -1,6 +1,7 @@
 //! The pipeline of this crate on one screen: texts, names, structure, elaboration.
 //!
 //! Every step reports what it finds and hands on what it understood, so one run tells all independent mistakes.
+//! Must never know what any of the steps finds.
 
 use std::collections::BTreeSet;
 

@@ -62,6 +62,7 @@ fn names_settings_and_instances() {
         &[&["E0404", "`out` must be known when the model is compiled"]],
     );
     check(&model("image -> LIF(surrogate = 3)"), &[&["E0404", "`surrogate` takes a surrogate, not a number"]]);
+    check(&model("image -> Flatten() -> Linear(\"ten\")"), &[&["E0404", "`out` takes a number, not a word"]]);
     check(&model("image -> LIF(reset = sofd)"), &[&["E0406", "`reset` is `hard` or `soft`", "<LIF(reset = sofd)>"]]);
     check(&model("image -> LIF"), &[&["E0304", "write `LIF()`"]]);
     check(&model("image -> image"), &[&["E0303", "a signal cannot take a signal"]]);
@@ -181,6 +182,7 @@ fn training() {
         &train(net, &format!("data = digits()\n {loss}")).replace("[1, 8, 8]", "[1, 9, 9]"),
         &[&["E0606", "its `image` is [1, 8, 8]", "the input is [1, 9, 9]", "write `input image: [1, 8, 8]`"]],
     );
+    check(&train(net, &format!("data = digitz()\n {loss}")), &[&["E0201", "did you mean `digits`?"]]);
     check(&train(net, "data = digits()").replace("train M", "train N"), &[&["E0201", "there is no model `N`"]]);
 }
 

@@ -5,9 +5,9 @@
 
 use snn_graph::{InputKind, Model};
 
-use crate::data::batch::{Batch, BatchBuffers};
-use crate::data::augment::Augmentation;
 use crate::data::Split;
+use crate::data::augment::Augmentation;
+use crate::data::batch::{Batch, BatchBuffers};
 use crate::error::{Result, RuntimeError};
 
 /// One input of the model and where its values come from.
@@ -54,8 +54,11 @@ impl Feed {
                         .with_help(format!("write `time {steps}` in the model, or cut the data")));
                 }
                 (InputKind::Static, Some(_)) => {
-                    return Err(RuntimeError::new(format!("`{}` changes with time, the model's input does not", data.name))
-                        .with_help(format!("declare `input {}: frames{:?}`", input.name, input.dims)));
+                    return Err(RuntimeError::new(format!(
+                        "`{}` changes with time, the model's input does not",
+                        data.name
+                    ))
+                    .with_help(format!("declare `input {}: frames{:?}`", input.name, input.dims)));
                 }
                 (InputKind::Frames | InputKind::Spikes, None) => {
                     return Err(RuntimeError::new(format!("`{}` does not change with time", data.name))

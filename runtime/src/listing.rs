@@ -23,13 +23,7 @@ pub enum Form {
 ///
 /// # Errors
 /// If the graph cannot be lowered or compiled.
-pub fn listing(
-    graph: &Graph,
-    outputs: &[(String, NodeId)],
-    batch: usize,
-    dtype: Dtype,
-    form: Form,
-) -> Result<String> {
+pub fn listing(graph: &Graph, outputs: &[(String, NodeId)], batch: usize, dtype: Dtype, form: Form) -> Result<String> {
     let lowered =
         lower(graph, outputs, LowerOptions { batch, dtype }).map_err(|error| RuntimeError::new(error.message))?;
     let text = match form {

@@ -163,11 +163,7 @@ impl Session {
         Ok(())
     }
 
-    fn compile(
-        &self,
-        training: bool,
-        plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>,
-    ) -> Result<Step> {
+    fn compile(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<Step> {
         let model = passes::run(&self.model, &PassContext::new(&self.model, training), None)?;
         let plan = plan(&model)?;
         Step::new(&plan.graph, &plan.outputs, self.options.batch, self.options.dtype, self.options.device)
@@ -225,13 +221,7 @@ impl Session {
         Ok(Inference { output: Tensor { dims, data }, stepped, predictions, firing_rates })
     }
 
-    fn run_evaluation(
-        &mut self,
-        values: BatchValues<'_>,
-        weights: &[f32],
-        run: u64,
-        targets: bool,
-    ) -> Result<&Step> {
+    fn run_evaluation(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64, targets: bool) -> Result<&Step> {
         self.prepare_evaluation()?;
         self.sync()?;
         let Some(step) = &mut self.eval else { return Err(RuntimeError::new("the evaluation program is missing")) };
@@ -293,7 +283,8 @@ fn feed(model: &Model, step: &mut Step, values: BatchValues<'_>, targets: bool) 
     let wanted = || model.inputs.iter().chain(model.targets.iter().filter(|_| targets));
     for input in wanted() {
         let given = values.iter().find(|(name, _)| *name == input.name);
-        let (_, given) = given.ok_or_else(|| RuntimeError::new(format!("no values were given for `{}`", input.name)))?;
+        let (_, given) =
+            given.ok_or_else(|| RuntimeError::new(format!("no values were given for `{}`", input.name)))?;
         step.set_f32(&format!("input:{}", input.name), given)?;
     }
     let known = |name: &str| model.inputs.iter().chain(&model.targets).any(|input| input.name == name);

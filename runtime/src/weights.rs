@@ -146,4 +146,3 @@ impl Weights {
         self.kept.iter().filter(move |kept| slots || !matches!(kept.part, Part::Slot(_)))
     }
 }
-

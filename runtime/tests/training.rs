@@ -108,8 +108,7 @@ fn training_lowers_the_loss_and_evaluation_agrees_with_the_record() {
     let mut session = session(ONE_THREAD);
     let before = evaluate(&mut session, &data.test).unwrap();
     let mut notes = Notes::default();
-    let outcome =
-        train(&mut session, &data, &config(10, None), None, TrainingState::default(), &mut notes).unwrap();
+    let outcome = train(&mut session, &data, &config(10, None), None, TrainingState::default(), &mut notes).unwrap();
     let n_batches = data.train.len() / BATCH;
     assert_eq!((outcome.finished, outcome.state.updates, notes.batches), (true, 10 * n_batches as u64, 10 * n_batches));
     let after = evaluate(&mut session, &data.test).unwrap();
@@ -167,7 +166,8 @@ fn an_interrupted_run_goes_on_to_the_same_weights_and_metrics() {
     let run = |name: &str| RunDir::create_at(&dir.path().join(name), ExistingRun::Keep, &manifest()).unwrap();
     let start = TrainingState::default();
     let whole = run("whole");
-    train(&mut session(ONE_THREAD), &data, &config(3, None), Some(&whole), start.clone(), &mut Notes::default()).unwrap();
+    train(&mut session(ONE_THREAD), &data, &config(3, None), Some(&whole), start.clone(), &mut Notes::default())
+        .unwrap();
 
     let parts = run("parts");
     // In the middle of the first epoch, exactly at the end of the second, and then to the end.
@@ -207,7 +207,9 @@ fn what_does_not_fit_is_explained() {
     assert!(Session::new(model(), None, options).is_err());
     let mut options = *session.options();
     options.batch = 2000;
-    let mut large = Session::new(model(), Some(UpdateRule::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 }), options).unwrap();
+    let mut large =
+        Session::new(model(), Some(UpdateRule::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 }), options)
+            .unwrap();
     let error = train(&mut large, &digits(), &config(1, None), None, TrainingState::default(), &mut Notes::default());
     assert!(error.unwrap_err().message().contains("a batch of 2000 is larger than the 1442 samples"));
 }

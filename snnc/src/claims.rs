@@ -68,9 +68,11 @@ fn sides(test: &CompiledTest) -> Result<Model> {
     for expectation in &test.expectations {
         let left = number(&mut model.graph, expectation.left)?;
         let right = number(&mut model.graph, expectation.right)?;
-        let common = model.graph.ty(left).broadcast(model.graph.ty(right)).ok_or_else(|| {
-            ShapeError::new("the two sides of an `expect` do not broadcast").at(&[left, right])
-        })?;
+        let common = model
+            .graph
+            .ty(left)
+            .broadcast(model.graph.ty(right))
+            .ok_or_else(|| ShapeError::new("the two sides of an `expect` do not broadcast").at(&[left, right]))?;
         for side in [left, right] {
             let node = model.graph.broadcast(side, &common)?;
             model.spikes.push(SpikeOutput { path: model.spikes.len().to_string(), node });

@@ -90,9 +90,7 @@ impl Model {
         let default = SessionOptions::default();
         match &self.recipe {
             None => default,
-            Some(recipe) => {
-                SessionOptions { batch: recipe.batch, dtype: recipe.dtype, seed: recipe.seed, ..default }
-            }
+            Some(recipe) => SessionOptions { batch: recipe.batch, dtype: recipe.dtype, seed: recipe.seed, ..default },
         }
     }
 
@@ -104,7 +102,10 @@ impl Model {
         let exact = self.recipe.as_ref().is_some_and(|recipe| recipe.exact);
         if exact || matches!(self.graph().time, TimeAxis::Continuous(_)) {
             return Err(Error::new(
-                format!("`{}` runs in continuous time with `gradient = exact`, which is not available yet", self.name()),
+                format!(
+                    "`{}` runs in continuous time with `gradient = exact`, which is not available yet",
+                    self.name()
+                ),
                 "give the model a grid of steps, such as `time 100 of 2ms`, and take `gradient = stbp`",
             ));
         }
@@ -185,7 +186,9 @@ fn precision(options: &SessionOptions) -> &'static str {
 
 fn machine(device: Device) -> String {
     match device {
-        Device::Cpu { .. } => format!("{}-{}, all instructions of the machine", std::env::consts::ARCH, std::env::consts::OS),
+        Device::Cpu { .. } => {
+            format!("{}-{}, all instructions of the machine", std::env::consts::ARCH, std::env::consts::OS)
+        }
         Device::Reference => "interpreter".to_owned(),
     }
 }

@@ -53,8 +53,7 @@ impl Program {
 
     fn compile_with(source: Source, options: &Options) -> Result<Program> {
         let reader = Reader::new(&source);
-        let Compiled { models, tests, diagnostics, sources } =
-            compile(&reader, source.name(), source.text(), options);
+        let Compiled { models, tests, diagnostics, sources } = compile(&reader, source.name(), source.text(), options);
         let imports = reader.into_imports();
         let diagnostics = Diagnostics { list: diagnostics, sources };
         if diagnostics.n_errors() > 0 {

@@ -178,7 +178,8 @@ mod tests {
     #[test]
     fn paths_and_settings_of_data_sets_come_through() {
         let text = |text: &str| Plain::Text(text.to_owned());
-        let args = data_args(&call("dataset", "npz", &[("path", text("a b.npz")), ("full_scale", Plain::Number(255.0))]));
+        let args =
+            data_args(&call("dataset", "npz", &[("path", text("a b.npz")), ("full_scale", Plain::Number(255.0))]));
         assert_eq!(args.path.as_deref(), Some("a b.npz"));
         assert_eq!(args.settings.get("full_scale").map(String::as_str), Some("255"));
     }

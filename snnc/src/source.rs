@@ -45,7 +45,8 @@ impl Source {
     /// If it cannot be read as text.
     pub fn from_file(path: &Path) -> Result<Source> {
         let text = read(path).map_err(|why| {
-            RuntimeError::new(format!("cannot read `{}`: {why}", path.display())).with_help("give the path of a .snn file")
+            RuntimeError::new(format!("cannot read `{}`: {why}", path.display()))
+                .with_help("give the path of a .snn file")
         })?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let base_dir = absolute(folder)?;
@@ -112,7 +113,9 @@ impl Files for Reader<'_> {
         let found = normalized(&folder.join(path));
         let name = found.display().to_string();
         let text = match &self.source.neighbors {
-            Neighbors::None => return Err(format!("the program was given as text, so there is no file `{path}` beside it")),
+            Neighbors::None => {
+                return Err(format!("the program was given as text, so there is no file `{path}` beside it"));
+            }
             Neighbors::Disk => read(&found)?,
             Neighbors::Stored(files) => files.get(&name).cloned().ok_or("the run has no copy of it")?,
         };
@@ -175,7 +178,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bytes = dir.path().join("bytes");
         fs::write(&bytes, [0xff]).unwrap();
-        for (path, why) in [(dir.path(), "not a file"), (&bytes, "not UTF-8"), (Path::new("none.snn"), "No such file")] {
+        for (path, why) in [(dir.path(), "not a file"), (&bytes, "not UTF-8"), (Path::new("none.snn"), "No such file")]
+        {
             let error = Source::from_file(path).unwrap_err().to_string();
             assert!(error.contains(why) && error.contains(&path.display().to_string()), "{error}");
         }

@@ -52,7 +52,8 @@ fn compiled(lowered: &Lowered, inputs: &[(BufferId, Vec<f64>)], threads: usize) 
 /// Compares the back end with the interpreter: to the bit, or within `tolerance` where a contraction may sum in its own order.
 fn check(what: &str, graph: &Graph, outputs: &[(String, NodeId)], ranges: &[(f64, f64)]) {
     for dtype in [Dtype::F64, Dtype::F32] {
-        let lowered = lower(graph, outputs, LowerOptions { batch: BATCH, dtype }).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let lowered =
+            lower(graph, outputs, LowerOptions { batch: BATCH, dtype }).unwrap_or_else(|e| panic!("{what}: {e}"));
         let inputs = fill(&lowered, ranges);
         let mut memory = interp::Memory::new(&lowered.program);
         for (buffer, values) in &inputs {
@@ -87,7 +88,8 @@ fn cases(mut visit: impl FnMut(&str, Graph, Vec<NodeId>, Vec<NodeId>, &[(f64, f6
         }
         let what = format!("{} {}", sample.op.name(), sample.op.attributes());
         let mut graph = Graph::new(STEPS);
-        let input = |graph: &mut Graph, i: usize, ty: &Ty| graph.push(InputOp { name: format!("x{i}"), ty: ty.clone() }, &[]);
+        let input =
+            |graph: &mut Graph, i: usize, ty: &Ty| graph.push(InputOp { name: format!("x{i}"), ty: ty.clone() }, &[]);
         let inputs: Vec<NodeId> =
             sample.inputs.iter().enumerate().map(|(i, ty)| input(&mut graph, i, ty).unwrap()).collect();
         let node = graph.push(sample.op.clone(), &inputs).unwrap();

@@ -20,7 +20,9 @@ fn examples(text: &str) -> Vec<Example> {
     let mut open: Option<Example> = None;
     for (number, line) in text.lines().enumerate() {
         match (&mut open, line.strip_prefix("```")) {
-            (None, Some(kind)) => open = Some(Example { line: number + 1, kind: kind.trim().into(), text: String::new() }),
+            (None, Some(kind)) => {
+                open = Some(Example { line: number + 1, kind: kind.trim().into(), text: String::new() })
+            }
             (Some(_), Some(_)) => found.extend(open.take()),
             (Some(example), None) => {
                 example.text.push_str(line);

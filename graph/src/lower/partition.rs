@@ -99,7 +99,7 @@ fn shares_space(region: &Region<'_>, group: &Group, id: NodeId) -> bool {
 
 /// Whether a scan runs as one fused kernel.
 pub(super) fn is_fused(op: &Op) -> bool {
-    matches!(op, Op::Scan(scan) if scan.body.is_elementwise() && scan.body.full_ty().is_some())
+    matches!(op, Op::Scan(scan) if scan.body.fused_ty().is_some())
 }
 
 fn kept(region: &Region<'_>) -> Vec<bool> {

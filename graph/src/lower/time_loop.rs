@@ -25,11 +25,9 @@ pub(super) fn lower_scan(
     scan: &Scan,
 ) -> Result<Vec<Launch>, LowerError> {
     let results = wanted_results(region, program, id);
-    match scan.body.full_ty() {
-        Some(full) if partition::is_fused(&region.graph.node(id).op) => {
-            Ok(vec![fused(region, program, id, scan, &full, &results)?])
-        }
-        _ => repeated(region, program, id, scan, &results),
+    match scan.body.fused_ty() {
+        Some(full) => Ok(vec![fused(region, program, id, scan, &full, &results)?]),
+        None => repeated(region, program, id, scan, &results),
     }
 }
 

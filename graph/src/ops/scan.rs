@@ -50,8 +50,8 @@ impl fmt::Debug for Body {
 }
 
 impl Body {
-    /// Whether every node is computed element by element, so that the whole loop can be one fused kernel.
-    pub fn is_elementwise(&self) -> bool {
+    /// Whether every node is computed element by element.
+    fn is_elementwise(&self) -> bool {
         let wanted: Vec<NodeId> = self.next.iter().chain(&self.ys).copied().collect();
         let needed = self.graph.reachable(&wanted);
         self.graph.ids().filter(|id| needed[id.index()]).all(|id| match &self.graph.node(id).op {
@@ -80,13 +80,18 @@ impl Body {
         })
     }
 
-    /// The shape that every state, signal and constant of an element-wise body broadcasts to.
-    pub fn full_ty(&self) -> Option<Ty> {
+    /// The one shape of all states and results of an element-wise body, to which its signals and constants broadcast:
+    /// then the whole loop is one fused kernel. `None` for any other body.
+    pub fn fused_ty(&self) -> Option<Ty> {
+        if !self.is_elementwise() {
+            return None;
+        }
         let mut full = Ty::scalar();
         for id in self.states.iter().chain(&self.xs).chain(&self.consts).chain(&self.next).chain(&self.ys) {
             full = full.broadcast(self.graph.ty(*id))?;
         }
-        Some(full)
+        let whole = self.states.iter().chain(&self.next).chain(&self.ys).all(|id| self.graph.ty(*id).same_shape(&full));
+        whole.then_some(full)
     }
 }
 

@@ -1,4 +1,6 @@
 //! Operators: on numbers at once, on signals as nodes.
+//!
+//! Must never know which declaration an operator stands in, but whether it is a test.
 
 use snn_graph::ops::pointwise::Function;
 use snn_graph::{Kind, NodeId, TimeAxis};

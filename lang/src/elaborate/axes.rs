@@ -1,4 +1,6 @@
 //! Axes in `over = ...`, sizes and shapes.
+//!
+//! Must never know what is done along the axes.
 
 use snn_graph::{Axes, Ty};
 

@@ -1,4 +1,6 @@
 //! The statements that every body shares.
+//!
+//! Must never know which declaration the body belongs to.
 
 use snn_graph::Ty;
 

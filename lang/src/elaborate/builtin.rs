@@ -1,4 +1,6 @@
 //! Calls of what is built in: initializers become data of the graph, everything else waits for `train` or `convert`.
+//!
+//! Must never know how an optimizer works or a file is read.
 
 use snn_graph::Init;
 

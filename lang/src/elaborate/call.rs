@@ -1,4 +1,6 @@
 //! Calls: what stands before the parentheses decides whether they hold settings or signals.
+//!
+//! Must never know what any one declaration does.
 
 use super::frame::{BodyKind, Frame};
 use super::scope::Env;

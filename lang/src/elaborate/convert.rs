@@ -1,4 +1,6 @@
 //! `convert`: the same weights under other settings of the model.
+//!
+//! Must never know how well a model does.
 
 use snn_graph::Model;
 

@@ -1,4 +1,6 @@
 //! Neurons written as equations. They stay equations: the graph gets one `Dynamics` node.
+//!
+//! Must never know how they are solved.
 
 use snn_graph::op::ShapeError;
 use snn_graph::ops::Dynamics;

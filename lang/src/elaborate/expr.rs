@@ -1,4 +1,6 @@
 //! Expressions: one arm for each kind; what is long has a file of its own.
+//!
+//! Must never know what a stage does with its signals.
 
 use super::arith::Operands;
 use super::scope::Env;

@@ -1,4 +1,6 @@
 //! What is known about the declaration whose body is being elaborated.
+//!
+//! Must never know how it is elaborated.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

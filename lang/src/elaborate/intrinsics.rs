@@ -1,6 +1,7 @@
 //! What the functions do that the elaborator itself knows.
 //!
 //! Arguments come matched with the parameters of [`crate::builtins`]. On numbers a pointwise function is computed at once.
+//! Must never know a declaration of the library.
 
 use snn_graph::NodeId;
 use snn_graph::ops::pointwise::Function;

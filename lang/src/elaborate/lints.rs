@@ -1,4 +1,6 @@
 //! Warnings, spoken as an engineer of spiking networks would.
+//!
+//! Must never stop a program.
 
 use snn_graph::{Kind, NodeId};
 

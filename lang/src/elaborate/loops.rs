@@ -1,4 +1,6 @@
 //! States over time: a placeholder stands for the value after the last step, until the body's end closes the loop.
+//!
+//! Must never know how a scan is run.
 
 use std::collections::BTreeSet;
 

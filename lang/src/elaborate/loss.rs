@@ -1,4 +1,6 @@
 //! The loss and the prediction of a `train`.
+//!
+//! Must never know the losses of the library by name.
 
 use snn_graph::{NodeId, Ty};
 

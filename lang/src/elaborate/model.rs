@@ -1,4 +1,6 @@
 //! Models: settings, time, inputs, body, and the loss of their `train`.
+//!
+//! Must never know how a model is run.
 
 use snn_graph::{Input, InputKind, Kind, NodeId, TimeAxis, Ty};
 

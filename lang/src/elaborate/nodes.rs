@@ -1,4 +1,6 @@
 //! Nodes of the graph with their origins, and errors of shape in the user's words.
+//!
+//! Must never know what a node is for.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

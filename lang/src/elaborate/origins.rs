@@ -2,6 +2,7 @@
 //!
 //! A node made inside a library layer is shown to the user as the stage in the pipe that stands for it: the climb from a
 //! place to the use of the declaration around it is what [`Origins::seen_from`] does.
+//! Must never know what is said about a place.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,6 @@
 //! `--set epochs=3`, `--set model.steps=2`, `--set optimizer.lr=0.1`: settings from outside the program.
+//!
+//! Must never know what a setting does.
 
 use crate::ast::{DeclKind, Expr, File};
 use crate::codes::Code;

@@ -1,4 +1,6 @@
 //! Learned parameters and moving averages.
+//!
+//! Must never know how a parameter learns.
 
 use snn_graph::ops::{AverageOp, ParamOp, Running};
 use snn_graph::{Init, Parameter, RunningAverage, Ty};

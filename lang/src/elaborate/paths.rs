@@ -2,7 +2,7 @@
 //!
 //! A path is: labels and `let` names that hold the instance, the index of each repetition counted through the whole
 //! labelled stretch, then the kind in lower case with a running number. A block that is the whole of a repetition is named
-//! by the repetition's index alone.
+//! by the repetition's index alone. Must never know what an instance does.
 
 use super::*;
 

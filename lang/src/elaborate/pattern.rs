@@ -1,4 +1,6 @@
 //! The shapes in a list of signals: `x: [c, h, w]` binds sizes, `..` lets any axes through.
+//!
+//! Must never know what is done with the signals.
 
 use snn_graph::NodeId;
 
@@ -60,7 +62,13 @@ impl<'p> Elaborator<'p, '_> {
         let n_fixed = pattern.dims.len() - usize::from(rest_at.is_some());
         let fits = if rest_at.is_some() { dims.len() >= n_fixed } else { dims.len() == n_fixed };
         if !fits {
-            let error = self.misfit(name, pattern, id, span, &format!("the signal has {}", counted(dims.len(), "axis", "axes")));
+            let error = self.misfit(
+                name,
+                pattern,
+                id,
+                span,
+                &format!("the signal has {}", counted(dims.len(), "axis", "axes")),
+            );
             self.fail(error);
             return None;
         }

@@ -1,4 +1,6 @@
 //! Pipes: a head and the stages it flows through, or stages alone.
+//!
+//! Must never know what a stage is.
 
 use super::scope::Env;
 use super::*;

@@ -1,6 +1,7 @@
 //! The primitive of a surrogate that declares none: 1/2 plus its integral from 0, by Gauss-Legendre quadrature.
 //!
 //! Only gradient checks use it, so its size does not matter and its accuracy does.
+//! Must never know which surrogate it is.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,6 @@
 //! Random numbers: each call of the text has a stream of its own.
+//!
+//! Must never draw a number.
 
 use snn_graph::Ty;
 use snn_graph::ops::Random;

@@ -1,7 +1,7 @@
 //! Names in sight: what a body, a block or a loop has bound.
 //!
 //! A stage keeps the scope that it was written in, which in turn holds the stage; [`Scopes`] knows them all and takes
-//! them apart at the end.
+//! them apart at the end. Must never know what a value is.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,4 +1,6 @@
 //! Settings: matching what is given with what is declared, units, kinds and ranges.
+//!
+//! Must never know what a setting does.
 
 use super::call::unknown_setting;
 use super::scope::Env;
@@ -249,6 +251,7 @@ impl<'p> Elaborator<'p, '_> {
                 _ => Expected::Anything,
             },
             (_, Some(default)) => self.kind_of(default, module),
+            (_, None) if param.range.is_some() => Expected::Number,
             (_, None) => Expected::Anything,
         }
     }

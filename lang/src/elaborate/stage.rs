@@ -1,4 +1,6 @@
 //! Stages: giving them signals, and making them anew.
+//!
+//! Must never know how a stage was written.
 
 use super::scope::Env;
 use super::*;

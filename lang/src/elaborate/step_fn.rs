@@ -2,6 +2,7 @@
 //!
 //! A neuron's equations are elaborated as ordinary nodes that read placeholders. What depends on a placeholder becomes the
 //! body of a [`StepFn`]; what does not is a constant of the neuron, computed outside.
+//! Must never know which neuron it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 

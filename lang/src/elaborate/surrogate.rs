@@ -1,4 +1,6 @@
 //! Spikes: the step function with a surrogate in the place of its derivative.
+//!
+//! Must never know a surrogate by name.
 
 use snn_graph::NodeId;
 use snn_graph::ops::WithGradient;

@@ -1,4 +1,6 @@
 //! The table of stages that `snnc check` shows.
+//!
+//! Must never know how a table is drawn.
 
 use snn_graph::{Parameter, Ty};
 

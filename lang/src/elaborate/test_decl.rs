@@ -1,4 +1,6 @@
 //! `test`: a graph without inputs, and what must hold of it.
+//!
+//! Must never evaluate anything.
 
 use snn_graph::{Kind, NodeId, TimeAxis, Ty};
 

@@ -1,4 +1,6 @@
 //! `train`: the loss as graph, everything else as plain data.
+//!
+//! Must never know how training works.
 
 use snn_graph::{Input, InputKind, Kind, NodeId, TimeAxis, Ty};
 

@@ -1,4 +1,6 @@
 //! Using a neuron, layer or block: its body is run with the settings and signals of this use.
+//!
+//! Must never know a declaration of the library.
 
 use snn_graph::{SpikeOutput, Ty};
 

@@ -1,4 +1,6 @@
 //! What the `use` lines of each module bring in, and circles of files.
+//!
+//! Must never know what a declaration means.
 
 use super::load::Targets;
 use super::*;

@@ -2,6 +2,7 @@
 //!
 //! Breadth first and without recursion, so that neither a long chain of files nor a circle of them is a danger. A module
 //! of the standard library may consist of several texts; they are brought in together and keep their own names apart.
+//! Must never open a file itself.
 
 use std::borrow::Cow;
 
@@ -60,7 +61,13 @@ impl Loader<'_> {
         let file = self.sources.add(name, text);
         let (tree, diagnostics) = parse::parse_file(file, text);
         self.report.extend(diagnostics);
-        self.modules.push(Module { name: name.to_string(), tree, names: BTreeMap::new(), missing: BTreeSet::new(), library });
+        self.modules.push(Module {
+            name: name.to_string(),
+            tree,
+            names: BTreeMap::new(),
+            missing: BTreeSet::new(),
+            library,
+        });
         Some(ModuleId(self.modules.len() - 1))
     }
 

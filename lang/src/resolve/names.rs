@@ -109,8 +109,10 @@ impl<'p> Checker<'p, '_> {
             }
             DeclKind::Train(config) => {
                 self.locals.push(TRAIN_NAMES.iter().copied().collect());
-                self.targets(config);
-                config.entries.iter().for_each(|entry| self.expr(&entry.value));
+                let knows_targets = self.targets(config);
+                // The names that an unknown data set gives are unknown too, and no mistake of the loss.
+                let entries = config.entries.iter().filter(|entry| knows_targets || entry.key.text == "data");
+                entries.for_each(|entry| self.expr(&entry.value));
             }
             DeclKind::Convert(config) => config.entries.iter().for_each(|entry| self.expr(&entry.value)),
             DeclKind::Test(test) => self.block(&test.body),
@@ -126,16 +128,15 @@ impl<'p> Checker<'p, '_> {
         }
     }
 
-    /// The names that the data set of a `train` gives. An unknown data set may give any name.
-    fn targets(&mut self, config: &'p Config) {
+    /// The names that the data set of a `train` gives. `false` where there is no telling.
+    fn targets(&mut self, config: &'p Config) -> bool {
         let data = config.entries.iter().find(|entry| entry.key.text == "data").map(|entry| &entry.value);
-        let Some(Expr { kind: ExprKind::Call { callee, .. }, .. }) = data else { return };
-        let ExprKind::Name(name) = &callee.kind else { return };
+        let Some(Expr { kind: ExprKind::Call { callee, .. }, .. }) = data else { return false };
+        let ExprKind::Name(name) = &callee.kind else { return false };
         let decl = self.program.lookup(self.module, name).and_then(|named| self.program.decl(named.decl));
-        if let Some(Decl { kind: DeclKind::Extern(data), .. }) = decl {
-            let names = data.fields.iter().map(|field| field.name.as_str());
-            self.locals.push(names.collect());
-        }
+        let Some(Decl { kind: DeclKind::Extern(data), .. }) = decl else { return false };
+        self.locals.push(data.fields.iter().map(|field| field.name.as_str()).collect());
+        true
     }
 
     fn params(&mut self, params: &'p [Param]) {

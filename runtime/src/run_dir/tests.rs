@@ -98,7 +98,12 @@ fn checkpoints_hold_tensors_and_state_together() {
     let base = tempfile::tempdir().unwrap();
     let run = RunDir::create_at(base.path(), ExistingRun::Keep, &manifest()).unwrap();
     assert!(run.load_checkpoint().unwrap_err().message().contains("no checkpoint"));
-    let state = TrainingState { epoch: 4, updates: 1000, best: Some(Best { epoch: 3, test_accuracy: 0.1 + 0.2 }), partial: None };
+    let state = TrainingState {
+        epoch: 4,
+        updates: 1000,
+        best: Some(Best { epoch: 3, test_accuracy: 0.1 + 0.2 }),
+        partial: None,
+    };
     let tensors = [NamedTensor { name: "w".to_owned(), shape: vec![1], data: checkpoint::TensorData::F32(vec![0.5]) }];
     run.save_checkpoint(&tensors, &state).unwrap();
     fs::write(base.path().join(CHECKPOINT_STATE), "edited by hand").unwrap();

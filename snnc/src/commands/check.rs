@@ -91,7 +91,14 @@ fn layers(model: &Model) -> String {
 
 fn row(path: &str, kind: &str, ty: &snnc::graph::Ty, parameters: String) -> Vec<String> {
     let time = if ty.time { "stepped" } else { "static" };
-    vec![path.to_owned(), kind.to_owned(), format!("{:?}", ty.dims), time.to_owned(), ty.kind.name().to_owned(), parameters]
+    vec![
+        path.to_owned(),
+        kind.to_owned(),
+        format!("{:?}", ty.dims),
+        time.to_owned(),
+        ty.kind.name().to_owned(),
+        parameters,
+    ]
 }
 
 fn elements(model: &Model, parameter: &snnc::graph::Parameter) -> usize {

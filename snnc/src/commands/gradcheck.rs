@@ -33,8 +33,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Status> {
     let program = Program::compile_smooth(Source::from_file(&args.file)?, &args.settings.overrides)?;
     warn(&program);
-    let settings =
-        Settings { batch: args.batch.into(), elements: args.elements.into(), tolerance: args.tolerance };
+    let settings = Settings { batch: args.batch.into(), elements: args.elements.into(), tolerance: args.tolerance };
     let rows = gradcheck(&program.model()?, &settings)?;
     write(&table(&rows));
     let failed = rows.iter().filter(|row| !row.ok).count();

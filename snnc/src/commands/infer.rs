@@ -61,7 +61,8 @@ fn from_file(session: &mut Session, path: &Path) -> Result<Inference> {
     let name = input.name.clone();
     let (shape, values) = data::read_array(path)?;
     if shape != wanted {
-        let error = RuntimeError::new(format!("`{}` has shape {shape:?}, the input `{name}` {wanted:?}", path.display()));
+        let error =
+            RuntimeError::new(format!("`{}` has shape {shape:?}, the input `{name}` {wanted:?}", path.display()));
         return Err(error.with_help("save one sample, without a batch axis").into());
     }
     Ok(session.infer_batch(&[(name.as_str(), &values)])?)

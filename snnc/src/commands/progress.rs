@@ -49,7 +49,8 @@ impl Progress {
     }
 
     fn epoch(&self, record: &EpochRecord) {
-        let accuracy = |accuracy: Option<f64>| accuracy.map(|a| format!(" accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
+        let accuracy =
+            |accuracy: Option<f64>| accuracy.map(|a| format!(" accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
         let line = format!(
             "epoch {:>width$}/{}  train loss {:.4}{}  test loss {:.4}{}  {:.1} s, {:.0} samples/s",
             record.epoch,

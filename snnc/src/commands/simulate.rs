@@ -13,13 +13,16 @@ pub fn simulate(model: &Model, options: SessionOptions) -> Result<Status> {
     let values: Vec<(&str, Vec<f32>)> = graph
         .inputs
         .iter()
-        .map(|input| {
-            (input.name.as_str(), random_values(input, graph.graph.steps, options.batch, options.seed))
-        })
+        .map(|input| (input.name.as_str(), random_values(input, graph.graph.steps, options.batch, options.seed)))
         .collect();
     let batch: Vec<(&str, &[f32])> = values.iter().map(|(name, values)| (*name, values.as_slice())).collect();
     let result = model.session(options)?.infer_batch(&batch)?;
-    say(format_args!("{} has no `train`: {} steps of random input, seed {}", model.name(), graph.graph.steps, options.seed));
+    say(format_args!(
+        "{} has no `train`: {} steps of random input, seed {}",
+        model.name(),
+        graph.graph.steps,
+        options.seed
+    ));
     write(&spikes(model, &result));
     write(&summary(&result));
     Ok(Status::Success)
@@ -43,7 +46,8 @@ fn spikes(model: &Model, result: &Inference) -> String {
 
 fn summary(result: &Inference) -> String {
     let values = &result.output.data;
-    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+    let (low, high) =
+        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
     let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
     let axes = if result.stepped { "[step, sample, ..]" } else { "[sample, ..]" };
     format!("output {axes} = {:?}: from {low:.4} to {high:.4}, mean {mean:.4}\n", result.output.dims)

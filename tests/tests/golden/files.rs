@@ -77,8 +77,7 @@ pub fn names() -> Vec<String> {
         return Vec::new();
     };
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> =
-        names.filter_map(|name| Some(name.strip_suffix(".safetensors")?.to_owned())).collect();
+    let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".safetensors")?.to_owned())).collect();
     names.sort();
     names
 }

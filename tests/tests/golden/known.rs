@@ -5,9 +5,9 @@ pub struct Known {
     /// How the file's name begins.
     file: &'static str,
     /// The case within the file.
-    case: &'static str,
+    pub case: &'static str,
     /// What of the case.
-    quantity: &'static str,
+    pub quantity: &'static str,
     /// How far it is off at most.
     pub at_most: f64,
     /// Why.
@@ -40,14 +40,14 @@ const KNOWN: &[Known] = &[
 ];
 
 impl Known {
-    /// The entry for a quantity of a case.
-    pub fn find(file: &str, case: &str, quantity: &str) -> Option<&'static Known> {
-        KNOWN.iter().find(|known| file.starts_with(known.file) && known.case == case && known.quantity == quantity)
+    /// The entries for a file.
+    pub fn of(file: &str) -> impl Iterator<Item = &'static Known> {
+        KNOWN.iter().filter(move |known| file.starts_with(known.file))
     }
 
-    /// Whether a quantity of a case, written `case quantity`, is listed.
-    pub fn lists(file: &str, case_and_quantity: &str) -> bool {
-        case_and_quantity.rsplit_once(' ').is_some_and(|(case, quantity)| Known::find(file, case, quantity).is_some())
+    /// The entry for a quantity of a case.
+    pub fn find(file: &str, case: &str, quantity: &str) -> Option<&'static Known> {
+        Known::of(file).find(|known| known.case == case && known.quantity == quantity)
     }
 }
 

@@ -131,7 +131,11 @@ pub fn resnet19(golden: &Golden, v_th: f64) -> Vec<Layer> {
         "stage3.basicblock2",
     ];
     for (at, block) in blocks.iter().enumerate() {
-        layers.extend(residual(&format!("blocks.{at}"), &format!("net.resnet191.{block}"), [v_th, v_th * 0.5f64.sqrt()]));
+        layers.extend(residual(
+            &format!("blocks.{at}"),
+            &format!("net.resnet191.{block}"),
+            [v_th, v_th * 0.5f64.sqrt()],
+        ));
     }
     known(layers, golden)
 }
@@ -154,8 +158,5 @@ pub fn cifarnet(golden: &Golden) -> Vec<Layer> {
 
 /// The table of `mlp.snn`.
 pub fn mlp() -> Vec<Layer> {
-    vec![
-        layer("fc1", "net.mlp1.linear1", Kind::Weights),
-        layer("fc2", "net.mlp1.linear2", Kind::Weights),
-    ]
+    vec![layer("fc1", "net.mlp1.linear1", Kind::Weights), layer("fc2", "net.mlp1.linear2", Kind::Weights)]
 }

@@ -108,8 +108,12 @@ fn compare_tdbn(
     results: &crate::ways::Results,
 ) {
     let gradient = |path: &str| results[&format!("g:{path}")].clone();
-    let found =
-        [("y", results["s"].clone()), ("gx", gradient("x")), ("gweight", gradient(&paths.gamma)), ("gbias", gradient(&paths.beta))];
+    let found = [
+        ("y", results["s"].clone()),
+        ("gx", gradient("x")),
+        ("gweight", gradient(&paths.gamma)),
+        ("gbias", gradient(&paths.beta)),
+    ];
     for (quantity, values) in found {
         ledger.close(way, step, quantity, &values, expected(golden, way, step, quantity));
     }
@@ -130,7 +134,9 @@ fn sj_tdbn2d() {
         let model = tdbn(&golden);
         for (key, path) in [("init_weight", "gamma"), ("init_bias", "beta")] {
             let parameter = model.parameters.iter().find(|parameter| parameter.path.ends_with(path)).unwrap();
-            let snn_graph::Init::Constant(start) = parameter.init else { panic!("{path} does not start as a constant") };
+            let snn_graph::Init::Constant(start) = parameter.init else {
+                panic!("{path} does not start as a constant")
+            };
             let starts = vec![start; parameter.dims[0]];
             ledger.close(Way::Reference, "start", key, &starts, golden.data(key));
         }
@@ -159,11 +165,7 @@ fn sj_neunorm() {
             let wanted = Probe::default().wanted(&model);
             for way in ALL {
                 let results = wanted.compute(way, x.dims[1], &bindings);
-                let found = [
-                    ("y", &results["s"]),
-                    ("gx", &results["g:x"]),
-                    ("gw", &results[&format!("g:{weight}")]),
-                ];
+                let found = [("y", &results["s"]), ("gx", &results["g:x"]), ("gw", &results[&format!("g:{weight}")])];
                 for (quantity, values) in found {
                     let key = format!("{case}.{}.{quantity}", way.precision());
                     ledger.close(way, case, quantity, values, golden.data(&key));

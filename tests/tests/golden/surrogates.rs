@@ -17,8 +17,16 @@ pub const DECLARATIONS: &str = include_str!("../../golden/surrogates.snn");
 pub fn spikingjelly(name: &str, parameters: &Value) -> String {
     let p = |key: &str| literal(number(parameters, key));
     match name {
-        "atan" | "sigmoid" | "piecewise_exp" | "soft_sign" | "super_spike" | "erf" | "q_pseudo_spike"
-        | "nonzero_sign_log_abs" | "log_tailed_relu" | "fake_numerical_gradient" => {
+        "atan"
+        | "sigmoid"
+        | "piecewise_exp"
+        | "soft_sign"
+        | "super_spike"
+        | "erf"
+        | "q_pseudo_spike"
+        | "nonzero_sign_log_abs"
+        | "log_tailed_relu"
+        | "fake_numerical_gradient" => {
             format!("{name}(alpha = {})", p("alpha"))
         }
         "rect" => format!("rect(a = 1 / {})", p("alpha")),
@@ -65,9 +73,8 @@ fn check(golden: &Golden) {
     for (name, parameters) in golden.config["params"].as_object().unwrap() {
         let surrogate = spikingjelly(name, parameters);
         let n = x.data.len();
-        let model = compile(&format!(
-            "{DECLARATIONS}\nmodel Case {{\n input x: [{n}]\n time 1\n spike(x, {surrogate})\n}}\n"
-        ));
+        let model =
+            compile(&format!("{DECLARATIONS}\nmodel Case {{\n input x: [{n}]\n time 1\n spike(x, {surrogate})\n}}\n"));
         let wanted = Probe::default().wanted(&model);
         let mut bindings = Bindings::new();
         bind(&mut bindings, "x", &Values { dims: vec![1, n], data: x.data.clone() });

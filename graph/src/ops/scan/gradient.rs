@@ -30,7 +30,7 @@ pub(super) fn gradient(
     let body = &*scan.body;
     let (n_ys, n_states, n_xs) = (body.ys.len(), body.states.len(), body.xs.len());
     let inputs = backward.graph.node(node).inputs.clone();
-    let widen = if body.is_elementwise() { body.full_ty() } else { None };
+    let widen = body.fused_ty();
     let mut inner = Graph::step_body(body.graph.steps);
     inner.current_grad = true;
     let mut map = vec![None; body.graph.len()];

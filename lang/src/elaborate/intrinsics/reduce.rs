@@ -1,4 +1,6 @@
 //! Sums, means and extrema over axes.
+//!
+//! Must never know what is reduced.
 
 use snn_graph::ops::reduce::Reducer;
 use snn_graph::{Axes, NodeId};

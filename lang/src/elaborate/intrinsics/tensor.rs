@@ -1,4 +1,6 @@
 //! Convolutions, windows, classes and counting.
+//!
+//! Must never know the layers that use them.
 
 use snn_graph::ops::contract::{ConvOptions, Padding};
 use snn_graph::ops::index::IndexAxis;

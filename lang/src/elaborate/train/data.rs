@@ -1,4 +1,6 @@
 //! The data set of a `train`: which field feeds which input, and do they fit.
+//!
+//! Must never open a data set.
 
 use super::*;
 

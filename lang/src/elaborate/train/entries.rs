@@ -1,4 +1,6 @@
 //! The entries of a `train` that become plain data.
+//!
+//! Must never know what an optimizer does.
 
 use super::data::DataSet;
 use super::*;

@@ -1,0 +1,193 @@
+//! Every item of the standard library, forwards and backwards, on every back end: reference evaluation, interpreter and
+//! compiled code agree in f64, interpreter and compiled code in f32, and the compiled bits do not depend on the threads.
+//!
+//! The list of items is read from the library itself; an item that needs more than the general model below gets a line in
+//! `SPECIAL`.
+
+use std::collections::BTreeMap;
+
+use snn_graph::eval::{EvalContext, evaluate};
+use snn_graph::lower::storage::rearrange;
+use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
+use snn_graph::ops::InputOp;
+use snn_graph::passes::{self, PassContext};
+use snn_graph::{Graph, Kind, Model, NodeId, Tensor, Ty, autodiff};
+use snn_jit::{Instance, Options};
+use snn_lang::ast::{DeclKind, UnitKind};
+use snn_lang::compile;
+use snn_lang::source::{FileId, NoFiles};
+use snn_loops::{Distribution, Dtype, RandomKey, draw, interp};
+
+const BATCH: usize = 3;
+const KEY: RandomKey = RandomKey { seed: 3, run: 1 };
+
+/// Items whose use is not `x -> Item()` on eight numbers: how they are called, and on what.
+const SPECIAL: &[(&str, &str, &str)] = &[
+    ("Linear", "Linear(3)", "frames[8]"),
+    ("Conv1d", "Conv1d(3, 3, stride = 2, bias = true)", "frames[2, 7]"),
+    ("Conv2d", "Conv2d(4, 3, stride = 2, dilation = 1, groups = 2, bias = true)", "frames[2, 5, 6]"),
+    ("AvgPool2d", "AvgPool2d(2)", "frames[2, 5, 6]"),
+    ("MaxPool2d", "MaxPool2d(3, stride = 2, padding = 1)", "frames[2, 5, 6]"),
+    ("Flatten", "Flatten()", "frames[2, 3, 4]"),
+    ("Normalize", "Normalize(mean = [0.1, 0.2], std = [0.5, 0.7])", "frames[2, 3, 4]"),
+    ("Dropout", "Dropout(0.5)", "frames[8]"),
+    ("TdBN", "TdBN()", "frames[3, 4, 5]"),
+    ("BatchNorm", "BatchNorm()", "frames[3, 4, 5]"),
+    ("TEBN", "TEBN()", "frames[3, 4, 5]"),
+    ("NeuNorm", "NeuNorm()", "frames[3, 4, 5]"),
+    ("Vote", "Vote(2)", "frames[8]"),
+    ("latency", "latency(window = 3)", "[8]"),
+    ("Recurrent", "Recurrent(4)", "frames[8]"),
+    ("BasicBlock", "BasicBlock(4, stride = 2)", "frames[2, 6, 6]"),
+    ("Delay", "Delay(2)", "frames[8]"),
+];
+
+/// Models that use one item each, by the item's name.
+fn models() -> Vec<(String, String)> {
+    let mut models = Vec::new();
+    for module in snn_stdlib::MODULES {
+        let (tree, diagnostics) = snn_lang::parse::parse_file(FileId(0), module.text);
+        assert!(diagnostics.is_empty(), "{}: {} messages", module.file, diagnostics.len());
+        for decl in &tree.decls {
+            let (name, uses) = match &decl.kind {
+                DeclKind::Unit(unit) => (unit.name.as_str(), unit.kind == UnitKind::Neuron),
+                DeclKind::Surrogate(surrogate) => {
+                    let name = surrogate.name.as_str();
+                    let text = format!(
+                        "use {} {{ {name} }}\nuse std.neurons {{ LIF }}\nmodel M {{\n input x: frames[8]\n time 4 of 10ms\n \
+                         x -> LIF(surrogate = {name}())\n}}\n",
+                        module.path
+                    );
+                    models.push((name.to_owned(), text));
+                    continue;
+                }
+                _ => continue,
+            };
+            let special = SPECIAL.iter().find(|(item, ..)| *item == name);
+            let general = format!("{name}()");
+            let (call, input) = special.map_or((general.as_str(), "frames[8]"), |(_, call, input)| (*call, *input));
+            let text = format!(
+                "use {} {{ {name} }}\nmodel M {{\n input x: {input}\n time 4 of 10ms\n x -> {call}\n}}\n",
+                module.path
+            );
+            assert!(special.is_some() || uses || call == general, "{name}");
+            models.push((name.to_owned(), text));
+        }
+    }
+    models
+}
+
+fn values(ty: &Ty, steps: usize, stream: u64) -> Tensor {
+    let dims = ty.extents(steps, BATCH);
+    let len: usize = dims.iter().product();
+    let unit = |e: usize| draw::element(Distribution::Uniform, KEY, stream, e as u64);
+    // Exact in f32, so that all precisions see the same numbers.
+    Tensor { dims, data: (0..len).map(|e| f64::from((2.5 * unit(e) - 0.5) as f32)).collect() }
+}
+
+/// The item's result and its gradients, with values for all that they read.
+fn problem(model: &Model) -> (Graph, Vec<(String, NodeId)>, BTreeMap<String, Tensor>) {
+    let mut graph = model.graph.clone();
+    let mut bindings = BTreeMap::new();
+    for (at, input) in model.inputs.iter().enumerate() {
+        bindings.insert(input.name.clone(), values(graph.ty(input.node), graph.steps, at as u64));
+    }
+    for (at, parameter) in model.parameters.iter().enumerate() {
+        bindings.insert(parameter.path.clone(), values(graph.ty(parameter.node), graph.steps, 20 + at as u64));
+    }
+    for average in &model.averages {
+        bindings.insert(average.path.clone(), Tensor::full(&average.dims, average.start));
+    }
+    let ty = graph.ty(model.output).with_kind(Kind::Real);
+    bindings.insert("seed".into(), values(&ty, graph.steps, 99));
+    let seed = graph.push(InputOp { name: "seed".into(), ty }, &[]).unwrap();
+    let wrt: Vec<NodeId> =
+        model.parameters.iter().map(|p| p.node).chain(model.inputs.iter().map(|input| input.node)).collect();
+    let gradients = autodiff::gradients(&mut graph, &[(model.output, seed)], &wrt).unwrap();
+    let mut outputs = vec![("y".to_owned(), model.output)];
+    outputs.extend(gradients.into_iter().flatten().enumerate().map(|(at, g)| (format!("gradient {at}"), g)));
+    (graph, outputs, bindings)
+}
+
+fn arranged(port: &Port, from: &[f64], to_memory: bool) -> Vec<f64> {
+    let mut to = vec![0.0; from.len()];
+    let n = port.ty.elements().max(1);
+    for (from, to) in from.chunks(n).zip(to.chunks_mut(n)) {
+        rearrange(port.layout, &port.ty.dims, from, to, to_memory);
+    }
+    to
+}
+
+fn inputs(lowered: &Lowered, bindings: &BTreeMap<String, Tensor>) -> Vec<(snn_loops::BufferId, Vec<f64>)> {
+    let value = |port: &Port| &bindings[port.name.split_once(':').map_or("", |(_, name)| name)].data;
+    lowered.inputs.iter().map(|port| (port.buffer, arranged(port, value(port), true))).collect()
+}
+
+fn compiled(lowered: &Lowered, bindings: &BTreeMap<String, Tensor>, threads: usize) -> Vec<Vec<f64>> {
+    let executable = snn_jit::compile(&lowered.program, &Options::native(threads)).unwrap();
+    let mut instance = Instance::new(&executable).unwrap();
+    for (buffer, values) in inputs(lowered, bindings) {
+        match lowered.program.dtype {
+            Dtype::F64 => instance.write_f64(buffer, &values).unwrap(),
+            Dtype::F32 => instance.write_f32(buffer, &values.iter().map(|v| *v as f32).collect::<Vec<_>>()).unwrap(),
+        }
+    }
+    instance.run(KEY).unwrap();
+    let read = |port: &Port| match lowered.program.dtype {
+        Dtype::F64 => instance.read_f64(port.buffer).unwrap(),
+        Dtype::F32 => instance.read_f32(port.buffer).unwrap().into_iter().map(f64::from).collect(),
+    };
+    lowered.outputs.iter().map(|port| arranged(port, &read(port), false)).collect()
+}
+
+fn interpreted(lowered: &Lowered, bindings: &BTreeMap<String, Tensor>) -> Vec<Vec<f64>> {
+    let mut memory = interp::Memory::new(&lowered.program);
+    for (buffer, values) in inputs(lowered, bindings) {
+        memory.write(buffer, &values).unwrap();
+    }
+    interp::run(&lowered.program, &mut memory, KEY).unwrap();
+    lowered.outputs.iter().map(|port| arranged(port, memory.buffer(port.buffer), false)).collect()
+}
+
+fn same(what: &str, names: &[(String, NodeId)], found: &[Vec<f64>], expected: &[Vec<f64>], tolerance: f64) {
+    for (((name, _), found), expected) in names.iter().zip(found).zip(expected) {
+        let scale = expected.iter().fold(1.0f64, |most, v| most.max(v.abs()));
+        assert_eq!(found.len(), expected.len(), "{what}: {name}");
+        for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+            let close = (found - expected).abs() <= tolerance * scale;
+            assert!(close || found == expected, "{what}: {name} [{at}] is {found}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn every_item_agrees_on_every_back_end() {
+    let models = models();
+    assert!(models.len() > 30, "only {} items", models.len());
+    for (name, text) in models {
+        let compiled_text = compile(&NoFiles, &name, &text, &Default::default());
+        let said = snn_lang::render::render_all(&compiled_text.diagnostics, &compiled_text.sources, false);
+        assert!(!compiled_text.has_errors(), "{name}:\n{text}\n{said}");
+        for training in [true, false] {
+            let model = &compiled_text.models[0].model;
+            let model = passes::run(model, &PassContext::new(model, training), None).unwrap();
+            let (graph, outputs, bindings) = problem(&model);
+            let what = format!("{name}, training {training}");
+            let ids: Vec<NodeId> = outputs.iter().map(|(_, id)| *id).collect();
+            let mut context = EvalContext::new(graph.steps, BATCH, &bindings);
+            context.key = KEY;
+            context.training = training;
+            let reference = evaluate(&graph, &ids, &mut context).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let reference: Vec<Vec<f64>> = reference.into_iter().map(|tensor| tensor.data).collect();
+            let options = |dtype| LowerOptions { batch: BATCH, dtype };
+            let double = lower(&graph, &outputs, options(Dtype::F64)).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let single = lower(&graph, &outputs, options(Dtype::F32)).unwrap_or_else(|e| panic!("{what}: {e}"));
+            same(&format!("{what}, interpreter"), &outputs, &interpreted(&double, &bindings), &reference, 1e-11);
+            let one = compiled(&double, &bindings, 1);
+            same(&format!("{what}, compiled f64"), &outputs, &one, &reference, 1e-11);
+            assert_eq!(one, compiled(&double, &bindings, 2), "{what}: threads change bits");
+            let (found, expected) = (compiled(&single, &bindings, 2), interpreted(&single, &bindings));
+            same(&format!("{what}, compiled f32"), &outputs, &found, &expected, 1e-4);
+        }
+    }
+}
