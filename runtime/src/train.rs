@@ -93,15 +93,14 @@ pub fn train(
     mut state: TrainingState,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let batch = session.options().batch;
-    if data.train.len() < batch {
-        return Err(RuntimeError::new(format!("a batch of {batch} is larger than the {} samples", data.train.len()))
-            .with_help("choose a smaller batch, e.g. `--set batch=16`"));
-    }
-    let mut feed = Feed::new(session.model(), &data.train, batch)?;
+    check(session, data, config)?;
+    let mut feed = Feed::new(session.model(), &data.train, session.options().batch)?;
     session.prepare_training()?;
     session.set_updates(state.updates);
     while state.epoch < config.epochs {
+        if config.max_updates.is_some_and(|most| state.updates >= most) {
+            return Ok(Outcome { state, finished: false });
+        }
         let finished = epoch(session, data, config, &mut feed, &mut state, observer)?;
         if !finished {
             save(session, run, &state)?;
@@ -119,12 +118,30 @@ pub fn train(
         }
         save(session, run, &state)?;
         observer.event(Event::Epoch(&record));
-        let enough = config.max_updates.is_some_and(|most| state.updates >= most);
-        if (observer.stop() || enough) && state.epoch < config.epochs {
+        if observer.stop() && state.epoch < config.epochs {
             return Ok(Outcome { state, finished: false });
         }
     }
     Ok(Outcome { state, finished: true })
+}
+
+/// Whether the data and the settings go with the model, before anything is computed or written.
+///
+/// # Errors
+/// Says what does not fit.
+pub fn check(session: &Session, data: &Dataset, config: &TrainConfig) -> Result<()> {
+    let batch = session.options().batch;
+    if data.train.len() < batch {
+        return Err(RuntimeError::new(format!("a batch of {batch} is larger than the {} samples", data.train.len()))
+            .with_help("choose a smaller batch, e.g. `--set batch=16`"));
+    }
+    for split in [&data.train, &data.test] {
+        Feed::new(session.model(), split, batch)?;
+    }
+    for field in &data.train.inputs {
+        config.augment.iter().try_for_each(|augment| augment.check(&field.shape))?;
+    }
+    Ok(())
 }
 
 fn save(session: &mut Session, run: Option<&RunDir>, state: &TrainingState) -> Result<()> {

@@ -12,6 +12,9 @@ use crate::checkpoint::{NamedTensor, TensorData, TensorSpec};
 use crate::error::{Result, RuntimeError};
 use crate::init;
 
+/// The most numbers that a model may keep, optimizer included: 2 GiB of f64.
+const MAX_NUMBERS: usize = 1 << 28;
+
 /// What a tensor is to a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -74,8 +77,9 @@ impl Weights {
     /// What a training starts from: parameters drawn from `seed`, averages at their start, `slots` zeros a parameter.
     ///
     /// # Errors
-    /// If an initializer does not fit its parameter.
+    /// If the model is too large, or an initializer does not fit its parameter.
     pub fn initial(model: &Model, slots: usize, seed: u64) -> Result<Weights> {
+        check_size(model, slots)?;
         let mut kept = Vec::new();
         for parameter in &model.parameters {
             let dims = model.graph.ty(parameter.node).extents(model.graph.steps, 1);
@@ -145,4 +149,20 @@ impl Weights {
     fn in_files(&self, slots: bool) -> impl Iterator<Item = &Kept> {
         self.kept.iter().filter(move |kept| slots || !matches!(kept.part, Part::Slot(_)))
     }
+}
+
+fn check_size(model: &Model, slots: usize) -> Result<()> {
+    let len = |dims: &[usize]| dims.iter().fold(1, |len: usize, extent| len.saturating_mul(*extent));
+    let lengths =
+        model.parameters.iter().map(|parameter| len(&model.graph.ty(parameter.node).extents(model.graph.steps, 1)));
+    let learned = lengths.fold(0, usize::saturating_add);
+    if learned.saturating_mul(slots + 1) <= MAX_NUMBERS {
+        return Ok(());
+    }
+    Err(RuntimeError::new(format!(
+        "`{}` has {learned} parameters, more than can be trained here: {} with this optimizer",
+        model.name,
+        MAX_NUMBERS / (slots + 1)
+    ))
+    .with_help("make its layers smaller"))
 }

@@ -78,11 +78,16 @@ impl Recipe {
 }
 
 fn summary(plan: &TrainPlan) -> String {
-    let schedule = plan.schedule.as_ref().map(|schedule| format!(", {schedule}")).unwrap_or_default();
+    let calls = [&plan.data, &plan.optimizer];
+    let calls: Vec<String> =
+        calls.into_iter().chain(&plan.schedule).chain(&plan.augment).map(ExternCall::to_string).collect();
     let method = if plan.gradient == GradientMethod::Exact { "exact" } else { "stbp" };
     format!(
-        "{}, {}{schedule}, {} epochs in batches of {}, gradient {method}, seed {}",
-        plan.data, plan.optimizer, plan.epochs, plan.batch, plan.seed
+        "{}, {} epochs in batches of {}, gradient {method}, seed {}",
+        calls.join(", "),
+        plan.epochs,
+        plan.batch,
+        plan.seed
     )
 }
 

@@ -50,6 +50,15 @@ impl Training {
         &self.state
     }
 
+    /// Checks that data and settings go with the model, and compiles the training.
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    pub fn prepare(&mut self) -> Result<()> {
+        train::check(&self.session, &self.data, &self.config)?;
+        Ok(self.session.prepare_training()?)
+    }
+
     /// Trains on from where it stands, in memory alone.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::graph::NodeId;
 use crate::lower::emit::Emission;
 use crate::lower::region::{self, Region};
 use crate::lower::storage::Storage;
-use crate::lower::{LowerError, map, partition, space};
+use crate::lower::{LowerError, map, space};
 use crate::op::{Emitter, Lowering, OpRule, Point};
 use crate::ops::scan::{Body, Scan};
 use crate::ty::Ty;

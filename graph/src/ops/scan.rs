@@ -260,7 +260,20 @@ impl OpRule for Scan {
                 ranges: vec![(-1.0, 1.0), (-1.0, 1.0), (0.1, 0.9)],
             })
         };
-        [sample(false), sample(true)].into_iter().flatten().collect()
+        // A state that is narrower than what it is combined with: the loop cannot be one element-wise kernel.
+        let narrow = || -> Result<Sample, ShapeError> {
+            let mut graph = Graph::step_body(3);
+            let (state_ty, ty) = (Ty::signal(false, &[1, 2]), Ty::signal(false, &[3, 2]));
+            let input = |graph: &mut Graph, name: &str, ty: &Ty| graph.push(InputOp { name: name.into(), ty: ty.clone() }, &[]);
+            let state = input(&mut graph, "v", &state_ty)?;
+            let x = input(&mut graph, "x", &ty)?;
+            let y = graph.mul(state, x)?;
+            let next = graph.scale(state, 0.5)?;
+            let body = Body { graph, states: vec![state], xs: vec![x], consts: vec![], next: vec![next], ys: vec![y] };
+            let op = Scan { body: Rc::new(body), reverse: false }.into();
+            Ok(Sample { op, inputs: vec![state_ty, Ty::signal(true, &[3, 2])], ranges: vec![(-1.0, 1.0); 2] })
+        };
+        [sample(false), sample(true), narrow().ok()].into_iter().flatten().collect()
     }
 }
 

@@ -5,7 +5,7 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use npyz::npz::NpzArchive;
+use zip::ZipArchive;
 
 use super::array::{Array, count_classes};
 use super::bytes::{Fingerprint, Input};
@@ -64,16 +64,17 @@ fn full_scale(request: &Request<'_>) -> Result<Option<f32>> {
 
 fn archive(path: &Path) -> Result<impl FnMut(&str) -> Result<(Array, [u8; 32])>> {
     let (file, _) = files::open(path)?;
-    let mut archive = NpzArchive::new(BufReader::new(file)).map_err(|error| {
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| {
         RuntimeError::new(format!("`{}` is not an .npz archive, or a damaged one: {error}", path.display()))
             .with_help("write it with numpy.savez(file, x_train=.., y_train=.., x_test=.., y_test=..)")
     })?;
     let path = path.display().to_string();
     Ok(move |name: &str| {
-        let mut present: Vec<String> = archive.array_names().map(str::to_owned).collect();
+        let mut present: Vec<String> =
+            archive.file_names().flatten().map(|name| name.trim_end_matches(".npy").to_owned()).collect();
         present.sort_unstable();
         let label = format!("{name}.npy in {path}");
-        let entry = archive.zip_archive().by_name(&format!("{name}.npy")).map_err(|error| {
+        let entry = archive.by_name(&format!("{name}.npy")).map_err(|error| {
             RuntimeError::new(format!("`{path}`: cannot read the array `{name}`: {error}"))
                 .with_help(format!("its arrays are {}", present.join(", ")))
         })?;

@@ -34,7 +34,11 @@ pub fn run(args: &Args) -> Result<Status> {
     let Some(file) = &args.file else { return Ok(Status::Success) };
     let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
     warn(&program);
-    for model in program.models()? {
+    let models = program.models()?;
+    if models.is_empty() {
+        say(format_args!("{}: no errors, no model", file.display()));
+    }
+    for model in models {
         write(&layers(&model));
         if args.params {
             write(&parameters(&model));
@@ -81,11 +85,14 @@ fn layers(model: &Model) -> String {
     let total: usize = graph.parameters.iter().map(|parameter| elements(model, parameter)).sum();
     let train = model.recipe().map(|recipe| format!("train: {}\n", recipe.summary)).unwrap_or_default();
     format!(
-        "model {}, {time}\n\n{}\n{} parameters, {} layers of neurons\n{train}",
+        "model {}, {time}\n\n{}\n{} parameters, {} of neurons\n{train}",
         model.name(),
         table.render(),
         grouped(total),
-        graph.spikes.len()
+        match graph.spikes.len() {
+            1 => "1 layer".to_owned(),
+            n => format!("{n} layers"),
+        }
     )
 }
 

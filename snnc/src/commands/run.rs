@@ -60,8 +60,8 @@ fn start(args: &Args, file: &Path) -> Result<Status> {
         return simulate(&model, options);
     }
     let mut training = model.training(options, args.data.as_deref())?;
-    // Whatever cannot be compiled leaves no folder behind.
-    training.session().prepare_training()?;
+    // What cannot be trained leaves no folder behind.
+    training.prepare()?;
     let manifest = model.manifest(&options, training.data(), args.data.as_deref())?;
     let dir = match &args.out {
         Some(path) => RunDir::create_at(path, ExistingRun::Keep, &manifest)?,

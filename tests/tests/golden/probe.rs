@@ -112,13 +112,15 @@ fn with_initial(model: &Model, state: usize) -> Model {
     model
 }
 
-/// The time loop behind the model's result.
+/// The time loop that the model's result comes from: the last one before it. What a neuron's next state does not need
+/// lies behind its loop.
 fn time_loop(model: &Model) -> (NodeId, Scan) {
-    let scan = model.graph.node(model.output).inputs[0];
-    match &model.graph.node(scan).op {
-        Op::Scan(op) => (scan, op.clone()),
-        other => panic!("the result is not a neuron's but of `{}`", other.name()),
-    }
+    let needed = model.graph.reachable(&[model.output]);
+    let scan = |id: NodeId| match &model.graph.node(id).op {
+        Op::Scan(op) if needed[id.index()] => Some((id, op.clone())),
+        _ => None,
+    };
+    model.graph.ids().rev().find_map(scan).expect("the result does not come from a neuron")
 }
 
 /// Binds a tensor.
