@@ -203,7 +203,7 @@ fn limit(diagnostics: &mut Vec<Diagnostic>) {
     let place = diagnostics.last().and_then(Diagnostic::span);
     if let Some(place) = place {
         diagnostics.push(
-            Diagnostic::error(Code::TooManyErrors, "there is more to say about this file")
+            Diagnostic::error(Code::TooManyErrors, "this file has more errors than are shown")
                 .at(place, "the last mistake shown")
                 .help("correct these first"),
         );

@@ -227,7 +227,7 @@ impl<'p> Elaborator<'p, '_> {
             Some(other) => {
                 let span = input.kind.as_ref().map_or(input.name.span, |kind| kind.span);
                 let error =
-                    self.error_at(Code::BadInput, format!("`{other}` is no kind of input"), span, "unknown kind");
+                    self.error_at(Code::BadInput, format!("`{other}` is not a kind of input"), span, "unknown kind");
                 self.fail(
                     error.help("write `frames[...]`, `spikes[...]`, or the shape alone for one value at all steps"),
                 );

@@ -86,7 +86,7 @@ impl<'p> Elaborator<'p, '_> {
         }
         let n_expects = test.body.stmts.iter().filter(|stmt| matches!(stmt.kind, StmtKind::Expect { .. })).count();
         if n_expects == 0 {
-            let error = Diagnostic::error(Code::BadExpectation, "this test claims nothing");
+            let error = Diagnostic::error(Code::BadExpectation, "this test checks nothing");
             self.fail(error.at(test.title.span, "no `expect`").help("add `expect out == [0, 1]`"));
         }
         if self.report.n_errors() > before || self.exhausted {

@@ -156,7 +156,7 @@ impl<'p> Elaborator<'p, '_> {
     fn loss(&mut self, train: &TrainDecl<'p>, env: &Env<'p>) -> Option<NodeId> {
         let Some(loss) = train.entry("loss") else {
             let error = Diagnostic::error(Code::MissingTrainSetting, "this `train` has no `loss`")
-                .at(train.config.model.span, "what should be minimised?")
+                .at(train.config.model.span, "there is no `loss` to minimize")
                 .help("write `loss = cross_entropy(mean(out, over = time), label)`");
             self.fail(error);
             return None;
@@ -184,7 +184,10 @@ impl<'p> Elaborator<'p, '_> {
                 if let (Some(loss), true) = (train.entry("loss"), classes.is_some() || data.has_class()) {
                     let error =
                         Diagnostic::error(Code::BadPrediction, "this loss does not say which class is predicted")
-                            .at(loss.span, "not exactly one loss with a prediction")
+                            .at(
+                                loss.span,
+                                "only a single classification loss, such as `cross_entropy`, implies a prediction",
+                            )
                             .help("add `predict = argmax(mean(out, over = time))`");
                     self.fail(error);
                 }

@@ -183,7 +183,7 @@ impl<'s> Scanner<'s> {
     }
 
     fn bad_number(&mut self, span: Span, message: String, help: String) {
-        self.out.diagnostics.push(Diagnostic::error(Code::BadNumber, message).at(span, "").help(help));
+        self.out.diagnostics.push(Diagnostic::error(Code::BadNumber, message).at(span, "cannot be read").help(help));
     }
 
     fn bad_duration(&mut self, text: &str, span: Span) {
@@ -192,7 +192,13 @@ impl<'s> Scanner<'s> {
         if units.contains(&unit) {
             return self.bad_number(span, format!("the duration `{text}` is too large"), "write a shorter one".into());
         }
-        let help = match nearest(&unit.to_lowercase(), units) {
+        let spelled = match unit.to_lowercase().as_str() {
+            "msec" | "msecs" | "millis" => Some("ms"),
+            "sec" | "secs" => Some("s"),
+            "usec" | "µs" | "micros" => Some("us"),
+            _ => None,
+        };
+        let help = match spelled.or_else(|| nearest(&unit.to_lowercase(), units)) {
             Some(near) => format!("did you mean `{digits}{near}`? A duration is given in ns, us, ms or s"),
             None if unit.starts_with('_') => "write the digits of a number without `_`".to_string(),
             None => format!("a duration is given in ns, us, ms or s; a product is written `{digits} * {unit}`"),

@@ -37,7 +37,7 @@ impl<'p> Elaborator<'p, '_> {
     pub(super) fn data_set(&mut self, train: &TrainDecl<'p>, env: &Env<'p>) -> Option<DataSet<'p>> {
         let Some(entry) = train.entry("data") else {
             let error = Diagnostic::error(Code::MissingTrainSetting, "this `train` has no `data`")
-                .at(train.config.model.span, "what should be learned?")
+                .at(train.config.model.span, "there is no `data` to learn from")
                 .help("write `data = digits()`");
             self.fail(error);
             return None;
