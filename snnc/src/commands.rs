@@ -30,24 +30,16 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What to do.
+/// What to do; the words for users are those of the arguments.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Reports errors and warnings; shows the layers of each model.
     Check(check::Args),
-    /// Trains and evaluates a model as its `train` says.
     Run(run::Args),
-    /// Evaluates trained weights on the test data.
     Eval(eval::Args),
-    /// Shows what a trained model makes of one input.
     Infer(infer::Args),
-    /// Runs the `test` declarations of programs.
     Test(test::Args),
-    /// Compares the gradients of a model with finite differences.
     Gradcheck(gradcheck::Args),
-    /// Shows a program at any stage of its compilation.
     Dump(dump::Args),
-    /// Lists the passes of the compiler.
     Passes(passes::Args),
 }
 

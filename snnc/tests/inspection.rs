@@ -121,3 +121,15 @@ fn the_standard_library_keeps_its_claims() {
         assert!(out.contains(&format!("std/{file}: ")), "{file}\n{out}");
     }
 }
+
+#[test]
+fn a_wrong_primitive_is_found() {
+    let place = Place::new();
+    place
+        .write("wrong.snn", &OWN_SURROGATE.replace("primitive sigmoid(alpha * x)", "primitive sigmoid(2 * alpha * x)"));
+    let done = place.snnc("gradcheck wrong.snn --elements 5");
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    // What lies behind the neurons does not depend on their surrogate.
+    assert_eq!(done.stdout.lines().filter(|line| line.ends_with(" FAIL")).count(), 2, "{}", done.stdout);
+    assert!(done.stdout.contains("2 of 4 gradients are not the derivatives"), "{}", done.stdout);
+}

@@ -63,12 +63,15 @@ impl<'p> Elaborator<'p, '_> {
         self.node(span, |graph| graph.push(WithGradient {}, &[value, x, derivative]))
     }
 
-    /// The function whose true derivative the surrogate is: as declared, or by quadrature.
+    /// The function whose derivative the surrogate is, as declared or by quadrature. Its derivative stays the surrogate, so
+    /// that a gradient check compares the two.
     fn smooth_spike(&mut self, x: NodeId, surrogate: &SurrogateValue<'p>, span: Span) -> Option<NodeId> {
-        match &surrogate.decl.primitive {
-            Some(primitive) => self.surrogate_value(surrogate, x, primitive, span),
-            None => self.primitive_by_quadrature(x, surrogate, span),
-        }
+        let value = match &surrogate.decl.primitive {
+            Some(primitive) => self.surrogate_value(surrogate, x, primitive, span)?,
+            None => self.primitive_by_quadrature(x, surrogate, span)?,
+        };
+        let derivative = self.surrogate_value(surrogate, x, &surrogate.decl.value, span)?;
+        self.node(span, |graph| graph.push(WithGradient {}, &[value, x, derivative]))
     }
 
     /// A surrogate called like a function.

@@ -9,7 +9,9 @@ use super::machine::Settings;
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
 
-/// Reports errors and warnings. A program without errors is shown layer by layer: the shape of each layer's output for one
+/// Reports errors and warnings, and shows the layers of each model.
+///
+/// A program without errors is shown layer by layer: the shape of each layer's output for one
 /// sample at one step, whether it changes from step to step (stepped) or is computed once (static), what kind of numbers it
 /// holds, and how many parameters it has.
 #[derive(clap::Args)]

@@ -8,7 +8,9 @@ use super::Status;
 use super::machine::{Kind, Machine, Settings};
 use super::terminal::{say, warn};
 
-/// Evaluates trained weights on the test part of the data: those of a run, or a program with a file of weights.
+/// Evaluates trained weights on the test data.
+///
+/// Takes the folder of a run, or a program and a file of weights for it.
 #[derive(clap::Args)]
 pub struct Args {
     /// The folder of a run, or a program.

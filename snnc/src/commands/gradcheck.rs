@@ -10,7 +10,9 @@ use super::machine;
 use super::table::{Align, Table};
 use super::terminal::{say, warn, write};
 
-/// Compares the gradients of a model with finite differences, in double precision on random input. Every spike is replaced
+/// Compares the gradients of a model with finite differences.
+///
+/// Everything is computed in double precision on random input. Every spike is replaced
 /// by the smooth function whose derivative its surrogate is; random draws and detached values stay as they are while a
 /// weight moves.
 #[derive(clap::Args)]

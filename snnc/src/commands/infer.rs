@@ -12,7 +12,9 @@ use super::Status;
 use super::machine::Machine;
 use super::terminal::say;
 
-/// Shows what a trained model makes of one input: the score of each class (averaged over time where the model gives one a
+/// Shows what a trained model makes of one input.
+///
+/// Prints the score of each class (averaged over time where the model gives one a
 /// step) and the predicted class.
 #[derive(clap::Args)]
 pub struct Args {

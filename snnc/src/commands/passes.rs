@@ -6,7 +6,9 @@ use super::Status;
 use super::table::{Align, Table};
 use super::terminal::write;
 
-/// Lists the passes between a model as written and one that can be differentiated, in the order in which they run. Any
+/// Lists the passes of the compiler.
+///
+/// They lie between a model as written and one that can be differentiated, and run in this order. Any
 /// prefix of them can be seen at work with `snnc dump FILE --stage graph --until PASS`.
 #[derive(clap::Args)]
 pub struct Args {}

@@ -12,7 +12,9 @@ use super::simulate::simulate;
 use super::table::grouped;
 use super::terminal::{note, say, warn};
 
-/// Trains and evaluates a model as its `train` says. Metrics, weights and checkpoints go to the folder of the run. A model
+/// Trains and evaluates a model as its `train` says.
+///
+/// Metrics, weights and checkpoints go to the folder of the run. A model
 /// without `train` is simulated on random input.
 ///
 /// Ctrl-C finishes the batch and saves a checkpoint; `snnc run --resume DIR` goes on from there to the same weights and

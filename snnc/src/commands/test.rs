@@ -7,7 +7,9 @@ use snnc::{Program, Result, Source, claims, standard_library};
 use super::Status;
 use super::terminal::{say, warn};
 
-/// Runs the `test` declarations of programs, each on the reference evaluation and on compiled code.
+/// Runs the `test` declarations of programs.
+///
+/// Each is checked on the reference evaluation and on compiled code.
 #[derive(clap::Args)]
 pub struct Args {
     /// The programs.
