@@ -1,6 +1,6 @@
 //! Elaboration of whole programs: types, paths of weights, sharing, time, settings from outside.
 
-use snn_graph::{Op, TimeAxis};
+use snn_graph::{Kind, Op, TimeAxis};
 use snn_lang::elaborate::{Feeds, GradientMethod, Plain};
 use snn_lang::source::NoFiles;
 use snn_lang::{Compiled, CompiledModel, Options, compile, render};
@@ -245,23 +245,26 @@ fn a_conversion_has_one_model_for_each_listed_value() {
 }
 
 #[test]
-fn smooth_spikes_have_no_surrogate_gradient_left() {
+fn smooth_spikes_keep_their_surrogate_as_gradient() {
     let text = format!(
         "{USES}use std.surrogates {{ atan }}\nmodel M {{\n input x: frames[3]\n time 2\n x -> IterativeLIF() -> LIF(surrogate = atan())\n}}\n"
     );
+    // The declared gradients, and how many of them belong to a value that is a step, so 0 or 1.
     let surrogates = |smooth: bool| {
         let graph = only_model(&text, &Options { smooth, ..Options::default() }).model.graph;
-        let in_body = |op: &Op| match op {
-            Op::Scan(scan) => {
-                let body = &scan.body.graph;
-                body.ids().filter(|id| matches!(body.node(*id).op, Op::WithGradient(_))).count()
+        let mut found = (0, 0);
+        for id in graph.ids() {
+            let Op::Scan(scan) = &graph.node(id).op else { continue };
+            let body = &scan.body.graph;
+            for node in body.ids().map(|id| body.node(id)).filter(|node| matches!(node.op, Op::WithGradient(_))) {
+                found.0 += 1;
+                found.1 += usize::from(body.ty(node.inputs[0]).kind == Kind::Spikes);
             }
-            _ => 0,
-        };
-        graph.ids().map(|id| in_body(&graph.node(id).op)).sum::<usize>()
+        }
+        found
     };
-    assert_eq!(surrogates(false), 2);
-    assert_eq!(surrogates(true), 0);
+    assert_eq!(surrogates(false), (2, 2));
+    assert_eq!(surrogates(true), (2, 0));
 }
 
 #[test]
