@@ -6,7 +6,7 @@
 
 use snn_graph::ops::{InputOp, Scan};
 use snn_graph::passes::rewrite::{copy, copy_as, rewrite, rewrite_model};
-use snn_graph::{Graph, Kind, Model, NodeId, Op, OpRule, SpikeOutput, Tensor, Ty, autodiff};
+use snn_graph::{Graph, Kind, Model, NodeId, Op, SpikeOutput, Tensor, Ty, autodiff};
 
 use crate::files::Values;
 use crate::source::prepare;
