@@ -53,7 +53,7 @@ pub(crate) struct Module {
     /// Names that a `use` should have brought in and that its source lacks, which has been reported.
     pub missing: BTreeSet<String>,
     /// Whether it belongs to the standard library, so that mistakes are shown where it is used.
-    pub library: bool,
+    pub is_library: bool,
 }
 
 /// All modules of a program.
@@ -109,7 +109,7 @@ impl Program {
 
     /// Whether a text belongs to the standard library.
     pub(crate) fn is_library(&self, file: FileId) -> bool {
-        self.modules.iter().any(|module| module.library && module.tree.id == file)
+        self.modules.iter().any(|module| module.is_library && module.tree.id == file)
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn circles(modules: &[Module], targets: &Targets, report: &mut Report
         .map(|lines| lines.iter().enumerate().flat_map(|(line, to)| to.iter().map(move |to| (line, *to))).collect())
         .collect();
     let mut colors = vec![Color::New; modules.len()];
-    for start in (0..modules.len()).filter(|at| modules.get(*at).is_some_and(|module| !module.library)) {
+    for start in (0..modules.len()).filter(|at| modules.get(*at).is_some_and(|module| !module.is_library)) {
         // A stack of (module, next edge to follow) in place of recursion.
         let mut stack = vec![(start, 0)];
         while let Some((at, edge)) = stack.pop() {
@@ -102,7 +102,7 @@ pub(super) fn circles(modules: &[Module], targets: &Targets, report: &mut Report
 fn circle(modules: &[Module], at: usize, line: usize, target: ModuleId) -> Option<Diagnostic> {
     let (module, target) = (modules.get(at)?, modules.get(target.0)?);
     let line = module.tree.uses.get(line)?;
-    if module.library {
+    if module.is_library {
         return None;
     }
     let message = match module.name == target.name {

@@ -23,7 +23,7 @@ pub(crate) fn load(files: &dyn Files, name: &str, text: &str, sources: &mut Sour
     if let Some(main) = main {
         loader.known.insert(name.to_string(), vec![main]);
     }
-    let prelude = loader.library(PRELUDE);
+    let prelude = loader.read_library(PRELUDE);
     let mut at = 0;
     while at < loader.modules.len() {
         loader.follow(ModuleId(at));
@@ -54,7 +54,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     /// Parses one more text, unless there are too many.
-    fn read(&mut self, name: &str, text: &str, library: bool) -> Option<ModuleId> {
+    fn read(&mut self, name: &str, text: &str, is_library: bool) -> Option<ModuleId> {
         if self.modules.len() >= MAX_MODULES {
             return None;
         }
@@ -66,13 +66,13 @@ impl Loader<'_> {
             tree,
             names: BTreeMap::new(),
             missing: BTreeSet::new(),
-            library,
+            is_library,
         });
         Some(ModuleId(self.modules.len() - 1))
     }
 
     /// The texts of a module of the standard library; none if there is no such module.
-    fn library(&mut self, name: &str) -> Vec<ModuleId> {
+    fn read_library(&mut self, name: &str) -> Vec<ModuleId> {
         if let Some(known) = self.known.get(name) {
             return known.clone();
         }
@@ -97,7 +97,7 @@ impl Loader<'_> {
             UseSource::Module { path, span } => {
                 let words: Vec<&str> = path.iter().map(ast::Name::as_str).collect();
                 let name = words.join(".");
-                let found = self.library(&name);
+                let found = self.read_library(&name);
                 if found.is_empty() {
                     self.report.add(unknown_module(&name, *span));
                 }
