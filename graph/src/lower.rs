@@ -39,6 +39,15 @@ pub struct LowerOptions {
     pub batch: usize,
     /// The type everything is computed in.
     pub dtype: Dtype,
+    /// Whether spikes are kept as bits in memory; no result depends on it but through the order of sums.
+    pub packed: bool,
+}
+
+impl LowerOptions {
+    /// The usual: spikes as bits.
+    pub fn new(batch: usize, dtype: Dtype) -> LowerOptions {
+        LowerOptions { batch, dtype, packed: true }
+    }
 }
 
 /// A buffer that the host writes or reads.
@@ -115,6 +124,9 @@ pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions)
     let mut program = Program::new(options.dtype);
     let mut inputs = Vec::new();
     let mut region = region::Region::new(graph, options.batch, needed);
+    if options.packed {
+        region = region.with_packed_spikes();
+    }
     for id in graph.ids() {
         if !region.needed[id.index()] {
             continue;

@@ -5,7 +5,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use snn_loops::{Access, BufferId, Dtype, Expr, Nest, Stmt};
+use snn_loops::{Access, BufferId, Dtype, Expr, Nest, Program, Stmt};
 
 /// A nest whose buffers are slots.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Canonical {
     pub buffers: Vec<BufferId>,
     /// Whether the nest stores to a slot.
     pub stored: Vec<bool>,
+    /// Whether a slot's buffer holds bits.
+    pub packed: Vec<bool>,
 }
 
 /// Two nests of equal keys have the same code.
@@ -23,19 +25,21 @@ pub(crate) struct Canonical {
 pub(crate) struct Key(Vec<u8>);
 
 impl Canonical {
-    /// The nest with slots for buffers.
-    pub fn of(nest: &Nest) -> Canonical {
-        let mut canonical = Canonical { nest: nest.clone(), buffers: Vec::new(), stored: Vec::new() };
+    /// A nest of a program with slots for buffers.
+    pub fn of(nest: &Nest, program: &Program) -> Canonical {
+        let (buffers, stored, packed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut canonical = Canonical { nest: nest.clone(), buffers, stored, packed };
         let mut body = std::mem::take(&mut canonical.nest.body);
         canonical.rename(&mut body);
         canonical.nest.body = body;
+        canonical.packed = canonical.buffers.iter().map(|buffer| program.is_packed(*buffer)).collect();
         canonical
     }
 
     /// Everything that the code depends on; `isa` is a name for the machine compiled for.
     pub fn key(&self, dtype: Dtype, isa: &str) -> Key {
         let mut record = Record(Vec::new());
-        (dtype, isa, self.buffers.len(), &self.stored).hash(&mut record);
+        (dtype, isa, self.buffers.len(), &self.stored, &self.packed).hash(&mut record);
         (self.nest.n_vals, self.nest.n_regs, self.nest.n_vars).hash(&mut record);
         hash_body(&self.nest.body, &mut record);
         Key(record.0)

@@ -8,6 +8,7 @@
 
 mod access;
 mod address;
+mod bits;
 mod lanes;
 mod scalar;
 mod values;
@@ -55,6 +56,8 @@ pub(crate) struct Emitter<'f> {
     bases: Vec<Value>,
     /// Whether the nest stores to a slot.
     stored: Vec<bool>,
+    /// Whether a slot's buffer holds bits.
+    packed: Vec<bool>,
     /// Present values of the loop variables.
     vars: Vec<Option<Value>>,
     /// Values by their names.
@@ -97,6 +100,7 @@ pub(crate) fn emit<'f>(
         slice: (begin, end),
         bases,
         stored: nest.stored.clone(),
+        packed: nest.packed.clone(),
         vars: vec![None; n_vars],
         vals: vec![None; n_vals],
         positive_zero: vec![false; n_vals],

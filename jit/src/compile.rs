@@ -79,7 +79,7 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
     check(program)?;
     let layout = Layout::of(program)?;
     let canonical: Vec<Option<Canonical>> =
-        program.kernels.iter().map(|kernel| nest(kernel).map(Canonical::of)).collect();
+        program.kernels.iter().map(|kernel| nest(kernel).map(|nest| Canonical::of(nest, program))).collect();
     let codes = codes(&canonical, program, options.isa)?;
     let nests = program.kernels.iter().zip(canonical).zip(codes).map(|((kernel, canonical), code)| {
         let schedule = Schedule::of(nest(kernel)?, program.dtype);
@@ -110,7 +110,7 @@ fn text(program: &Program, part: impl Fn(Listing) -> String) -> Result<String, J
     for (at, kernel) in program.kernels.iter().enumerate() {
         all.push_str(&format!("; k{at} \"{}\"\n", kernel.name()));
         match nest(kernel) {
-            Some(nest) => all.push_str(part(list_nest(&Canonical::of(nest), program.dtype, Isa::Native)?).trim_end()),
+            Some(nest) => all.push_str(part(list_nest(&Canonical::of(nest, program), program.dtype, Isa::Native)?).trim_end()),
             None => all.push_str("; a kernel of the library"),
         }
         all.push_str("\n\n");

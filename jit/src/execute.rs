@@ -74,6 +74,10 @@ fn run_nest(nest: &CompiledNest, buffers: &mut Buffers<'_>, step: i64) -> Option
 fn contract<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
     let [a_len, b_len, out_len] = contraction.lengths();
     let (a, b) = (span(&contraction.a, a_len, step)?, span(&contraction.b, b_len, step)?);
+    if contraction.packed {
+        let (spikes, b, out) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
+        return kernels::contract_spikes(contraction.kind, &contraction.shape, contraction.rows, spikes, b, out);
+    }
     let ([a, b], out) = buffers.views::<T, 2>([a, b], span(&contraction.out, out_len, step)?)?;
     kernels::contract(contraction.kind, &contraction.shape, contraction.rows, a, b, out)
 }

@@ -124,6 +124,9 @@ impl Instance {
     fn slice<T: Element>(&self, buffer: BufferId) -> Result<&[T], JitError> {
         self.check_type::<T>()?;
         let place = self.place(buffer)?;
+        if let (true, Some(declared)) = (place.packed, self.shared.program.buffers.get(buffer.0 as usize)) {
+            return Err(JitError::WrongRole { buffer: declared.name.clone(), action: "read as floats" });
+        }
         Ok(self.blocks.get(place.block).map_or(&[], |block| block.floats(place.offset, place.len)))
     }
 

@@ -18,6 +18,26 @@ use snn_loops::{ContractionKind, ConvShape};
 use crate::element::Element;
 use geometry::Geometry;
 
+/// Computes a contraction whose first operand is packed spikes.
+pub(crate) fn contract_spikes<T: Element>(
+    kind: ContractionKind,
+    shape: &ConvShape,
+    rows: usize,
+    spikes: &[u64],
+    b: &[T],
+    out: &mut [T],
+) -> Option<()> {
+    let words = shape.cin.div_ceil(64);
+    let mut dense = vec![T::default(); rows * shape.input_len()];
+    for (pixel, row) in dense.chunks_exact_mut(shape.cin.max(1)).enumerate() {
+        for (channel, out) in row.iter_mut().enumerate() {
+            let word = spikes.get(pixel * words + channel / 64)?;
+            *out = if word >> (channel % 64) & 1 == 1 { T::ONE } else { T::default() };
+        }
+    }
+    contract(kind, shape, rows, &dense, b, out)
+}
+
 /// Computes a contraction of slices with exactly its lengths; `None` if they have not.
 pub(crate) fn contract<T: Element>(
     kind: ContractionKind,

@@ -116,7 +116,7 @@ fn invalid_programs_are_errors() {
     assert!(matches!(compile(&invalid, &Options::native(1)), Err(JitError::Invalid(_))));
     assert!(matches!(clif_text(&invalid), Err(JitError::Invalid(_))));
     let (mut huge, _) = program(Dtype::F64, 4);
-    huge.buffers.push(snn_loops::Buffer { name: "huge".into(), len: usize::MAX / 4, role: Role::Input });
+    huge.buffers.push(snn_loops::Buffer { name: "huge".into(), len: usize::MAX / 4, role: Role::Input, packed: false });
     assert!(matches!(compile(&huge, &Options::native(1)), Err(JitError::OutOfMemory { .. })));
 }
 

@@ -33,7 +33,7 @@ impl Step {
         dtype: Dtype,
         device: Device,
     ) -> Result<Step> {
-        let lowered = lower(graph, outputs, LowerOptions { batch, dtype }).map_err(|e| RuntimeError::new(e.message))?;
+        let lowered = lower(graph, outputs, LowerOptions::new(batch, dtype)).map_err(|e| RuntimeError::new(e.message))?;
         let engine = Engine::load(lowered.program.clone(), device)?;
         Ok(Step { lowered, engine, batch, steps: graph.steps, carried: Vec::new() })
     }

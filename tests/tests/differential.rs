@@ -53,7 +53,7 @@ fn compiled(lowered: &Lowered, inputs: &[(BufferId, Vec<f64>)], threads: usize) 
 fn check(what: &str, graph: &Graph, outputs: &[(String, NodeId)], ranges: &[(f64, f64)]) {
     for dtype in [Dtype::F64, Dtype::F32] {
         let lowered =
-            lower(graph, outputs, LowerOptions { batch: BATCH, dtype }).unwrap_or_else(|e| panic!("{what}: {e}"));
+            lower(graph, outputs, LowerOptions::new(BATCH, dtype)).unwrap_or_else(|e| panic!("{what}: {e}"));
         let inputs = fill(&lowered, ranges);
         let mut memory = interp::Memory::new(&lowered.program);
         for (buffer, values) in &inputs {

@@ -1,10 +1,10 @@
 //! A graph while it is being lowered: the whole model, or one step of a loop with tensor ops.
 
-use snn_loops::{BufferId, Launch, Program, Role};
+use snn_loops::{BufferId, ContractionKind, Launch, Program, Role};
 
 use crate::graph::{Graph, NodeId};
 use crate::lower::partition::{self, Group};
-use crate::lower::storage::{Layout, Storage};
+use crate::lower::storage::{Layout, Storage, is_packable, padded};
 use crate::lower::{LowerError, heavy, map, reduce, time_loop};
 use crate::op::{Lowering, Op, OpRule};
 use crate::ty::Ty;
@@ -18,11 +18,53 @@ pub(super) struct Region<'g> {
     /// Where nodes lie, as far as their kernels were made (or a buffer was assigned in advance).
     storage: Vec<Option<Storage>>,
     assigned: Vec<Option<BufferId>>,
+    /// Whether spikes are kept as bits where they can be.
+    pub packs: bool,
+    /// Nodes whose memory must hold floats.
+    unpacked: Vec<bool>,
+}
+
+/// Nodes that a heavy kernel, also one inside of a time loop, takes as floats only.
+fn dense_operands(graph: &Graph) -> Vec<NodeId> {
+    let mut dense = Vec::new();
+    for id in graph.ids() {
+        let inputs = &graph.node(id).inputs;
+        match graph.node(id).op.lower() {
+            Lowering::Contract(_, ContractionKind::InputGradient) => dense.extend_from_slice(inputs),
+            Lowering::Contract(..) => dense.extend(inputs.iter().skip(1)),
+            Lowering::Scan(scan) => {
+                let body = &*scan.body;
+                let inner = dense_operands(&body.graph);
+                let operands = body.states.iter().chain(&body.xs).chain(&body.consts);
+                dense.extend(operands.zip(inputs).filter(|(own, _)| inner.contains(own)).map(|(_, outer)| *outer));
+            }
+            _ => {}
+        }
+    }
+    dense
 }
 
 impl<'g> Region<'g> {
     pub fn new(graph: &'g Graph, batch: usize, needed: Vec<bool>) -> Region<'g> {
-        Region { graph, batch, needed, storage: vec![None; graph.len()], assigned: vec![None; graph.len()] }
+        let storage = vec![None; graph.len()];
+        Region { graph, batch, needed, storage, assigned: vec![None; graph.len()], packs: false, unpacked: vec![true; graph.len()] }
+    }
+
+    /// The same, with spikes kept as bits wherever their reader can take them so.
+    pub fn with_packed_spikes(mut self) -> Region<'g> {
+        for id in self.graph.ids() {
+            // What a heavy kernel or a reduction makes is written as floats.
+            let is_generated = matches!(
+                self.graph.node(id).op.lower(),
+                Lowering::Point(_) | Lowering::Window(_) | Lowering::Project(_)
+            );
+            self.unpacked[id.index()] = !is_generated || !is_packable(self.graph.ty(id));
+        }
+        for id in dense_operands(self.graph) {
+            self.unpacked[id.index()] = true;
+        }
+        self.packs = true;
+        self
     }
 
     /// Elements of a value of that type.
@@ -65,11 +107,17 @@ impl<'g> Region<'g> {
             return storage.clone();
         }
         let ty = self.graph.ty(id).clone();
-        let buffer = match self.assigned[id.index()] {
-            Some(buffer) => buffer,
-            None => program.add_buffer(self.label(id), self.len(&ty), Role::Temporary),
+        let storage = match self.assigned[id.index()] {
+            Some(buffer) => Storage::new(buffer, &ty, self.batch),
+            None if self.unpacked[id.index()] => {
+                let buffer = program.add_buffer(self.label(id), self.len(&ty), Role::Temporary);
+                Storage::new(buffer, &ty, self.batch)
+            }
+            None => {
+                let len = self.len(&Ty { dims: padded(&ty.dims), ..ty.clone() });
+                Storage::packed(program.add_packed_buffer(self.label(id), len), &ty, self.batch)
+            }
         };
-        let storage = Storage::new(buffer, &ty, self.batch);
         self.storage[id.index()] = Some(storage.clone());
         storage
     }

@@ -237,6 +237,9 @@ fn repeated(
     let wanted: Vec<NodeId> = body.next.iter().chain(&body.ys).chain(&body.states).copied().collect();
     let needed = body.graph.reachable(&wanted);
     let mut step = Region::new(&body.graph, region.batch, needed);
+    if region.packs {
+        step = step.with_packed_spikes();
+    }
     let mut launches = Vec::new();
 
     // States live in buffers of their own; the next ones are made beside them and copied at the end of a step.

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Report;
 use super::range::{Scope, variables};
-use crate::index::{Ix, Var};
+use crate::index::{Atom, Ix, Var};
 use crate::nest::{Access, Expr, Extent, LoopKind, Nest, Reg, Stmt, Val};
-use crate::program::{BufferId, Program, Role};
+use crate::program::{BufferId, Program, Role, WORD};
 use crate::scalar::{Scalar, ScalarType};
 
 /// Checks a nest that runs in at most `steps` steps.
@@ -205,12 +205,27 @@ impl Checker<'_, '_> {
         }
         check_writable(self.program, access.buffer, self.report);
         self.access(access, "store");
+        if self.program.is_packed(access.buffer) {
+            self.packed_store(access);
+        }
         for (var, extent, kind) in &self.loops {
             let is_independent = matches!(kind, LoopKind::Parallel | LoopKind::Lanes);
             if is_independent && extent.limit() > 1 && !access.index.mentions(*var) {
                 let message = format!("all iterations of i{} store to b{}[{}]", var.0, access.buffer.0, access.index);
                 self.report.add(7, message);
             }
+        }
+    }
+
+    /// Rule 13.
+    fn packed_store(&mut self, access: &Access) {
+        let lanes = self.loops.iter().find(|(_, _, kind)| *kind == LoopKind::Lanes).map(|(var, ..)| *var);
+        let word = WORD as i64;
+        let terms = access.index.terms().iter().all(|(atom, coefficient)| {
+            coefficient % word == 0 || *coefficient == 1 && matches!(atom, Atom::Var(var) if Some(*var) == lanes)
+        });
+        if !terms || access.index.base() % word != 0 {
+            self.report.add(13, format!("a store at b{}[{}] may share a word with another", access.buffer.0, access.index));
         }
     }
 
