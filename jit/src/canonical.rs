@@ -129,7 +129,7 @@ mod tests {
         let c = builder.constant(constant);
         let y = builder.scalar(snn_loops::Scalar::Mul, &[x, c]);
         builder.store(Access::new(BufferId(to), Ix::var(var)), y);
-        Canonical::of(&builder.finish())
+        Canonical::of(&builder.finish(), &Program::new(Dtype::F32))
     }
 
     #[test]
