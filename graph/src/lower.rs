@@ -20,6 +20,7 @@ mod map;
 mod partition;
 mod reduce;
 mod region;
+mod replay;
 mod space;
 mod time_loop;
 
@@ -162,6 +163,7 @@ pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions)
             copies.push((*id, buffer));
         }
     }
+    region.forget_states();
     let mut launches = region::lower_region(&mut region, &mut program)?;
     for (id, buffer) in copies {
         launches.push(map::copy(&region, &mut program, id, buffer)?);

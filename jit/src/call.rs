@@ -71,7 +71,11 @@ pub(crate) struct Place {
 impl Place {
     /// Bytes of the elements.
     fn bytes(self, dtype: Dtype) -> Option<usize> {
-        if self.packed { self.len.div_ceil(WORD).checked_mul(size_of::<u64>()) } else { self.len.checked_mul(dtype.size()) }
+        if self.packed {
+            self.len.div_ceil(WORD).checked_mul(size_of::<u64>())
+        } else {
+            self.len.checked_mul(dtype.size())
+        }
     }
 }
 
@@ -102,15 +106,18 @@ unsafe impl Send for Buffers<'_> {}
 impl<'m> Buffers<'m> {
     /// The memory of the buffers at `places`; `None` if one lies outside of its block.
     pub fn new(dtype: Dtype, blocks: &'m mut [Block], places: &[Place]) -> Option<Buffers<'m>> {
-        let pointers = places.iter().map(|place| {
-            Some((blocks.get_mut(place.block)?.pointer(place.offset, place.bytes(dtype)?)?, *place))
-        });
+        let pointers = places
+            .iter()
+            .map(|place| Some((blocks.get_mut(place.block)?.pointer(place.offset, place.bytes(dtype)?)?, *place)));
         Some(Buffers { dtype, pointers: pointers.collect::<Option<_>>()?, memory: PhantomData })
     }
 
     /// The buffers of a nest's slots.
-    pub fn table(&mut self, slots: &[BufferId]) -> Option<Table<'_>> {
-        let pointers = slots.iter().map(|buffer| Some(self.pointers.get(buffer.0 as usize)?.0));
+    pub fn table(&mut self, slots: &[Option<BufferId>]) -> Option<Table<'_>> {
+        let pointers = slots.iter().map(|slot| match slot {
+            Some(buffer) => Some(self.pointers.get(buffer.0 as usize)?.0),
+            None => Some(std::ptr::null_mut()),
+        });
         Some(Table { pointers: pointers.collect::<Option<_>>()?, memory: PhantomData })
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct Shared {
 pub(crate) struct CompiledNest {
     pub code: Arc<NestCode>,
     /// The program's buffer behind every slot of the code's table.
-    pub slots: Vec<BufferId>,
+    pub slots: Vec<Option<BufferId>>,
     pub schedule: Schedule,
 }
 
@@ -81,9 +81,10 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
     let canonical: Vec<Option<Canonical>> =
         program.kernels.iter().map(|kernel| nest(kernel).map(|nest| Canonical::of(nest, program))).collect();
     let codes = codes(&canonical, program, options.isa)?;
-    let nests = program.kernels.iter().zip(canonical).zip(codes).map(|((kernel, canonical), code)| {
-        let schedule = Schedule::of(nest(kernel)?, program.dtype);
-        Some(CompiledNest { code: code?, slots: canonical?.buffers, schedule })
+    let nests = canonical.into_iter().zip(codes).map(|(canonical, code)| {
+        let canonical = canonical?;
+        let schedule = Schedule::of(&canonical.nest, program.dtype);
+        Some(CompiledNest { code: code?, slots: canonical.buffers, schedule })
     });
     let nests = nests.collect();
     let pool = ThreadPoolBuilder::new()
@@ -110,7 +111,9 @@ fn text(program: &Program, part: impl Fn(Listing) -> String) -> Result<String, J
     for (at, kernel) in program.kernels.iter().enumerate() {
         all.push_str(&format!("; k{at} \"{}\"\n", kernel.name()));
         match nest(kernel) {
-            Some(nest) => all.push_str(part(list_nest(&Canonical::of(nest, program), program.dtype, Isa::Native)?).trim_end()),
+            Some(nest) => {
+                all.push_str(part(list_nest(&Canonical::of(nest, program), program.dtype, Isa::Native)?).trim_end())
+            }
             None => all.push_str("; a kernel of the library"),
         }
         all.push_str("\n\n");

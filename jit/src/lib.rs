@@ -31,6 +31,7 @@ mod element;
 mod error;
 mod execute;
 mod instance;
+mod interchange;
 mod kernels;
 mod layout;
 mod module;

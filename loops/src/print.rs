@@ -35,6 +35,7 @@ impl Display for Buffer {
             Role::Output => "output",
             Role::Temporary => "temporary",
             Role::Constant(_) => "constant",
+            Role::Scratch => "scratch",
         };
         let packed = if self.packed { "packed " } else { "" };
         write!(f, "{packed}{role} {:?} [{}]", self.name, self.len)?;

@@ -28,6 +28,8 @@ pub enum Role {
     Temporary,
     /// Holds these values for ever.
     Constant(Vec<f64>),
+    /// Written and read inside one nest: every lane of every parallel iteration has all elements to itself.
+    Scratch,
 }
 
 /// A logical buffer.
@@ -46,7 +48,11 @@ pub struct Buffer {
 impl Buffer {
     /// Bytes of the elements in programs of a type, packed ones in whole 64-bit words; saturates.
     pub fn bytes(&self, dtype: Dtype) -> usize {
-        if self.packed { self.len.div_ceil(WORD).saturating_mul(WORD / 8) } else { self.len.saturating_mul(dtype.size()) }
+        if self.packed {
+            self.len.div_ceil(WORD).saturating_mul(WORD / 8)
+        } else {
+            self.len.saturating_mul(dtype.size())
+        }
     }
 }
 

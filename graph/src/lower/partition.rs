@@ -29,6 +29,8 @@ pub(super) enum Group {
 /// A node whose computation is dearer than this many simple instructions is not repeated in several kernels: a read and
 /// a write of memory cost about as much.
 const DEAR: usize = 12;
+/// A node that is used at more points than it has elements is not repeated from this many on.
+const REPEATED: usize = 4;
 /// Beyond this many instructions a kernel is cut, so that its registers and its compile time stay small.
 const LARGE: usize = 256;
 /// The most results of one kernel.
@@ -136,7 +138,7 @@ fn kept(region: &Region<'_>) -> Vec<bool> {
         let free = cost[id.index()] == 0;
         if !kept[id.index()] && !free {
             let several = roots[id.index()].len() > 1 && cost[id.index()] > DEAR;
-            let repeated = spread[id.index()] && cost[id.index()] >= 4;
+            let repeated = spread[id.index()] && cost[id.index()] >= REPEATED;
             kept[id.index()] = several || repeated || cost[id.index()] > LARGE;
         }
         let own: BTreeSet<NodeId> =
@@ -174,7 +176,12 @@ fn costs(region: &Region<'_>, kept: &[bool]) -> Vec<usize> {
         };
         // Only operand 0 of a declared gradient is computed.
         let operands = if matches!(node.op, Op::WithGradient(_)) { &node.inputs[..1] } else { &node.inputs[..] };
-        let inlined = operands.iter().filter(|input| !kept[input.index()]);
+        let elements = region.len(&node.ty);
+        let inlined = operands.iter().filter(|input| {
+            // What is used at more points than it has elements is kept, see `kept`.
+            let repeated = cost[input.index()] >= REPEATED && region.len(region.graph.ty(**input)) < elements;
+            !kept[input.index()] && !repeated
+        });
         cost[id.index()] = inlined.fold(own, |sum, input| sum.saturating_add(cost[input.index()]));
     }
     cost

@@ -5,7 +5,7 @@ use snn_loops::{BufferId, ContractionKind, Launch, Program, Role};
 use crate::graph::{Graph, NodeId};
 use crate::lower::partition::{self, Group};
 use crate::lower::storage::{Layout, Storage, is_packable, padded};
-use crate::lower::{LowerError, heavy, map, reduce, time_loop};
+use crate::lower::{LowerError, heavy, map, reduce, replay, time_loop};
 use crate::op::{Lowering, Op, OpRule};
 use crate::ty::Ty;
 
@@ -22,6 +22,8 @@ pub(super) struct Region<'g> {
     pub packs: bool,
     /// Nodes whose memory must hold floats.
     unpacked: Vec<bool>,
+    /// States that are computed anew by whoever reads them.
+    replayed: Vec<bool>,
 }
 
 /// Nodes that a heavy kernel, also one inside of a time loop, takes as floats only.
@@ -47,7 +49,26 @@ fn dense_operands(graph: &Graph) -> Vec<NodeId> {
 impl<'g> Region<'g> {
     pub fn new(graph: &'g Graph, batch: usize, needed: Vec<bool>) -> Region<'g> {
         let storage = vec![None; graph.len()];
-        Region { graph, batch, needed, storage, assigned: vec![None; graph.len()], packs: false, unpacked: vec![true; graph.len()] }
+        Region {
+            graph,
+            batch,
+            needed,
+            storage,
+            assigned: vec![None; graph.len()],
+            packs: false,
+            unpacked: vec![true; graph.len()],
+            replayed: vec![false; graph.len()],
+        }
+    }
+
+    /// Decides which states of time loops are not kept; after outputs were assigned.
+    pub fn forget_states(&mut self) {
+        self.replayed = replay::replayed(self.graph, &self.needed, &|id| self.is_assigned(id) || self.is_stored(id));
+    }
+
+    /// Whether a node is computed anew by whoever reads it.
+    pub fn is_replayed(&self, id: NodeId) -> bool {
+        self.replayed.get(id.index()).copied().unwrap_or(false)
     }
 
     /// The same, with spikes kept as bits wherever their reader can take them so.

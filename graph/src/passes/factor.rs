@@ -143,7 +143,8 @@ fn is_centered(graph: &Graph, id: NodeId, axes: &Axes) -> bool {
         return false;
     }
     let mut mean = *mean;
-    while let (Op::Reshape(_) | Op::Broadcast(_), [source]) = (&graph.node(mean).op, graph.node(mean).inputs.as_slice()) {
+    while let (Op::Reshape(_) | Op::Broadcast(_), [source]) = (&graph.node(mean).op, graph.node(mean).inputs.as_slice())
+    {
         mean = *source;
     }
     let quotient = graph.node(mean);

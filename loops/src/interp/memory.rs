@@ -19,7 +19,7 @@ impl Memory {
         let fill = |role: &Role, len| match role {
             Role::Constant(values) => values.iter().map(|v| round(program.dtype, *v)).collect(),
             Role::Input => vec![0.0; len],
-            Role::Output | Role::Temporary => vec![f64::NAN; len],
+            Role::Output | Role::Temporary | Role::Scratch => vec![f64::NAN; len],
         };
         Memory {
             dtype: program.dtype,
@@ -69,7 +69,7 @@ impl Memory {
     /// Makes everything that the program is to write NaN again.
     pub(super) fn forget(&mut self, program: &Program) {
         for (description, buffer) in program.buffers.iter().zip(&mut self.buffers) {
-            if matches!(description.role, Role::Output | Role::Temporary) {
+            if matches!(description.role, Role::Output | Role::Temporary | Role::Scratch) {
                 buffer.fill(f64::NAN);
             }
         }

@@ -8,9 +8,9 @@ use super::Report;
 use super::nest::check_writable;
 use super::range::{Range, Scope, variables};
 use crate::contraction::{Contraction, ContractionKind, ConvShape};
-use crate::index::Ix;
 use crate::draw::Draw;
-use crate::program::{Operand, Program, WORD};
+use crate::index::Ix;
+use crate::program::{Operand, Program, Role, WORD};
 
 /// Checks a contraction that runs in at most `steps` steps.
 pub(super) fn check_contraction(program: &Program, c: &Contraction, steps: usize, report: &mut Report) {
@@ -76,6 +76,9 @@ fn check_operand(program: &Program, operand: &Operand, len: usize, steps: usize,
     let Some(buffer) = program.buffers.get(id as usize) else {
         return report.add(1, format!("b{id} does not exist"));
     };
+    if buffer.role == Role::Scratch {
+        return report.add(14, format!("b{id} is scratch"));
+    }
     if !variables(&operand.offset).is_empty() {
         return report.add(10, format!("the offset {} into b{id} mentions a loop variable", operand.offset));
     }
