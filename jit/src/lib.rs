@@ -36,9 +36,11 @@ mod layout;
 mod module;
 mod options;
 mod value;
+mod watch;
 mod work;
 
 pub use compile::{Executable, asm_text, clif_text, compile};
 pub use error::JitError;
 pub use instance::Instance;
 pub use options::{Isa, Options};
+pub use watch::{Densities, KernelTime, Timings};

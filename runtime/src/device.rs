@@ -1,6 +1,6 @@
 //! Which machine runs a program: the one place that knows every back end.
 
-use snn_jit::{Instance, Options};
+use snn_jit::{Densities, Instance, Options, Timings};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
 
 use crate::error::{Result, RuntimeError};
@@ -122,6 +122,29 @@ impl Engine {
                 let (program, memory) = &mut **loaded;
                 interp::run(program, memory, key).map_err(failed)
             }
+        }
+    }
+
+    /// Runs the program once and adds the time of each kernel to `timings`.
+    ///
+    /// # Errors
+    /// If the machine has no clock for kernels.
+    pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<()> {
+        self.compiled()?.run_timed(key, timings).map_err(failed)
+    }
+
+    /// Runs the program once and counts how full the inputs of contractions are.
+    ///
+    /// # Errors
+    /// If the machine cannot look at them.
+    pub fn run_counted(&mut self, key: RandomKey, densities: &mut Densities) -> Result<()> {
+        self.compiled()?.run_counted(key, densities).map_err(failed)
+    }
+
+    fn compiled(&mut self) -> Result<&mut Instance> {
+        match &mut self.loaded {
+            Loaded::Cpu(instance) => Ok(instance),
+            Loaded::Reference(_) => Err(RuntimeError::new("the interpreter does not watch kernels")),
         }
     }
 }
