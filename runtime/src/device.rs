@@ -1,6 +1,7 @@
 //! Which machine runs a program: the one place that knows every back end.
 
-use snn_jit::{Densities, Instance, Options, Timings};
+pub use snn_jit::{Densities, KernelTime, Timings};
+use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
 
 use crate::error::{Result, RuntimeError};
@@ -34,6 +35,15 @@ impl Device {
             Device::Reference => 1,
         }
     }
+}
+
+/// What is learned about the kernels of a run while it happens.
+#[derive(Debug)]
+pub enum Watch<'a> {
+    /// The time that each took.
+    Time(&'a mut Timings),
+    /// How many elements of the first operands of contractions were not 0. Costs more than the run.
+    Density(&'a mut Densities),
 }
 
 /// A program loaded on a machine, with its memory.
@@ -125,20 +135,16 @@ impl Engine {
         }
     }
 
-    /// Runs the program once and adds the time of each kernel to `timings`.
+    /// Runs the program once while its kernels are watched.
     ///
     /// # Errors
-    /// If the machine has no clock for kernels.
-    pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<()> {
-        self.compiled()?.run_timed(key, timings).map_err(failed)
-    }
-
-    /// Runs the program once and counts how full the inputs of contractions are.
-    ///
-    /// # Errors
-    /// If the machine cannot look at them.
-    pub fn run_counted(&mut self, key: RandomKey, densities: &mut Densities) -> Result<()> {
-        self.compiled()?.run_counted(key, densities).map_err(failed)
+    /// If the machine does not watch kernels.
+    pub fn run_watched(&mut self, key: RandomKey, watch: Watch<'_>) -> Result<()> {
+        let instance = self.compiled()?;
+        match watch {
+            Watch::Time(timings) => instance.run_timed(key, timings).map_err(failed),
+            Watch::Density(densities) => instance.run_counted(key, densities).map_err(failed),
+        }
     }
 
     fn compiled(&mut self) -> Result<&mut Instance> {

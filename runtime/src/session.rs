@@ -3,13 +3,14 @@
 //! Owns the compiled training and evaluation programs, each compiled when it is first needed, and keeps their weights in
 //! step. Must never know files, data sets or schedules.
 
+use snn_graph::lower::Lowered;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{Model, ShapeError, Tensor};
 use snn_loops::{Dtype, RandomKey};
 
 use crate::checkpoint::{NamedTensor, TensorSpec};
-use crate::device::Device;
+use crate::device::{Device, Watch};
 use crate::error::{Result, RuntimeError};
 use crate::step::Step;
 use crate::weights::Weights;
@@ -163,6 +164,16 @@ impl Session {
         Ok(())
     }
 
+    /// The training program, once it is compiled.
+    pub fn training_program(&self) -> Option<&Lowered> {
+        self.train.as_ref().map(Step::lowered)
+    }
+
+    /// The evaluation program, once it is compiled.
+    pub fn evaluation_program(&self) -> Option<&Lowered> {
+        self.eval.as_ref().map(Step::lowered)
+    }
+
     fn compile(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<Step> {
         let model = passes::run(&self.model, &PassContext::new(&self.model, training), None)?;
         let plan = plan(&model)?;
@@ -174,6 +185,18 @@ impl Session {
     /// # Errors
     /// If a value is missing or does not have the size of a batch.
     pub fn train_batch(&mut self, values: BatchValues<'_>, lr: f64) -> Result<TrainOutcome> {
+        self.update(values, lr, None)
+    }
+
+    /// [`Self::train_batch`] while kernels are watched.
+    ///
+    /// # Errors
+    /// As there; or if the machine does not watch kernels.
+    pub fn train_watched(&mut self, values: BatchValues<'_>, lr: f64, watch: Watch<'_>) -> Result<TrainOutcome> {
+        self.update(values, lr, Some(watch))
+    }
+
+    fn update(&mut self, values: BatchValues<'_>, lr: f64, watch: Option<Watch<'_>>) -> Result<TrainOutcome> {
         self.prepare_training()?;
         let (Some(step), Some(optimizer)) = (&mut self.train, &self.optimizer) else {
             return Err(RuntimeError::new("the training program is missing"));
@@ -183,7 +206,7 @@ impl Session {
         for (name, value) in [("input:lr", lr), ("input:bias1", bias1), ("input:bias2", bias2)] {
             step.set(name, &[value])?;
         }
-        step.run(RandomKey { seed: self.options.seed, run: self.updates })?;
+        run(step, RandomKey { seed: self.options.seed, run: self.updates }, watch)?;
         self.trained = true;
         self.updates += 1;
         let correct = step.scalar_or("correct", 0.0)?;
@@ -196,7 +219,7 @@ impl Session {
     /// # Errors
     /// If a value is missing or does not have the size of a batch.
     pub fn evaluate_batch(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64) -> Result<EvalOutcome> {
-        let step = self.run_evaluation(values, weights, run, true)?;
+        let step = self.run_evaluation(values, weights, run, true, None)?;
         let (loss_sum, correct) = (step.scalar_or("loss_sum", 0.0)?, step.scalar_or("correct", 0.0)?);
         let rates = self.eval.as_ref().map_or(Ok(Vec::new()), |step| rates(step, &self.model))?;
         Ok(EvalOutcome { loss_sum, correct, rates })
@@ -207,9 +230,21 @@ impl Session {
     /// # Errors
     /// If an input is missing or does not have the size of a batch.
     pub fn infer_batch(&mut self, values: BatchValues<'_>) -> Result<Inference> {
+        self.infer(values, None)
+    }
+
+    /// [`Self::infer_batch`] while kernels are watched.
+    ///
+    /// # Errors
+    /// As there; or if the machine does not watch kernels.
+    pub fn infer_watched(&mut self, values: BatchValues<'_>, watch: Watch<'_>) -> Result<Inference> {
+        self.infer(values, Some(watch))
+    }
+
+    fn infer(&mut self, values: BatchValues<'_>, watch: Option<Watch<'_>>) -> Result<Inference> {
         let weights = vec![1.0; self.options.batch];
         let (steps, batch) = (self.model.graph.steps, self.options.batch);
-        let step = self.run_evaluation(values, &weights, 0, false)?;
+        let step = self.run_evaluation(values, &weights, 0, false, watch)?;
         let (ty, data) = step.result("output")?;
         let (stepped, dims) = (ty.time, ty.extents(steps, batch));
         let predictions = match step.result("prediction") {
@@ -221,13 +256,20 @@ impl Session {
         Ok(Inference { output: Tensor { dims, data }, stepped, predictions, firing_rates })
     }
 
-    fn run_evaluation(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64, targets: bool) -> Result<&Step> {
+    fn run_evaluation(
+        &mut self,
+        values: BatchValues<'_>,
+        weights: &[f32],
+        number: u64,
+        targets: bool,
+        watch: Option<Watch<'_>>,
+    ) -> Result<&Step> {
         self.prepare_evaluation()?;
         self.sync()?;
         let Some(step) = &mut self.eval else { return Err(RuntimeError::new("the evaluation program is missing")) };
         feed(&self.model, step, values, targets)?;
         step.set_f32("input:sample_weight", weights)?;
-        step.run(RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run })?;
+        run(step, RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run: number }, watch)?;
         Ok(step)
     }
 
@@ -295,6 +337,13 @@ fn feed(model: &Model, step: &mut Step, values: BatchValues<'_>, targets: bool) 
             Err(RuntimeError::new(format!("the model has no input `{name}`"))
                 .with_help(format!("it has {}", names.join(", "))))
         }
+    }
+}
+
+fn run(step: &mut Step, key: RandomKey, watch: Option<Watch<'_>>) -> Result<()> {
+    match watch {
+        Some(watch) => step.run_watched(key, watch),
+        None => step.run(key),
     }
 }
 

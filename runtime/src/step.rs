@@ -8,7 +8,7 @@ use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::{Graph, NodeId, Ty};
 use snn_loops::{BufferId, Dtype, RandomKey};
 
-use crate::device::{Device, Engine};
+use crate::device::{Device, Engine, Watch};
 use crate::error::{Result, RuntimeError};
 
 /// A graph's outputs as a program on a device.
@@ -49,6 +49,24 @@ impl Step {
     /// Runs once; carried outputs become inputs.
     pub fn run(&mut self, key: RandomKey) -> Result<()> {
         self.engine.run(key)?;
+        self.carry_over()
+    }
+
+    /// Runs once while kernels are watched; carried outputs become inputs.
+    ///
+    /// # Errors
+    /// If the machine does not watch kernels.
+    pub fn run_watched(&mut self, key: RandomKey, watch: Watch<'_>) -> Result<()> {
+        self.engine.run_watched(key, watch)?;
+        self.carry_over()
+    }
+
+    /// The program with what is known about it.
+    pub fn lowered(&self) -> &Lowered {
+        &self.lowered
+    }
+
+    fn carry_over(&mut self) -> Result<()> {
         for (from, to) in &self.carried {
             self.engine.swap(*from, *to)?;
         }

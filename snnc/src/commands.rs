@@ -2,6 +2,7 @@
 //!
 //! Files here are the only ones that print. They must never compute anything that another program might want.
 
+mod bench;
 mod check;
 mod dump;
 mod eval;
@@ -39,6 +40,7 @@ pub enum Command {
     Infer(infer::Args),
     Test(test::Args),
     Gradcheck(gradcheck::Args),
+    Bench(bench::Args),
     Dump(dump::Args),
     Passes(passes::Args),
 }
@@ -62,6 +64,7 @@ impl Command {
             Command::Infer(args) => infer::run(&args),
             Command::Test(args) => test::run(&args),
             Command::Gradcheck(args) => gradcheck::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Passes(args) => passes::run(&args),
         }

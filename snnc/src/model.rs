@@ -11,6 +11,7 @@ use snn_lang::elaborate::{StageRow, TrainPlan};
 use snn_runtime::data::{self, Dataset};
 use snn_runtime::device::Device;
 use snn_runtime::hash::sha256;
+use snn_runtime::optim::UpdateRule;
 use snn_runtime::run_dir::Manifest;
 use snn_runtime::session::{Session, SessionOptions};
 
@@ -99,6 +100,18 @@ impl Model {
     /// # Errors
     /// If the model runs in continuous time, or an initializer does not fit its parameter.
     pub fn session(&self, options: SessionOptions) -> Result<Session> {
+        self.session_with(self.recipe.as_ref().map(|recipe| recipe.optimizer.rule), options)
+    }
+
+    /// The model with fresh weights, ready to run but not to learn: nothing of an optimizer is kept.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub fn inference_session(&self, options: SessionOptions) -> Result<Session> {
+        self.session_with(None, options)
+    }
+
+    fn session_with(&self, rule: Option<UpdateRule>, options: SessionOptions) -> Result<Session> {
         let exact = self.recipe.as_ref().is_some_and(|recipe| recipe.exact);
         if exact || matches!(self.graph().time, TimeAxis::Continuous(_)) {
             return Err(Error::new(
@@ -109,7 +122,6 @@ impl Model {
                 "give the model a grid of steps, such as `time 100 of 2ms`, and take `gradient = stbp`",
             ));
         }
-        let rule = self.recipe.as_ref().map(|recipe| recipe.optimizer.rule);
         Ok(Session::new(self.graph().clone(), rule, options)?)
     }
 
