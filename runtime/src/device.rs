@@ -82,8 +82,15 @@ impl Engine {
         match (&mut self.loaded, self.dtype) {
             (Loaded::Cpu(instance), Dtype::F64) => instance.write_f64(buffer, values).map_err(failed),
             (Loaded::Cpu(instance), Dtype::F32) => {
-                let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
-                instance.write_f32(buffer, &values).map_err(failed)
+                let slots = instance.slice_f32_mut(buffer).map_err(failed)?;
+                if slots.len() != values.len() {
+                    let (expected, found) = (slots.len(), values.len());
+                    return Err(RuntimeError::new(format!(
+                        "a buffer takes {expected} numbers, but {found} were given"
+                    )));
+                }
+                slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = *value as f32);
+                Ok(())
             }
             (Loaded::Reference(loaded), _) => loaded.1.write(buffer, values).map_err(failed),
         }

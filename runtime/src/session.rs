@@ -3,6 +3,8 @@
 //! Owns the compiled training and evaluation programs, each compiled when it is first needed, and keeps their weights in
 //! step. Must never know files, data sets or schedules.
 
+use std::borrow::Cow;
+
 use snn_graph::lower::Lowered;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{self, Optimizer, TrainStep};
@@ -13,7 +15,7 @@ use crate::checkpoint::{NamedTensor, TensorSpec};
 use crate::device::{Device, Watch};
 use crate::error::{Result, RuntimeError};
 use crate::step::Step;
-use crate::weights::Weights;
+use crate::weights::{Kept, Weights};
 
 /// Evaluation draws from streams of its own, so that evaluating never changes a training.
 const EVALUATION_SEED: u64 = 0x5eed_e7a1;
@@ -85,7 +87,7 @@ pub struct Session {
     weights: Weights,
     train: Option<Step>,
     eval: Option<Step>,
-    /// Whether the weights in the training program are newer than `weights`.
+    /// Whether the weights in the training program are newer than those in the evaluation program.
     trained: bool,
     updates: u64,
 }
@@ -144,8 +146,8 @@ impl Session {
         let optimizer =
             self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
         let mut step = self.compile(true, |model| training::train_step(model, optimizer))?;
+        hand_over(&mut self.weights, &mut step, self.eval.as_ref())?;
         for kept in self.weights.iter() {
-            step.set(&kept.port(), &kept.values)?;
             step.carry(&kept.result(), &kept.port());
         }
         self.train = Some(step);
@@ -157,10 +159,12 @@ impl Session {
     /// # Errors
     /// If the model cannot be compiled.
     pub fn prepare_evaluation(&mut self) -> Result<()> {
-        if self.eval.is_none() {
-            self.eval = Some(self.compile(false, training::eval_step)?);
-            self.refresh_evaluation()?;
+        if self.eval.is_some() {
+            return Ok(());
         }
+        let mut step = self.compile(false, training::eval_step)?;
+        hand_over(&mut self.weights, &mut step, self.train.as_ref())?;
+        (self.eval, self.trained) = (Some(step), false);
         Ok(())
     }
 
@@ -273,30 +277,41 @@ impl Session {
         Ok(step)
     }
 
-    /// Reads the weights back from the training program and hands them to the evaluation program.
+    /// Hands the weights of the training program to the evaluation program.
     fn sync(&mut self) -> Result<()> {
-        let Some(step) = self.train.as_ref().filter(|_| self.trained) else { return Ok(()) };
-        for kept in self.weights.iter_mut() {
-            if let Some(values) = step.get_input(&kept.port())? {
-                kept.values = values;
+        let (Some(train), Some(eval)) = (&self.train, &mut self.eval) else { return Ok(()) };
+        if self.trained {
+            for port in self.weights.iter().map(Kept::port) {
+                if eval.takes(&port)
+                    && let Some(values) = train.get_input(&port)?
+                {
+                    eval.set(&port, &values)?;
+                }
             }
         }
         self.trained = false;
-        self.refresh_evaluation()
+        Ok(())
     }
 
-    fn refresh_evaluation(&mut self) -> Result<()> {
-        let Some(step) = &mut self.eval else { return Ok(()) };
-        self.weights.iter().try_for_each(|kept| step.set(&kept.port(), &kept.values))
+    /// The present values of a tensor, wherever they are.
+    fn values<'a>(&'a self, kept: &'a Kept) -> Result<Cow<'a, [f64]>> {
+        if kept.is_here() {
+            return Ok(Cow::Borrowed(&kept.values));
+        }
+        for step in [&self.train, &self.eval].into_iter().flatten() {
+            if let Some(values) = step.get_input(&kept.port())? {
+                return Ok(Cow::Owned(values));
+            }
+        }
+        Err(RuntimeError::new(format!("the values of `{}` are lost", kept.name())))
     }
 
     /// All learned tensors and averages and, with `slots`, the optimizer's state.
     ///
     /// # Errors
     /// If the weights cannot be read back.
-    pub fn tensors(&mut self, slots: bool) -> Result<Vec<NamedTensor>> {
-        self.sync()?;
-        Ok(self.weights.tensors(self.options.dtype, slots))
+    pub fn tensors(&self, slots: bool) -> Result<Vec<NamedTensor>> {
+        self.weights.tensors(self.options.dtype, slots, |kept| self.values(kept))
     }
 
     /// Names and shapes of what [`Self::tensors`] gives.
@@ -309,15 +324,36 @@ impl Session {
     /// # Errors
     /// If one has another shape than the model's.
     pub fn restore(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        self.sync()?;
         self.weights.restore(tensors)?;
-        if let Some(step) = &mut self.train {
-            for kept in self.weights.iter() {
-                step.set(&kept.port(), &kept.values)?;
+        for kept in self.weights.iter_mut().filter(|kept| kept.is_here()) {
+            let port = kept.port();
+            let mut held = false;
+            for step in [&mut self.train, &mut self.eval].into_iter().flatten() {
+                step.set(&port, &kept.values)?;
+                held |= step.takes(&port);
+            }
+            if held {
+                kept.release();
             }
         }
-        self.refresh_evaluation()
+        Ok(())
     }
+}
+
+/// Gives a new program its weights, which it holds from now on; those that are not here come from the other program.
+fn hand_over(weights: &mut Weights, step: &mut Step, other: Option<&Step>) -> Result<()> {
+    for kept in weights.iter_mut() {
+        let port = kept.port();
+        let elsewhere = match other {
+            Some(other) if !kept.is_here() => other.get_input(&port)?,
+            _ => None,
+        };
+        step.set(&port, elsewhere.as_ref().unwrap_or(&kept.values))?;
+        if step.takes(&port) {
+            kept.release();
+        }
+    }
+    Ok(())
 }
 
 /// Hands a batch to a program; every input (and target) of the model must be there, and nothing else.

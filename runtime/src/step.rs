@@ -3,6 +3,8 @@
 //! Values cross this boundary as the user knows them, row-major `[sample][channels, ...]` or `[step][sample][...]`; how they
 //! lie in memory is arranged here. Must never know what a graph computes.
 
+use std::borrow::Cow;
+
 use snn_graph::lower::storage::{Layout, rearrange};
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::{Graph, NodeId, Ty};
@@ -73,6 +75,11 @@ impl Step {
         Ok(())
     }
 
+    /// Whether something depends on an input of that name.
+    pub fn takes(&self, name: &str) -> bool {
+        self.lowered.input(name).is_some()
+    }
+
     /// Sets an input from row-major values; an input that nothing depends on is ignored.
     pub fn set(&mut self, name: &str, values: &[f64]) -> Result<()> {
         let Some(port) = self.lowered.input(name).cloned() else { return Ok(()) };
@@ -112,7 +119,7 @@ impl Step {
         if self.lowered.output(name).is_none() { Ok(otherwise) } else { self.scalar(name) }
     }
 
-    fn to_memory<T: Copy + Default>(&self, port: &Port, values: &[T]) -> Result<Vec<T>> {
+    fn to_memory<'v, T: Copy + Default>(&self, port: &Port, values: &'v [T]) -> Result<Cow<'v, [T]>> {
         let len: usize = port.ty.extents(self.steps, self.batch).iter().product();
         if values.len() != len {
             return Err(RuntimeError::new(format!(
@@ -121,13 +128,19 @@ impl Step {
                 values.len()
             )));
         }
+        if port.layout == Layout::RowMajor {
+            return Ok(Cow::Borrowed(values));
+        }
         let mut arranged = vec![T::default(); len];
         each_sample(port, values, &mut arranged, true);
-        Ok(arranged)
+        Ok(Cow::Owned(arranged))
     }
 
     fn read_port(&self, port: &Port) -> Result<Vec<f64>> {
         let raw = self.engine.read(port.buffer)?;
+        if port.layout == Layout::RowMajor {
+            return Ok(raw);
+        }
         let mut values = vec![0.0; raw.len()];
         each_sample(port, &raw, &mut values, false);
         Ok(values)
@@ -135,10 +148,6 @@ impl Step {
 }
 
 fn each_sample<T: Copy>(port: &Port, from: &[T], to: &mut [T], to_memory: bool) {
-    if port.layout == Layout::RowMajor {
-        to.copy_from_slice(from);
-        return;
-    }
     let sample = port.ty.elements().max(1);
     for (from, to) in from.chunks_exact(sample).zip(to.chunks_exact_mut(sample)) {
         rearrange(port.layout, &port.ty.dims, from, to, to_memory);
