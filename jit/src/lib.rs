@@ -30,6 +30,7 @@ mod compile;
 mod element;
 mod error;
 mod execute;
+mod footprint;
 mod instance;
 mod kernels;
 mod layout;
@@ -41,6 +42,7 @@ mod work;
 
 pub use compile::{Executable, asm_text, clif_text, compile};
 pub use error::JitError;
+pub use footprint::Footprint;
 pub use instance::Instance;
 pub use options::{Isa, Options};
 pub use watch::{Densities, KernelTime, Timings};

@@ -1,6 +1,6 @@
 //! Which machine runs a program: the one place that knows every back end.
 
-pub use snn_jit::{Densities, KernelTime, Timings};
+pub use snn_jit::{Densities, Footprint, KernelTime, Timings};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
 
@@ -44,6 +44,14 @@ pub enum Watch<'a> {
     Time(&'a mut Timings),
     /// How many elements of the first operands of contractions were not 0. Costs more than the run.
     Density(&'a mut Densities),
+}
+
+/// Bytes that a program will take on the processor, without taking any.
+///
+/// # Errors
+/// If the sizes cannot be counted.
+pub fn footprint(program: &Program) -> Result<Footprint> {
+    Footprint::of(program).map_err(failed)
 }
 
 /// A program loaded on a machine, with its memory.

@@ -8,6 +8,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod feed;
+pub mod forecast;
 pub mod hash;
 pub mod init;
 pub mod listing;

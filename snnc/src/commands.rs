@@ -9,6 +9,7 @@ mod eval;
 mod gradcheck;
 mod infer;
 mod machine;
+mod memory;
 mod passes;
 mod progress;
 mod run;

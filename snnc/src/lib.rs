@@ -9,6 +9,7 @@ pub mod gradcheck;
 pub mod stages;
 
 mod error;
+mod memory;
 mod model;
 mod program;
 mod random;
@@ -17,6 +18,7 @@ mod source;
 mod training;
 
 pub use error::{Diagnostics, Error, Result};
+pub use memory::Purpose;
 pub use model::Model;
 pub use program::{Override, Program, standard_library};
 pub use random::random_batch;

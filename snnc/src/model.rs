@@ -112,6 +112,12 @@ impl Model {
     }
 
     fn session_with(&self, rule: Option<UpdateRule>, options: SessionOptions) -> Result<Session> {
+        self.runnable()?;
+        Ok(Session::new(self.graph().clone(), rule, options)?)
+    }
+
+    /// Explains models that cannot be run.
+    pub(crate) fn runnable(&self) -> Result<()> {
         let exact = self.recipe.as_ref().is_some_and(|recipe| recipe.exact);
         if exact || matches!(self.graph().time, TimeAxis::Continuous(_)) {
             return Err(Error::new(
@@ -122,7 +128,7 @@ impl Model {
                 "give the model a grid of steps, such as `time 100 of 2ms`, and take `gradient = stbp`",
             ));
         }
-        Ok(Session::new(self.graph().clone(), rule, options)?)
+        Ok(())
     }
 
     /// Reads the data that its `train` names; `data_dir` takes the place of the path in the program.
