@@ -2,10 +2,15 @@
 //!
 //! Must never know how kernels work; what heavy ones need beside their buffers is a bound from their shapes.
 
-use snn_loops::{ContractionKind, Kernel, Program, Role};
+use snn_loops::{Contraction, ContractionKind, Kernel, Program, Role};
 
 use crate::error::JitError;
 use crate::layout::Layout;
+
+/// Parts that the gradient of a weight is computed in, as far as its columns do not make as many.
+const PARTS: usize = 16;
+/// Columns of such a part.
+const COLUMNS: usize = 384;
 
 /// Bytes that a program takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +48,16 @@ impl Footprint {
     }
 }
 
-/// Weights are packed once; their gradient is summed in parts.
+/// Weights are packed once where windows are gathered; their gradient is summed in parts, of which there are the more the
+/// smaller it is. Neither is done for gradients of linear maps.
 fn scratch(kernel: &Kernel, size: usize) -> usize {
-    let Kernel::Contraction(contraction) = kernel else { return 0 };
-    let weights = contraction.shape.weight_len().saturating_mul(size);
-    match contraction.kind {
-        ContractionKind::Forward | ContractionKind::InputGradient => weights,
-        ContractionKind::WeightGradient => weights.saturating_mul(2),
+    let Kernel::Contraction(Contraction { kind, shape, .. }) = kernel else { return 0 };
+    let weights = shape.weight_len().saturating_mul(size);
+    let window = shape.weight_len() / shape.cout.max(1);
+    match kind {
+        ContractionKind::Forward => weights,
+        ContractionKind::InputGradient | ContractionKind::WeightGradient if shape.kernel == [1, 1] => 0,
+        ContractionKind::InputGradient => weights,
+        ContractionKind::WeightGradient => weights.saturating_mul(PARTS.div_ceil(window.div_ceil(COLUMNS).max(1))),
     }
 }

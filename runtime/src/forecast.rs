@@ -16,7 +16,7 @@ use crate::device::footprint;
 use crate::error::{Result, RuntimeError};
 
 /// What a process has before it has a model: the program itself, its libraries, the standard library's texts.
-const PROCESS: usize = 9 << 20;
+const PROCESS: usize = 11 << 20;
 /// What a kernel takes on its way to machine code and as such.
 const KERNEL: usize = 20 << 10;
 /// Bytes of a first weight while it is drawn.
@@ -48,7 +48,8 @@ pub struct Forecast {
     pub arena: usize,
     /// What the hungriest kernel needs beside its buffers.
     pub scratch: usize,
-    /// First weights while they are drawn; nothing else is there yet but the process and the weights.
+    /// First weights while they are drawn and handed to the program, one after the other; nothing else is there yet but
+    /// the process.
     pub drawing: usize,
     /// Layers, in the order of first use.
     pub layers: Vec<LayerMemory>,
@@ -140,24 +141,32 @@ impl<'m> Ahead<'m> {
             scratch: needs.scratch,
             ..Forecast::default()
         };
-        let mut drawn = 0;
-        for (is_input, port) in
-            lowered.inputs.iter().map(|port| (true, port)).chain(lowered.outputs.iter().map(|port| (false, port)))
-        {
+        for port in lowered.inputs.iter().chain(&lowered.outputs) {
             let bytes = buffer_bytes(&lowered.program, port.buffer);
             match Held::of(&port.name) {
                 Held::Parameter => forecast.parameters += bytes,
                 Held::Slot => forecast.slots += bytes,
                 Held::Batch => forecast.batch += bytes,
             }
-            if is_input && Held::of(&port.name) == Held::Parameter {
-                drawn += bytes;
-            }
         }
         forecast.batch += self.host_batch(batch);
-        forecast.drawing = drawn / self.dtype.size() * DRAWN + largest_parameter(&lowered);
+        forecast.drawing = self.drawing();
         forecast.layers = layers(&lowered);
         Ok(forecast)
+    }
+
+    /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.
+    fn drawing(&self) -> usize {
+        let graph = &self.model.graph;
+        let elements = |node| graph.ty(node).extents(graph.steps, 1).iter().product::<usize>();
+        let all: Vec<usize> = self.model.parameters.iter().map(|parameter| elements(parameter.node)).collect();
+        let (mut drawn, mut given, mut worst) = (all.iter().sum::<usize>() * DRAWN, 0, 0);
+        for elements in all {
+            given += elements * self.dtype.size();
+            worst = worst.max(drawn + given);
+            drawn -= elements * DRAWN;
+        }
+        worst
     }
 
     /// What the host itself keeps of a batch: values of single precision, however the model computes.
@@ -208,11 +217,6 @@ fn constants_of(program: &Program) -> usize {
 fn buffer_bytes(program: &Program, buffer: BufferId) -> usize {
     let len = program.buffers.get(buffer.0 as usize).map_or(0, |buffer| buffer.len);
     len.saturating_mul(program.dtype.size())
-}
-
-fn largest_parameter(lowered: &Lowered) -> usize {
-    let parameters = lowered.inputs.iter().filter(|port| Held::of(&port.name) == Held::Parameter);
-    parameters.map(|port| buffer_bytes(&lowered.program, port.buffer)).max().unwrap_or(0)
 }
 
 /// The memory of each layer, in the order in which kernels compute them.
