@@ -88,9 +88,10 @@ impl Densities {
         Densities::default()
     }
 
-    /// The share of elements that were not 0, from 0 to 1; `None` for kernels that are no contractions.
-    pub fn of(&self, kernel: KernelId) -> Option<f64> {
-        let counted = self.kernels.get(kernel.0 as usize).filter(|counted| counted.elements > 0)?;
+    /// The share of elements that were not 0, from 0 to 1, of the kernel at a position of the program; `None` for kernels
+    /// that are no contractions.
+    pub fn of(&self, kernel: usize) -> Option<f64> {
+        let counted = self.kernels.get(kernel).filter(|counted| counted.elements > 0)?;
         Some(counted.nonzeros as f64 / counted.elements as f64)
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use common::KEY;
 use snn_jit::{Densities, Instance, JitError, Options, Timings, asm_text, clif_text, compile};
 use snn_loops::{
-    Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, KernelId, Launch, LoopKind,
+    Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
     NestBuilder, Operand, Program, Role, Scalar,
 };
 
@@ -192,6 +192,6 @@ fn a_watched_run_computes_the_same_and_every_launch_counts() {
     instance.run_timed(KEY, &mut timings).expect("run");
     instance.run_counted(KEY, &mut densities).expect("run");
     assert_eq!(timings.kernels().iter().map(|kernel| kernel.launches).collect::<Vec<_>>(), [3]);
-    assert_eq!(densities.of(KernelId(0)), Some(0.5));
-    assert_eq!(densities.of(KernelId(1)), None);
+    assert_eq!(densities.of(0), Some(0.5));
+    assert_eq!(densities.of(1), None);
 }

@@ -4,6 +4,7 @@
 //! as plain data.
 
 pub mod checkpoint;
+pub mod cost;
 pub mod data;
 pub mod device;
 pub mod error;
@@ -12,6 +13,7 @@ pub mod forecast;
 pub mod hash;
 pub mod init;
 pub mod listing;
+pub mod machine;
 pub mod metrics;
 pub mod noise;
 pub mod optim;

@@ -11,6 +11,7 @@ mod infer;
 mod machine;
 mod memory;
 mod passes;
+mod profile;
 mod progress;
 mod run;
 mod simulate;
@@ -42,6 +43,7 @@ pub enum Command {
     Test(test::Args),
     Gradcheck(gradcheck::Args),
     Bench(bench::Args),
+    Profile(profile::Args),
     Dump(dump::Args),
     Passes(passes::Args),
 }
@@ -66,6 +68,7 @@ impl Command {
             Command::Test(args) => test::run(&args),
             Command::Gradcheck(args) => gradcheck::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::Profile(args) => profile::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Passes(args) => passes::run(&args),
         }

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod claims;
 pub mod gradcheck;
+pub mod profile;
 pub mod stages;
 
 mod error;

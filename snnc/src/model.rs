@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use snn_graph::{Model as Graph, TimeAxis};
+use snn_graph::{Model as Graph, Origin as NodeOrigin, TimeAxis};
 use snn_lang::CompiledModel;
 use snn_lang::elaborate::{StageRow, TrainPlan};
 use snn_runtime::data::{self, Dataset};
@@ -183,6 +183,21 @@ impl Model {
             precision: precision(options).to_owned(),
             machine: machine(options.device),
         })
+    }
+
+    /// The file and the line, counted from 1, that a node of its graph comes from: where the user wrote it, not inside of
+    /// the library. `None` for what nobody wrote.
+    pub fn line_of(&self, origin: NodeOrigin) -> Option<(&str, usize)> {
+        let span = *self.compiled.places.get((origin.0 as usize).checked_sub(1)?)?;
+        let sources = &self.origin.sources;
+        Some((sources.get(span.file)?.name.as_str(), sources.line_and_column(span).0))
+    }
+
+    /// The text of a line of one of the program's files, without the space around it.
+    pub fn line_text(&self, file: &str, line: usize) -> &str {
+        let sources = &self.origin.sources;
+        let text = sources.find(file).and_then(|id| sources.get(id)).map_or("", |file| file.text.as_str());
+        text.lines().nth(line.saturating_sub(1)).unwrap_or("").trim()
     }
 
     /// The text of the program that the model is declared in.
