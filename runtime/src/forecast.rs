@@ -150,6 +150,11 @@ impl<'m> Ahead<'m> {
             }
         }
         forecast.batch += self.host_batch(batch);
+        if let Some(output) = lowered.output("output") {
+            // The result of an inference, as the host gets it.
+            forecast.batch +=
+                output.ty.extents(self.model.graph.steps, batch).iter().product::<usize>() * size_of::<f64>();
+        }
         forecast.drawing = self.drawing();
         forecast.layers = layers(&lowered);
         Ok(forecast)

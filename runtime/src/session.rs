@@ -202,10 +202,24 @@ impl Session {
 
     fn update(&mut self, values: BatchValues<'_>, lr: f64, watch: Option<Watch<'_>>) -> Result<TrainOutcome> {
         self.prepare_training()?;
+        if let Some(step) = &mut self.train {
+            feed(&self.model, step, values, true)?;
+        }
+        self.learn(lr, watch)
+    }
+
+    /// One more update from the batch that the training program has already.
+    ///
+    /// # Errors
+    /// If nothing was learned from before.
+    pub fn train_again(&mut self, lr: f64) -> Result<TrainOutcome> {
+        self.learn(lr, None)
+    }
+
+    fn learn(&mut self, lr: f64, watch: Option<Watch<'_>>) -> Result<TrainOutcome> {
         let (Some(step), Some(optimizer)) = (&mut self.train, &self.optimizer) else {
             return Err(RuntimeError::new("the training program is missing"));
         };
-        feed(&self.model, step, values, true)?;
         let (bias1, bias2) = optimizer.bias_corrections(self.updates + 1);
         for (name, value) in [("input:lr", lr), ("input:bias1", bias1), ("input:bias2", bias2)] {
             step.set(name, &[value])?;
@@ -235,6 +249,17 @@ impl Session {
     /// If an input is missing or does not have the size of a batch.
     pub fn infer_batch(&mut self, values: BatchValues<'_>) -> Result<Inference> {
         self.infer(values, None)
+    }
+
+    /// Runs the model once more on the batch that the evaluation program has already, and leaves the result where it is;
+    /// gives the firing rate of each layer.
+    ///
+    /// # Errors
+    /// If nothing was inferred before.
+    pub fn infer_again(&mut self) -> Result<Vec<f64>> {
+        let Some(step) = &mut self.eval else { return Err(RuntimeError::new("the evaluation program is missing")) };
+        run(step, RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run: 0 }, None)?;
+        rates(step, &self.model)
     }
 
     /// [`Self::infer_batch`] while kernels are watched.
