@@ -28,9 +28,9 @@ use std::fmt;
 
 use snn_loops::{BufferId, Dtype, Program, Role};
 
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, NodeId, Origin};
 use crate::op::Op;
-use crate::ty::Ty;
+use crate::ty::{Kind, Ty};
 use storage::Layout;
 
 /// What must be known to lower a graph.
@@ -64,6 +64,21 @@ pub struct Port {
     pub layout: Layout,
 }
 
+/// A node that a kernel computes, as far as reports name it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Computed {
+    /// The user's name of the layer or value it belongs to, if any.
+    pub name: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whether differentiation made it.
+    pub grad: bool,
+    /// The kind of numbers that it reads first, if it reads any.
+    pub reads: Option<Kind>,
+    /// Whether the kernel puts it into memory; what is computed on the way to that is not.
+    pub stored: bool,
+}
+
 /// A lowered graph.
 #[derive(Clone, Debug)]
 pub struct Lowered {
@@ -73,6 +88,8 @@ pub struct Lowered {
     pub inputs: Vec<Port>,
     /// What it gets back.
     pub outputs: Vec<Port>,
+    /// What each kernel of the program computes, stored nodes first; nothing for kernels that only move values.
+    pub computed: Vec<Vec<Computed>>,
 }
 
 impl Lowered {
@@ -169,5 +186,6 @@ pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions)
         launches.push(map::copy(&region, &mut program, id, buffer)?);
     }
     program.launches = launches;
-    Ok(Lowered { program, inputs, outputs: ports })
+    let computed = (0..program.kernels.len()).map(|at| region.computed.remove(&at).unwrap_or_default()).collect();
+    Ok(Lowered { program, inputs, outputs: ports, computed })
 }

@@ -10,10 +10,16 @@ use crate::compile::{CompiledNest, Shared};
 use crate::element::Element;
 use crate::error::JitError;
 use crate::kernels;
+use crate::watch::Watch;
 
-/// Runs all launches of a program.
-pub(crate) fn run(shared: &Shared, buffers: &mut Buffers<'_>, key: RandomKey) -> Result<(), JitError> {
-    launch_all(shared, &shared.program.launches, buffers, key, 0)
+/// Runs all launches of a program and tells `watch` of each.
+pub(crate) fn run(
+    shared: &Shared,
+    buffers: &mut Buffers<'_>,
+    key: RandomKey,
+    watch: &mut impl Watch,
+) -> Result<(), JitError> {
+    launch_all(shared, &shared.program.launches, buffers, key, 0, watch)
 }
 
 fn launch_all(
@@ -22,14 +28,19 @@ fn launch_all(
     buffers: &mut Buffers<'_>,
     key: RandomKey,
     step: i64,
+    watch: &mut impl Watch,
 ) -> Result<(), JitError> {
     for launch in launches {
         match launch {
-            Launch::Run(kernel) => launch_kernel(shared, *kernel, buffers, key, step)?,
+            Launch::Run(kernel) => {
+                watch.before(&shared.program, *kernel, buffers, step);
+                launch_kernel(shared, *kernel, buffers, key, step)?;
+                watch.after(*kernel);
+            }
             Launch::Repeat { steps, reverse, body } => {
                 for at in 0..*steps {
                     let step = if *reverse { steps - 1 - at } else { at };
-                    launch_all(shared, body, buffers, key, step as i64)?;
+                    launch_all(shared, body, buffers, key, step as i64, watch)?;
                 }
             }
         }
@@ -89,7 +100,8 @@ fn fill<T: Element>(draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step
     Some(())
 }
 
-fn span(operand: &Operand, len: usize, step: i64) -> Option<Span> {
+/// The elements of an operand at a step.
+pub(crate) fn span(operand: &Operand, len: usize, step: i64) -> Option<Span> {
     let offset = usize::try_from(operand.offset.evaluate(&|_| 0, step)).ok()?;
     Some(Span { buffer: operand.buffer, offset, len })
 }

@@ -11,6 +11,7 @@ use crate::compile::{Executable, Shared};
 use crate::element::Element;
 use crate::error::JitError;
 use crate::execute;
+use crate::watch::{Densities, Timings, Unwatched, Watch};
 
 /// An executable with memory of its own. Inputs keep what the host wrote until it writes again; all memory starts as zeros.
 pub struct Instance {
@@ -45,11 +46,25 @@ impl Instance {
 
     /// Runs all launches once; what the run draws depends on nothing but the key.
     pub fn run(&mut self, key: RandomKey) -> Result<(), JitError> {
+        self.watched(key, &mut Unwatched)
+    }
+
+    /// Runs all launches once and adds the time of each kernel to `timings`.
+    pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<(), JitError> {
+        self.watched(key, timings)
+    }
+
+    /// Runs all launches once and counts, before each contraction, the elements of its first operand that are not 0.
+    pub fn run_counted(&mut self, key: RandomKey, densities: &mut Densities) -> Result<(), JitError> {
+        self.watched(key, densities)
+    }
+
+    fn watched(&mut self, key: RandomKey, watch: &mut impl Watch) -> Result<(), JitError> {
         let shared = Arc::clone(&self.shared);
         let Some(mut buffers) = Buffers::new(shared.program.dtype, &mut self.blocks, &self.places) else {
             return Err(JitError::Invalid("a buffer lies outside of the memory".into()));
         };
-        shared.pool.install(|| execute::run(&shared, &mut buffers, key))
+        shared.pool.install(|| execute::run(&shared, &mut buffers, key, watch))
     }
 
     /// The elements of a buffer of an f32 program.

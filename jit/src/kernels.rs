@@ -18,6 +18,20 @@ use snn_loops::{ContractionKind, ConvShape};
 use crate::element::Element;
 use geometry::Geometry;
 
+/// How many spikes there are in packed pixels.
+pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> u64 {
+    let in_last = shape.cin % 64;
+    let last = if in_last == 0 { u64::MAX } else { (1 << in_last) - 1 };
+    let pixels = words.chunks_exact(shape.cin.div_ceil(64).max(1));
+    let of_pixel = |pixel: &[u64]| match pixel.split_last() {
+        Some((tail, whole)) => {
+            u64::from((tail & last).count_ones()) + whole.iter().map(|word| u64::from(word.count_ones())).sum::<u64>()
+        }
+        None => 0,
+    };
+    pixels.map(of_pixel).sum()
+}
+
 /// Computes a contraction whose first operand is packed spikes.
 pub(crate) fn contract_spikes<T: Element>(
     kind: ContractionKind,

@@ -3,16 +3,19 @@
 //! Owns the compiled training and evaluation programs, each compiled when it is first needed, and keeps their weights in
 //! step. Must never know files, data sets or schedules.
 
+use std::borrow::Cow;
+
+use snn_graph::lower::Lowered;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{Model, ShapeError, Tensor};
 use snn_loops::{Dtype, RandomKey};
 
 use crate::checkpoint::{NamedTensor, TensorSpec};
-use crate::device::Device;
+use crate::device::{Device, Watch};
 use crate::error::{Result, RuntimeError};
 use crate::step::Step;
-use crate::weights::Weights;
+use crate::weights::{Kept, Weights};
 
 /// Evaluation draws from streams of its own, so that evaluating never changes a training.
 const EVALUATION_SEED: u64 = 0x5eed_e7a1;
@@ -84,7 +87,7 @@ pub struct Session {
     weights: Weights,
     train: Option<Step>,
     eval: Option<Step>,
-    /// Whether the weights in the training program are newer than `weights`.
+    /// Whether the weights in the training program are newer than those in the evaluation program.
     trained: bool,
     updates: u64,
 }
@@ -143,8 +146,8 @@ impl Session {
         let optimizer =
             self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
         let mut step = self.compile(true, |model| training::train_step(model, optimizer))?;
+        hand_over(&mut self.weights, &mut step, self.eval.as_ref())?;
         for kept in self.weights.iter() {
-            step.set(&kept.port(), &kept.values)?;
             step.carry(&kept.result(), &kept.port());
         }
         self.train = Some(step);
@@ -156,11 +159,23 @@ impl Session {
     /// # Errors
     /// If the model cannot be compiled.
     pub fn prepare_evaluation(&mut self) -> Result<()> {
-        if self.eval.is_none() {
-            self.eval = Some(self.compile(false, training::eval_step)?);
-            self.refresh_evaluation()?;
+        if self.eval.is_some() {
+            return Ok(());
         }
+        let mut step = self.compile(false, training::eval_step)?;
+        hand_over(&mut self.weights, &mut step, self.train.as_ref())?;
+        (self.eval, self.trained) = (Some(step), false);
         Ok(())
+    }
+
+    /// The training program, once it is compiled.
+    pub fn training_program(&self) -> Option<&Lowered> {
+        self.train.as_ref().map(Step::lowered)
+    }
+
+    /// The evaluation program, once it is compiled.
+    pub fn evaluation_program(&self) -> Option<&Lowered> {
+        self.eval.as_ref().map(Step::lowered)
     }
 
     fn compile(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<Step> {
@@ -174,16 +189,42 @@ impl Session {
     /// # Errors
     /// If a value is missing or does not have the size of a batch.
     pub fn train_batch(&mut self, values: BatchValues<'_>, lr: f64) -> Result<TrainOutcome> {
+        self.update(values, lr, None)
+    }
+
+    /// [`Self::train_batch`] while kernels are watched.
+    ///
+    /// # Errors
+    /// As there; or if the machine does not watch kernels.
+    pub fn train_watched(&mut self, values: BatchValues<'_>, lr: f64, watch: Watch<'_>) -> Result<TrainOutcome> {
+        self.update(values, lr, Some(watch))
+    }
+
+    fn update(&mut self, values: BatchValues<'_>, lr: f64, watch: Option<Watch<'_>>) -> Result<TrainOutcome> {
         self.prepare_training()?;
+        if let Some(step) = &mut self.train {
+            feed(&self.model, step, values, true)?;
+        }
+        self.learn(lr, watch)
+    }
+
+    /// One more update from the batch that the training program has already.
+    ///
+    /// # Errors
+    /// If nothing was learned from before.
+    pub fn train_again(&mut self, lr: f64) -> Result<TrainOutcome> {
+        self.learn(lr, None)
+    }
+
+    fn learn(&mut self, lr: f64, watch: Option<Watch<'_>>) -> Result<TrainOutcome> {
         let (Some(step), Some(optimizer)) = (&mut self.train, &self.optimizer) else {
             return Err(RuntimeError::new("the training program is missing"));
         };
-        feed(&self.model, step, values, true)?;
         let (bias1, bias2) = optimizer.bias_corrections(self.updates + 1);
         for (name, value) in [("input:lr", lr), ("input:bias1", bias1), ("input:bias2", bias2)] {
             step.set(name, &[value])?;
         }
-        step.run(RandomKey { seed: self.options.seed, run: self.updates })?;
+        run(step, RandomKey { seed: self.options.seed, run: self.updates }, watch)?;
         self.trained = true;
         self.updates += 1;
         let correct = step.scalar_or("correct", 0.0)?;
@@ -196,7 +237,7 @@ impl Session {
     /// # Errors
     /// If a value is missing or does not have the size of a batch.
     pub fn evaluate_batch(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64) -> Result<EvalOutcome> {
-        let step = self.run_evaluation(values, weights, run, true)?;
+        let step = self.run_evaluation(values, weights, run, true, None)?;
         let (loss_sum, correct) = (step.scalar_or("loss_sum", 0.0)?, step.scalar_or("correct", 0.0)?);
         let rates = self.eval.as_ref().map_or(Ok(Vec::new()), |step| rates(step, &self.model))?;
         Ok(EvalOutcome { loss_sum, correct, rates })
@@ -207,9 +248,32 @@ impl Session {
     /// # Errors
     /// If an input is missing or does not have the size of a batch.
     pub fn infer_batch(&mut self, values: BatchValues<'_>) -> Result<Inference> {
+        self.infer(values, None)
+    }
+
+    /// Runs the model once more on the batch that the evaluation program has already, and leaves the result where it is;
+    /// gives the firing rate of each layer.
+    ///
+    /// # Errors
+    /// If nothing was inferred before.
+    pub fn infer_again(&mut self) -> Result<Vec<f64>> {
+        let Some(step) = &mut self.eval else { return Err(RuntimeError::new("the evaluation program is missing")) };
+        run(step, RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run: 0 }, None)?;
+        rates(step, &self.model)
+    }
+
+    /// [`Self::infer_batch`] while kernels are watched.
+    ///
+    /// # Errors
+    /// As there; or if the machine does not watch kernels.
+    pub fn infer_watched(&mut self, values: BatchValues<'_>, watch: Watch<'_>) -> Result<Inference> {
+        self.infer(values, Some(watch))
+    }
+
+    fn infer(&mut self, values: BatchValues<'_>, watch: Option<Watch<'_>>) -> Result<Inference> {
         let weights = vec![1.0; self.options.batch];
         let (steps, batch) = (self.model.graph.steps, self.options.batch);
-        let step = self.run_evaluation(values, &weights, 0, false)?;
+        let step = self.run_evaluation(values, &weights, 0, false, watch)?;
         let (ty, data) = step.result("output")?;
         let (stepped, dims) = (ty.time, ty.extents(steps, batch));
         let predictions = match step.result("prediction") {
@@ -221,40 +285,58 @@ impl Session {
         Ok(Inference { output: Tensor { dims, data }, stepped, predictions, firing_rates })
     }
 
-    fn run_evaluation(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64, targets: bool) -> Result<&Step> {
+    fn run_evaluation(
+        &mut self,
+        values: BatchValues<'_>,
+        weights: &[f32],
+        number: u64,
+        targets: bool,
+        watch: Option<Watch<'_>>,
+    ) -> Result<&Step> {
         self.prepare_evaluation()?;
         self.sync()?;
         let Some(step) = &mut self.eval else { return Err(RuntimeError::new("the evaluation program is missing")) };
         feed(&self.model, step, values, targets)?;
         step.set_f32("input:sample_weight", weights)?;
-        step.run(RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run })?;
+        run(step, RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run: number }, watch)?;
         Ok(step)
     }
 
-    /// Reads the weights back from the training program and hands them to the evaluation program.
+    /// Hands the weights of the training program to the evaluation program.
     fn sync(&mut self) -> Result<()> {
-        let Some(step) = self.train.as_ref().filter(|_| self.trained) else { return Ok(()) };
-        for kept in self.weights.iter_mut() {
-            if let Some(values) = step.get_input(&kept.port())? {
-                kept.values = values;
+        let (Some(train), Some(eval)) = (&self.train, &mut self.eval) else { return Ok(()) };
+        if self.trained {
+            for port in self.weights.iter().map(Kept::port) {
+                if eval.takes(&port)
+                    && let Some(values) = train.get_input(&port)?
+                {
+                    eval.set(&port, &values)?;
+                }
             }
         }
         self.trained = false;
-        self.refresh_evaluation()
+        Ok(())
     }
 
-    fn refresh_evaluation(&mut self) -> Result<()> {
-        let Some(step) = &mut self.eval else { return Ok(()) };
-        self.weights.iter().try_for_each(|kept| step.set(&kept.port(), &kept.values))
+    /// The present values of a tensor, wherever they are.
+    fn values<'a>(&'a self, kept: &'a Kept) -> Result<Cow<'a, [f64]>> {
+        if kept.is_here() {
+            return Ok(Cow::Borrowed(&kept.values));
+        }
+        for step in [&self.train, &self.eval].into_iter().flatten() {
+            if let Some(values) = step.get_input(&kept.port())? {
+                return Ok(Cow::Owned(values));
+            }
+        }
+        Err(RuntimeError::new(format!("the values of `{}` are lost", kept.name())))
     }
 
     /// All learned tensors and averages and, with `slots`, the optimizer's state.
     ///
     /// # Errors
     /// If the weights cannot be read back.
-    pub fn tensors(&mut self, slots: bool) -> Result<Vec<NamedTensor>> {
-        self.sync()?;
-        Ok(self.weights.tensors(self.options.dtype, slots))
+    pub fn tensors(&self, slots: bool) -> Result<Vec<NamedTensor>> {
+        self.weights.tensors(self.options.dtype, slots, |kept| self.values(kept))
     }
 
     /// Names and shapes of what [`Self::tensors`] gives.
@@ -267,15 +349,36 @@ impl Session {
     /// # Errors
     /// If one has another shape than the model's.
     pub fn restore(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        self.sync()?;
         self.weights.restore(tensors)?;
-        if let Some(step) = &mut self.train {
-            for kept in self.weights.iter() {
-                step.set(&kept.port(), &kept.values)?;
+        for kept in self.weights.iter_mut().filter(|kept| kept.is_here()) {
+            let port = kept.port();
+            let mut held = false;
+            for step in [&mut self.train, &mut self.eval].into_iter().flatten() {
+                step.set(&port, &kept.values)?;
+                held |= step.takes(&port);
+            }
+            if held {
+                kept.release();
             }
         }
-        self.refresh_evaluation()
+        Ok(())
     }
+}
+
+/// Gives a new program its weights, which it holds from now on; those that are not here come from the other program.
+fn hand_over(weights: &mut Weights, step: &mut Step, other: Option<&Step>) -> Result<()> {
+    for kept in weights.iter_mut() {
+        let port = kept.port();
+        let elsewhere = match other {
+            Some(other) if !kept.is_here() => other.get_input(&port)?,
+            _ => None,
+        };
+        step.set(&port, elsewhere.as_ref().unwrap_or(&kept.values))?;
+        if step.takes(&port) {
+            kept.release();
+        }
+    }
+    Ok(())
 }
 
 /// Hands a batch to a program; every input (and target) of the model must be there, and nothing else.
@@ -295,6 +398,13 @@ fn feed(model: &Model, step: &mut Step, values: BatchValues<'_>, targets: bool) 
             Err(RuntimeError::new(format!("the model has no input `{name}`"))
                 .with_help(format!("it has {}", names.join(", "))))
         }
+    }
+}
+
+fn run(step: &mut Step, key: RandomKey, watch: Option<Watch<'_>>) -> Result<()> {
+    match watch {
+        Some(watch) => step.run_watched(key, watch),
+        None => step.run(key),
     }
 }
 

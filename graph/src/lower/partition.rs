@@ -26,6 +26,16 @@ pub(super) enum Group {
     Single(NodeId),
 }
 
+impl Group {
+    /// What its kernel puts into memory.
+    pub fn nodes(&self) -> &[NodeId] {
+        match self {
+            Group::Map(nodes) | Group::Reduce(nodes) => nodes,
+            Group::Single(id) => std::slice::from_ref(id),
+        }
+    }
+}
+
 /// A node whose computation is dearer than this many simple instructions is not repeated in several kernels: a read and
 /// a write of memory cost about as much.
 const DEAR: usize = 12;

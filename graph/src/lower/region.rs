@@ -1,11 +1,13 @@
 //! A graph while it is being lowered: the whole model, or one step of a loop with tensor ops.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use snn_loops::{BufferId, ContractionKind, Launch, Program, Role};
 
 use crate::graph::{Graph, NodeId};
 use crate::lower::partition::{self, Group};
 use crate::lower::storage::{Layout, Storage, is_packable, padded};
-use crate::lower::{LowerError, heavy, map, reduce, replay, time_loop};
+use crate::lower::{Computed, LowerError, heavy, map, reduce, replay, time_loop};
 use crate::op::{Lowering, Op, OpRule};
 use crate::ty::Ty;
 
@@ -24,6 +26,8 @@ pub(super) struct Region<'g> {
     unpacked: Vec<bool>,
     /// States that are computed anew by whoever reads them.
     replayed: Vec<bool>,
+    /// What the kernels made so far compute, by position in the program.
+    pub computed: BTreeMap<usize, Vec<Computed>>,
 }
 
 /// Nodes that a heavy kernel, also one inside of a time loop, takes as floats only.
@@ -58,6 +62,7 @@ impl<'g> Region<'g> {
             packs: false,
             unpacked: vec![true; graph.len()],
             replayed: vec![false; graph.len()],
+            computed: BTreeMap::new(),
         }
     }
 
@@ -159,6 +164,7 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
     constants(region, program);
     let mut launches = Vec::new();
     for group in partition::groups(region)? {
+        let (first, nodes) = (program.kernels.len(), group.nodes().to_vec());
         match group {
             Group::Map(nodes) => launches.push(map::lower_map(region, program, &nodes)?),
             Group::Reduce(nodes) => launches.extend(reduce::lower_reduce(region, program, &nodes)?),
@@ -179,8 +185,36 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
                 | Lowering::Project(_) => {}
             },
         }
+        let computed = computed(region, &nodes);
+        for kernel in first..program.kernels.len() {
+            region.computed.entry(kernel).or_insert_with(|| computed.clone());
+        }
     }
     Ok(launches)
+}
+
+/// The nodes of a group, and behind them what is computed on the way to them.
+fn computed(region: &Region<'_>, nodes: &[NodeId]) -> Vec<Computed> {
+    let graph = region.graph;
+    let mut all = nodes.to_vec();
+    let mut seen: BTreeSet<NodeId> = nodes.iter().copied().collect();
+    let mut at = 0;
+    while let Some(id) = all.get(at).copied() {
+        let inlined = graph.node(id).inputs.iter().filter(|input| !region.is_stored(**input));
+        all.extend(inlined.copied().filter(|input| seen.insert(*input)));
+        at += 1;
+    }
+    let describe = |(at, id): (usize, NodeId)| {
+        let node = graph.node(id);
+        Computed {
+            name: node.name.as_deref().map(str::to_owned),
+            origin: node.origin,
+            grad: node.grad,
+            reads: node.inputs.first().map(|input| graph.ty(*input).kind),
+            stored: at < nodes.len(),
+        }
+    };
+    all.into_iter().enumerate().map(describe).collect()
 }
 
 /// Constant tensors become constant buffers; numbers are written into the kernels.

@@ -281,6 +281,7 @@ fn repeated(
         }
     }
     inside.extend(region::lower_region(&mut step, program)?);
+    region.computed.append(&mut step.computed);
     for (i, y) in body.ys.iter().enumerate() {
         for storage in results.get(&i).into_iter().flatten() {
             inside.push(map::copy_to(&step, program, *y, one_step(storage))?);

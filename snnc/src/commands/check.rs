@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use snnc::{Code, Error, Model, Program, Result, RuntimeError, Source};
 
 use super::Status;
-use super::machine::Settings;
+use super::machine::{Settings, positive};
+use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
 
@@ -25,6 +26,18 @@ pub struct Args {
     /// Says what the code of an error or warning is about, such as E0301.
     #[arg(long, value_name = "CODE", conflicts_with = "file")]
     explain: Option<String>,
+    /// Forecasts the memory of training and inference, in all and layer by layer; nothing is run for it.
+    #[arg(long)]
+    memory: bool,
+    /// Samples in a batch, for `--memory`; by default what `train` says.
+    #[arg(long, value_name = "N", value_parser = positive, requires = "memory")]
+    batch: Option<usize>,
+    /// Says for which batches this much memory is enough, such as 2GiB or 600MB.
+    #[arg(long, value_name = "BYTES", value_parser = memory::bytes, requires = "memory")]
+    limit: Option<usize>,
+    /// The forecast as JSON, one line a model.
+    #[arg(long, requires = "memory")]
+    json: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -41,6 +54,15 @@ pub fn run(args: &Args) -> Result<Status> {
         say(format_args!("{}: no errors, no model", file.display()));
     }
     for model in models {
+        if args.memory {
+            let batch = args.batch.unwrap_or(model.options().batch);
+            let answers = memory::ask(&model, Question { batch, limit: args.limit })?;
+            match args.json {
+                true => say(answers.as_json(&model)),
+                false => write(&answers.as_text()),
+            }
+            continue;
+        }
         write(&layers(&model));
         if args.params {
             write(&parameters(&model));

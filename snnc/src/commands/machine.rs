@@ -50,6 +50,15 @@ fn setting(text: &str) -> Result<Override, String> {
     }
 }
 
+/// A count of at least 1.
+pub fn positive(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1 << 24;
+    match text.parse() {
+        Ok(count) if (1..=MOST).contains(&count) => Ok(count),
+        _ => Err(format!("a number from 1 to {MOST}")),
+    }
+}
+
 fn threads(text: &str) -> Result<usize, String> {
     const MOST: usize = 1024;
     match text.parse() {
