@@ -11,6 +11,7 @@ use crate::cache;
 use crate::call::NestCode;
 use crate::canonical::{Canonical, Key};
 use crate::error::JitError;
+use crate::kernels::policy::Policy;
 use crate::layout::Layout;
 use crate::module::{Listing, compile_nests, list_nest};
 use crate::options::{Isa, Options};
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub nests: Vec<Option<CompiledNest>>,
     pub layout: Layout,
     pub pool: ThreadPool,
+    pub policy: Policy,
 }
 
 /// A nest that can be launched.
@@ -92,7 +94,9 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
         .thread_name(|index| format!("snn-jit-{index}"))
         .build()
         .map_err(|error| JitError::Threads(error.to_string()))?;
-    Ok(Executable { shared: Arc::new(Shared { program: program.clone(), nests, layout, pool }) })
+    Ok(Executable {
+        shared: Arc::new(Shared { program: program.clone(), nests, layout, pool, policy: options.policy() }),
+    })
 }
 
 /// The nests of a program in cranelift's intermediate form, each under its name.

@@ -3,20 +3,35 @@
 //! A contraction becomes matrix products (the `gemm` crate, one thread each) over panels that a thread gathers into its
 //! own scratch memory. Panels, blocks and the order of sums depend on shapes only, so the number of threads changes no bit.
 
+mod block;
 pub(crate) mod depthwise;
+mod direct;
 pub(crate) mod draw;
+mod filters;
 pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod gemm;
 pub(crate) mod geometry;
 pub(crate) mod input_gradient;
+mod lattice;
+mod panels;
+pub(crate) mod policy;
+mod scratch;
+mod shared;
+mod single;
+pub(crate) mod vector;
 pub(crate) mod weight_gradient;
 pub(crate) mod weights;
+mod winograd;
 
-use snn_loops::{ContractionKind, ConvShape};
+use snn_loops::{Contraction, ContractionKind, ConvShape};
+
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use crate::element::Element;
 use geometry::Geometry;
+use policy::Policy;
 
 /// How many spikes there are in packed pixels.
 pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> u64 {
@@ -32,28 +47,71 @@ pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> u64 {
     pixels.map(of_pixel).sum()
 }
 
+/// Kernels that only one type of floats has; `None` where none is meant for a shape.
+pub(crate) trait Special: Element {
+    /// A contraction of floats.
+    fn dense(
+        policy: &Policy,
+        kind: ContractionKind,
+        geometry: &Geometry,
+        a: &[Self],
+        b: &[Self],
+        out: &mut [Self],
+    ) -> Option<()>;
+
+    /// A contraction whose first operand is packed spikes.
+    fn spikes(
+        policy: &Policy,
+        kind: ContractionKind,
+        geometry: &Geometry,
+        spikes: &[u64],
+        b: &[Self],
+        out: &mut [Self],
+    ) -> Option<()>;
+}
+
+impl Special for f64 {
+    fn dense(_: &Policy, _: ContractionKind, _: &Geometry, _: &[f64], _: &[f64], _: &mut [f64]) -> Option<()> {
+        None
+    }
+
+    fn spikes(_: &Policy, _: ContractionKind, _: &Geometry, _: &[u64], _: &[f64], _: &mut [f64]) -> Option<()> {
+        None
+    }
+}
+
 /// Computes a contraction whose first operand is packed spikes.
-pub(crate) fn contract_spikes<T: Element>(
-    kind: ContractionKind,
-    shape: &ConvShape,
-    rows: usize,
+pub(crate) fn contract_spikes<T: Special>(
+    policy: &Policy,
+    contraction: &Contraction,
     spikes: &[u64],
     b: &[T],
     out: &mut [T],
 ) -> Option<()> {
+    let Contraction { kind, shape, rows, .. } = contraction;
+    if out.is_empty() || spikes.is_empty() || b.is_empty() {
+        out.fill(T::default());
+        return Some(());
+    }
+    if let Some(done) = T::spikes(policy, *kind, &Geometry::of(shape, *rows), spikes, b, out) {
+        return Some(done);
+    }
     let words = shape.cin.div_ceil(64);
     let mut dense = vec![T::default(); rows * shape.input_len()];
-    for (pixel, row) in dense.chunks_exact_mut(shape.cin.max(1)).enumerate() {
-        for (channel, out) in row.iter_mut().enumerate() {
-            let word = spikes.get(pixel * words + channel / 64)?;
-            *out = if word >> (channel % 64) & 1 == 1 { T::ONE } else { T::default() };
+    let pixels = dense.par_chunks_exact_mut(shape.cin).zip(spikes.par_chunks_exact(words)).with_min_len(256);
+    pixels.for_each(|(row, words)| {
+        for (row, word) in row.chunks_mut(64).zip(words) {
+            for (channel, out) in row.iter_mut().enumerate() {
+                *out = if word >> channel & 1 == 1 { T::ONE } else { T::default() };
+            }
         }
-    }
-    contract(kind, shape, rows, &dense, b, out)
+    });
+    contract(policy, *kind, shape, *rows, &dense, b, out)
 }
 
 /// Computes a contraction of slices with exactly its lengths; `None` if they have not.
-pub(crate) fn contract<T: Element>(
+pub(crate) fn contract<T: Special>(
+    policy: &Policy,
     kind: ContractionKind,
     shape: &ConvShape,
     rows: usize,
@@ -75,6 +133,9 @@ pub(crate) fn contract<T: Element>(
             ContractionKind::InputGradient => depthwise::input_gradient(&geometry, a, b, out),
             ContractionKind::WeightGradient => depthwise::weight_gradient(&geometry, a, b, out),
         };
+    }
+    if let Some(done) = T::dense(policy, kind, &geometry, a, b, out) {
+        return Some(done);
     }
     match kind {
         ContractionKind::Forward => forward::run(&geometry, a, b, out),
