@@ -3,6 +3,7 @@
 //! A contraction becomes matrix products (the `gemm` crate, one thread each) over panels that a thread gathers into its
 //! own scratch memory. Panels, blocks and the order of sums depend on shapes only, so the number of threads changes no bit.
 
+mod bits;
 mod block;
 pub(crate) mod depthwise;
 mod direct;
@@ -16,9 +17,11 @@ pub(crate) mod input_gradient;
 mod lattice;
 mod panels;
 pub(crate) mod policy;
+mod pool;
 mod scratch;
 mod shared;
 mod single;
+mod spikes;
 pub(crate) mod vector;
 pub(crate) mod weight_gradient;
 pub(crate) mod weights;
@@ -27,28 +30,20 @@ mod winograd;
 use snn_loops::{Contraction, ContractionKind, ConvShape};
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::{ParallelSlice, ParallelSliceMut};
+use rayon::slice::ParallelSliceMut;
 
 use crate::element::Element;
+use bits::Bits;
 use geometry::Geometry;
 use policy::Policy;
 
 /// How many spikes there are in packed pixels.
-pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> u64 {
-    let in_last = shape.cin % 64;
-    let last = if in_last == 0 { u64::MAX } else { (1 << in_last) - 1 };
-    let pixels = words.chunks_exact(shape.cin.div_ceil(64).max(1));
-    let of_pixel = |pixel: &[u64]| match pixel.split_last() {
-        Some((tail, whole)) => {
-            u64::from((tail & last).count_ones()) + whole.iter().map(|word| u64::from(word.count_ones())).sum::<u64>()
-        }
-        None => 0,
-    };
-    pixels.map(of_pixel).sum()
+pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> usize {
+    spikes::popcount(Bits { data: words, channels: shape.cin, words: shape.cin.div_ceil(64) })
 }
 
 /// Kernels that only one type of floats has; `None` where none is meant for a shape.
-pub(crate) trait Special: Element {
+pub(crate) trait Special: Element + From<u8> {
     /// A contraction of floats.
     fn dense(
         policy: &Policy,
@@ -80,6 +75,9 @@ impl Special for f64 {
     }
 }
 
+/// Pixels that one task unpacks.
+const UNPACKED: usize = 1024;
+
 /// Computes a contraction whose first operand is packed spikes.
 pub(crate) fn contract_spikes<T: Special>(
     policy: &Policy,
@@ -96,15 +94,10 @@ pub(crate) fn contract_spikes<T: Special>(
     if let Some(done) = T::spikes(policy, *kind, &Geometry::of(shape, *rows), spikes, b, out) {
         return Some(done);
     }
-    let words = shape.cin.div_ceil(64);
+    let bits = Bits { data: spikes, channels: shape.cin, words: shape.cin.div_ceil(64) };
     let mut dense = vec![T::default(); rows * shape.input_len()];
-    let pixels = dense.par_chunks_exact_mut(shape.cin).zip(spikes.par_chunks_exact(words)).with_min_len(256);
-    pixels.for_each(|(row, words)| {
-        for (row, word) in row.chunks_mut(64).zip(words) {
-            for (channel, out) in row.iter_mut().enumerate() {
-                *out = if word >> channel & 1 == 1 { T::ONE } else { T::default() };
-            }
-        }
+    dense.par_chunks_mut(UNPACKED * shape.cin).enumerate().for_each(|(block, out)| {
+        spikes::unpack(bits, block * UNPACKED..block * UNPACKED + out.len() / shape.cin, out);
     });
     contract(policy, *kind, shape, *rows, &dense, b, out)
 }

@@ -45,5 +45,5 @@ pub use compile::{Executable, asm_text, clif_text, compile};
 pub use error::JitError;
 pub use footprint::Footprint;
 pub use instance::Instance;
-pub use options::{Isa, Options};
+pub use options::{Crossovers, Isa, Options, SpikeKernels};
 pub use watch::{Densities, KernelTime, Timings};

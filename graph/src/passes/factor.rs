@@ -60,7 +60,7 @@ struct Factors {
 fn sum(graph: &mut Graph, x: NodeId, axes: &Axes, ty: &Ty) -> Built {
     let full = graph.ty(x).clone();
     let mut factors = Factors::default();
-    collect(graph, x, axes, &full, &mut factors);
+    collect(graph, x, axes, &mut factors);
     if factors.inside.iter().any(|id| is_centered(graph, *id, axes)) && factors.inside.len() == 1 {
         let zero = graph.constant(0.0)?;
         return graph.broadcast(zero, ty);
@@ -89,7 +89,7 @@ fn sum(graph: &mut Graph, x: NodeId, axes: &Axes, ty: &Ty) -> Built {
 }
 
 /// Takes a product apart.
-fn collect(graph: &Graph, id: NodeId, axes: &Axes, full: &Ty, factors: &mut Factors) {
+fn collect(graph: &Graph, id: NodeId, axes: &Axes, factors: &mut Factors) {
     let source = narrow(graph, id);
     if is_fixed(graph.ty(source), axes) {
         factors.outside.push(source);
@@ -102,15 +102,15 @@ fn collect(graph: &Graph, id: NodeId, axes: &Axes, full: &Ty, factors: &mut Fact
     };
     match (function, node.inputs.as_slice()) {
         (Some(Function::Mul), [a, b]) => {
-            collect(graph, *a, axes, full, factors);
-            collect(graph, *b, axes, full, factors);
+            collect(graph, *a, axes, factors);
+            collect(graph, *b, axes, factors);
         }
         (Some(Function::Neg), [a]) => {
             factors.negative = !factors.negative;
-            collect(graph, *a, axes, full, factors);
+            collect(graph, *a, axes, factors);
         }
         (Some(Function::Div), [a, b]) if is_fixed(graph.ty(narrow(graph, *b)), axes) => {
-            collect(graph, *a, axes, full, factors);
+            collect(graph, *a, axes, factors);
             factors.below.push(narrow(graph, *b));
         }
         _ => factors.inside.push(source),

@@ -23,17 +23,8 @@ const PIXELS: usize = 16 * ROWS;
 /// Fewer tasks than this leave threads without work, so that few pixels are also cut along their channels.
 const TASKS: usize = 32;
 
-/// `out[r,oh,ow,o] = sum x[r,y,x,i] * w[o,i,kh,kw]`; `None` if there are groups or a length does not fit.
-pub(crate) fn convolve(geometry: &Geometry, x: &[f32], weights: &[f32], out: &mut [f32]) -> Option<()> {
-    convolve_with(Width::native(), geometry, x, weights, out)
-}
-
-/// `out[r,y,x,i] = sum dy[r,oh,ow,o] * w[o,i,kh,kw]`; `None` if there are groups or a length does not fit.
-pub(crate) fn input_gradient(geometry: &Geometry, dy: &[f32], weights: &[f32], out: &mut [f32]) -> Option<()> {
-    input_gradient_with(Width::native(), geometry, dy, weights, out)
-}
-
-/// [`convolve`] with vectors of a width that the machine has.
+/// `out[r,oh,ow,o] = sum x[r,y,x,i] * w[o,i,kh,kw]`; `None` if there are groups or a length does not fit. With vectors of a width that
+/// the machine has.
 pub(crate) fn convolve_with(
     width: Width,
     geometry: &Geometry,
@@ -50,7 +41,8 @@ pub(crate) fn convolve_with(
     Some(())
 }
 
-/// [`input_gradient`] with vectors of a width that the machine has.
+/// `out[r,y,x,i] = sum dy[r,oh,ow,o] * w[o,i,kh,kw]`; `None` if there are groups or a length does not fit. With vectors of a width that
+/// the machine has.
 pub(crate) fn input_gradient_with(
     width: Width,
     geometry: &Geometry,

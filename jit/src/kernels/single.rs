@@ -5,9 +5,10 @@
 
 use snn_loops::ContractionKind;
 
+use super::bits::Bits;
 use super::geometry::Geometry;
 use super::policy::Policy;
-use super::{Special, direct, winograd};
+use super::{Special, direct, spikes, winograd};
 
 /// Channels, of input and output, from which both pay.
 const CHANNELS: usize = 16;
@@ -38,13 +39,22 @@ impl Special for f32 {
     }
 
     fn spikes(
-        _policy: &Policy,
-        _kind: ContractionKind,
-        _geometry: &Geometry,
-        _spikes: &[u64],
-        _b: &[f32],
-        _out: &mut [f32],
+        policy: &Policy,
+        kind: ContractionKind,
+        geometry: &Geometry,
+        words: &[u64],
+        b: &[f32],
+        out: &mut [f32],
     ) -> Option<()> {
-        None
+        if geometry.groups != 1 {
+            return None;
+        }
+        let bits = Bits { data: words, channels: geometry.cin, words: geometry.cin.div_ceil(64) };
+        let method = policy.method(kind, geometry, || spikes::popcount(bits))?;
+        match kind {
+            ContractionKind::Forward => spikes::forward_by(policy.width, method, geometry, bits, b, out),
+            ContractionKind::WeightGradient => spikes::weight_gradient(policy.width, geometry, bits, b, out),
+            ContractionKind::InputGradient => None,
+        }
     }
 }

@@ -30,6 +30,16 @@ pub(crate) trait Vector: Copy {
     unsafe fn mul(self, b: Self) -> Self;
     /// `self * b + c`, rounded once where the machine can.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    /// Transposes a square of 16 by 16: element `k` of source `i` becomes element `i` of target `k`. All have 16 elements.
+    #[inline(always)]
+    unsafe fn transpose(from: &[*const f32; 16], to: &[*mut f32; 16]) {
+        for (i, from) in from.iter().enumerate() {
+            for (k, to) in to.iter().enumerate() {
+                // SAFETY: the caller vouches for the elements.
+                unsafe { to.add(i).write(from.add(k).read()) };
+            }
+        }
+    }
     /// The first `count < LANES` lanes from memory, zeros in the others.
     #[inline(always)]
     unsafe fn load_some(from: *const f32, count: usize) -> Self {
@@ -100,7 +110,7 @@ impl Vector for Plain {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($name:ident, $raw:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident) => {
+    ($name:ident, $raw:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, {$($more:item)*}) => {
         /// Floats of one register of this width.
         #[derive(Clone, Copy)]
         pub(crate) struct $name($raw);
@@ -147,6 +157,7 @@ macro_rules! x86_vector {
                 // SAFETY: as above.
                 $name(unsafe { $fma(self.0, b.0, c.0) })
             }
+            $($more)*
         }
     };
 }
@@ -163,7 +174,14 @@ x86_vector!(
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
-    _mm512_fmadd_ps
+    _mm512_fmadd_ps,
+    {
+        #[inline(always)]
+        unsafe fn transpose(from: &[*const f32; 16], to: &[*mut f32; 16]) {
+            // SAFETY: as above, and the caller vouches for the elements.
+            unsafe { transpose_512(from, to) }
+        }
+    }
 );
 #[cfg(target_arch = "x86_64")]
 x86_vector!(
@@ -177,8 +195,39 @@ x86_vector!(
     _mm256_add_ps,
     _mm256_sub_ps,
     _mm256_mul_ps,
-    _mm256_fmadd_ps
+    _mm256_fmadd_ps,
+    {}
 );
+
+/// [`Vector::transpose`] in registers: pairs of rows are interleaved by single and double elements, then quarters change
+/// places.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn transpose_512(from: &[*const f32; 16], to: &[*mut f32; 16]) {
+    // SAFETY: only functions compiled for AVX-512 call this, and the caller vouches for the elements.
+    unsafe {
+        let rows: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(from[i]));
+        let singles: [__m512; 16] = std::array::from_fn(|i| {
+            let (a, b) = (rows[i / 2 * 2], rows[i / 2 * 2 + 1]);
+            if i % 2 == 0 { _mm512_unpacklo_ps(a, b) } else { _mm512_unpackhi_ps(a, b) }
+        });
+        let doubles: [__m512; 16] = std::array::from_fn(|i| {
+            let (four, column) = (i / 4 * 4, i % 4);
+            let a = _mm512_castps_pd(singles[four + column / 2]);
+            let b = _mm512_castps_pd(singles[four + column / 2 + 2]);
+            _mm512_castpd_ps(if column % 2 == 0 { _mm512_unpacklo_pd(a, b) } else { _mm512_unpackhi_pd(a, b) })
+        });
+        for column in 0..4 {
+            let [a, b, c, d] = std::array::from_fn(|four| doubles[four * 4 + column]);
+            let (ab_even, ab_odd) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+            let (cd_even, cd_odd) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
+            _mm512_storeu_ps(to[column], _mm512_shuffle_f32x4::<0x88>(ab_even, cd_even));
+            _mm512_storeu_ps(to[column + 4], _mm512_shuffle_f32x4::<0x88>(ab_odd, cd_odd));
+            _mm512_storeu_ps(to[column + 8], _mm512_shuffle_f32x4::<0xdd>(ab_even, cd_even));
+            _mm512_storeu_ps(to[column + 12], _mm512_shuffle_f32x4::<0xdd>(ab_odd, cd_odd));
+        }
+    }
+}
 
 /// The vectors to compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -208,6 +257,26 @@ impl Width {
         }
         Width::Plain
     }
+
+    /// Elements of a vector.
+    pub fn lanes(self) -> usize {
+        match self {
+            Width::Avx512 => 16,
+            Width::Avx2 | Width::Plain => 8,
+        }
+    }
+}
+
+/// Asks for the cache line of an address, which need not exist.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has the instruction, and it never faults.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// Something to compute with vectors of one width.

@@ -44,12 +44,8 @@ pub(crate) fn fits(geometry: &Geometry) -> bool {
 }
 
 /// `out[r,oh,ow,o] = sum x[r,y,x,i] * w[o,i,kh,kw]`, or with `flipped` the same with `w[i,o,2-kh,2-kw]`: with the geometry
-/// flipped too, that is the gradient of the input. `None` if the shape is another or a length does not fit.
-pub(crate) fn convolve(geometry: &Geometry, x: &[f32], weights: &[f32], flipped: bool, out: &mut [f32]) -> Option<()> {
-    convolve_with(Width::native(), geometry, x, weights, flipped, out)
-}
-
-/// [`convolve`] with vectors of a width that the machine has.
+/// flipped too, that is the gradient of the input. `None` if the shape is another or a length does not fit. With vectors of a width that
+/// the machine has.
 pub(crate) fn convolve_with(
     width: Width,
     geometry: &Geometry,
