@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use snn_graph::lower::{Computed, LowerOptions, Lowered, lower};
+use snn_graph::lower::{Computed, LowerOptions, Lowered, Port, lower};
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{InputKind, Model};
@@ -14,6 +14,7 @@ use snn_loops::{BufferId, Dtype, Program, Role};
 
 use crate::device::footprint;
 use crate::error::{Result, RuntimeError};
+use crate::step::pairs;
 
 /// What a process has before it has a model: the program itself, its libraries, the standard library's texts.
 const PROCESS: usize = 11 << 20;
@@ -36,9 +37,9 @@ pub enum Phase<'a> {
 pub struct Forecast {
     /// The process, its machine code, and what it knows of the program.
     pub process: usize,
-    /// Learned values and running averages, old and new.
+    /// Learned values and running averages; old and new where they cannot share memory.
     pub parameters: usize,
-    /// What the optimizer keeps, old and new.
+    /// What the optimizer keeps, likewise.
     pub slots: usize,
     /// The batch, here and in the program, and the results.
     pub batch: usize,
@@ -133,7 +134,8 @@ impl<'m> Ahead<'m> {
         let options = LowerOptions { batch, dtype: self.dtype };
         let lowered =
             lower(&self.step.graph, &self.step.outputs, options).map_err(|error| RuntimeError::new(error.message))?;
-        let needs = footprint(&lowered.program)?;
+        let needs = footprint(&lowered.program, &pairs(&lowered, &carried(&lowered)))?;
+        let bytes_of = |port: &Port| needs.of_buffers.get(port.buffer.0 as usize).copied().unwrap_or(0);
         let mut forecast = Forecast {
             process: PROCESS + KERNEL * lowered.program.kernels.len(),
             constants: needs.constants + constants_of(&lowered.program),
@@ -142,7 +144,7 @@ impl<'m> Ahead<'m> {
             ..Forecast::default()
         };
         for port in lowered.inputs.iter().chain(&lowered.outputs) {
-            let bytes = buffer_bytes(&lowered.program, port.buffer);
+            let bytes = bytes_of(port);
             match Held::of(&port.name) {
                 Held::Parameter => forecast.parameters += bytes,
                 Held::Slot => forecast.slots += bytes,
@@ -156,7 +158,7 @@ impl<'m> Ahead<'m> {
                 output.ty.extents(self.model.graph.steps, batch).iter().product::<usize>() * size_of::<f64>();
         }
         forecast.drawing = self.drawing();
-        forecast.layers = layers(&lowered);
+        forecast.layers = layers(&lowered, &bytes_of);
         Ok(forecast)
     }
 
@@ -204,6 +206,13 @@ impl Held {
     }
 }
 
+/// What replaces what after a step: the names of a result, and of the input that is called after it.
+fn carried(lowered: &Lowered) -> Vec<(String, String)> {
+    let names = lowered.outputs.iter().map(|port| port.name.clone()).filter(|name| Held::of(name) != Held::Batch);
+    let input = |name: &String| if name.starts_with("slot:") { format!("input:{name}") } else { name.clone() };
+    names.map(|name| (name.clone(), input(&name))).collect()
+}
+
 /// The layer that a learned value, an average or a slot belongs to: its path without the last part.
 fn layer_of_port(name: &str) -> Option<&str> {
     let name = name.strip_prefix("input:").unwrap_or(name);
@@ -225,7 +234,7 @@ fn buffer_bytes(program: &Program, buffer: BufferId) -> usize {
 }
 
 /// The memory of each layer, in the order in which kernels compute them.
-fn layers(lowered: &Lowered) -> Vec<LayerMemory> {
+fn layers(lowered: &Lowered, bytes_of: &dyn Fn(&Port) -> usize) -> Vec<LayerMemory> {
     let program = &lowered.program;
     let mut table = Layers::default();
     let peak = peak(program);
@@ -258,7 +267,7 @@ fn layers(lowered: &Lowered) -> Vec<LayerMemory> {
     }
     for port in lowered.inputs.iter().chain(&lowered.outputs) {
         if let Some(path) = layer_of_port(&port.name) {
-            table.entry(path).parameters += buffer_bytes(program, port.buffer);
+            table.entry(path).parameters += bytes_of(port);
         }
     }
     table.list
