@@ -20,6 +20,10 @@ use crate::step::pairs;
 const PROCESS: usize = 11 << 20;
 /// What a kernel takes on its way to machine code and as such.
 const KERNEL: usize = 20 << 10;
+/// The most that a thread keeps for the operands of matrix products; less where matrices are smaller.
+const PACKED: usize = 5 << 19;
+/// The largest piece of freed scratch memory that the allocator keeps for a second thread.
+const HOARDED: usize = 32 << 20;
 /// Bytes of a first weight while it is drawn.
 const DRAWN: usize = size_of::<f64>();
 
@@ -47,7 +51,7 @@ pub struct Forecast {
     pub constants: usize,
     /// Everything that lives inside of a step: saved for the backward pass, gradients, temporaries.
     pub arena: usize,
-    /// What the hungriest kernel needs beside its buffers.
+    /// What the hungriest kernel and all threads need beside its buffers.
     pub scratch: usize,
     /// First weights while they are drawn and handed to the program, one after the other; nothing else is there yet but
     /// the process.
@@ -79,21 +83,30 @@ impl Forecast {
     }
 }
 
+/// What a step will run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The type everything is computed in.
+    pub dtype: Dtype,
+    /// Number of threads.
+    pub threads: usize,
+}
+
 /// What training or inference with a batch will take.
 ///
 /// # Errors
 /// If the model cannot be trained or lowered.
-pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, dtype: Dtype) -> Result<Forecast> {
-    Ahead::new(model, phase, dtype)?.forecast(batch)
+pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, target: Target) -> Result<Forecast> {
+    Ahead::new(model, phase, target)?.forecast(batch)
 }
 
 /// The largest batch with which training or inference stays within a number of bytes; `None` if one sample is too much.
 ///
 /// # Errors
 /// If the model cannot be trained or lowered.
-pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, dtype: Dtype) -> Result<Option<usize>> {
+pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, target: Target) -> Result<Option<usize>> {
     const MOST: usize = 1 << 20;
-    let ahead = Ahead::new(model, phase, dtype)?;
+    let ahead = Ahead::new(model, phase, target)?;
     let fits = |batch: usize| Ok::<_, RuntimeError>(ahead.forecast(batch)?.total() <= limit);
     if !fits(1)? {
         return Ok(None);
@@ -116,22 +129,22 @@ pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, dtype: Dtype
 struct Ahead<'m> {
     model: &'m Model,
     step: TrainStep,
-    dtype: Dtype,
+    target: Target,
 }
 
 impl<'m> Ahead<'m> {
-    fn new(model: &'m Model, phase: Phase<'_>, dtype: Dtype) -> Result<Ahead<'m>> {
+    fn new(model: &'m Model, phase: Phase<'_>, target: Target) -> Result<Ahead<'m>> {
         let is_training = matches!(phase, Phase::Training(_));
         let passed = passes::run(model, &PassContext::new(model, is_training), None)?;
         let step = match phase {
             Phase::Training(optimizer) => training::train_step(&passed, optimizer)?,
             Phase::Inference => training::eval_step(&passed)?,
         };
-        Ok(Ahead { model, step, dtype })
+        Ok(Ahead { model, step, target })
     }
 
     fn forecast(&self, batch: usize) -> Result<Forecast> {
-        let options = LowerOptions { batch, dtype: self.dtype };
+        let options = LowerOptions { batch, dtype: self.target.dtype };
         let lowered =
             lower(&self.step.graph, &self.step.outputs, options).map_err(|error| RuntimeError::new(error.message))?;
         let needs = footprint(&lowered.program, &pairs(&lowered, &carried(&lowered)))?;
@@ -140,7 +153,7 @@ impl<'m> Ahead<'m> {
             process: PROCESS + KERNEL * lowered.program.kernels.len(),
             constants: needs.constants + constants_of(&lowered.program),
             arena: needs.arena,
-            scratch: needs.scratch,
+            scratch: self.scratch(needs.scratch),
             ..Forecast::default()
         };
         for port in lowered.inputs.iter().chain(&lowered.outputs) {
@@ -162,6 +175,13 @@ impl<'m> Ahead<'m> {
         Ok(forecast)
     }
 
+    /// What the hungriest kernel takes, what is left of it on another thread, and what all threads keep.
+    fn scratch(&self, kernel: usize) -> usize {
+        let threads = self.target.threads;
+        let left = if threads > 1 && kernel <= HOARDED { kernel } else { 0 };
+        kernel + left + threads * kernel.min(PACKED)
+    }
+
     /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.
     fn drawing(&self) -> usize {
         let graph = &self.model.graph;
@@ -169,7 +189,7 @@ impl<'m> Ahead<'m> {
         let all: Vec<usize> = self.model.parameters.iter().map(|parameter| elements(parameter.node)).collect();
         let (mut drawn, mut given, mut worst) = (all.iter().sum::<usize>() * DRAWN, 0, 0);
         for elements in all {
-            given += elements * self.dtype.size();
+            given += elements * self.target.dtype.size();
             worst = worst.max(drawn + given);
             drawn -= elements * DRAWN;
         }
