@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use snn_graph::lower::{Computed, LowerOptions, Lowered, lower};
+use snn_graph::lower::{Computed, LowerOptions, Lowered, Port, lower};
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{InputKind, Model};
@@ -14,11 +14,16 @@ use snn_loops::{BufferId, Dtype, Program, Role};
 
 use crate::device::footprint;
 use crate::error::{Result, RuntimeError};
+use crate::step::pairs;
 
 /// What a process has before it has a model: the program itself, its libraries, the standard library's texts.
 const PROCESS: usize = 11 << 20;
 /// What a kernel takes on its way to machine code and as such.
 const KERNEL: usize = 20 << 10;
+/// The most that a thread keeps for the operands of matrix products; less where matrices are smaller.
+const PACKED: usize = 5 << 19;
+/// The largest piece of freed scratch memory that the allocator keeps for a second thread.
+const HOARDED: usize = 32 << 20;
 /// Bytes of a first weight while it is drawn.
 const DRAWN: usize = size_of::<f64>();
 
@@ -36,9 +41,9 @@ pub enum Phase<'a> {
 pub struct Forecast {
     /// The process, its machine code, and what it knows of the program.
     pub process: usize,
-    /// Learned values and running averages, old and new.
+    /// Learned values and running averages; old and new where they cannot share memory.
     pub parameters: usize,
-    /// What the optimizer keeps, old and new.
+    /// What the optimizer keeps, likewise.
     pub slots: usize,
     /// The batch, here and in the program, and the results.
     pub batch: usize,
@@ -46,7 +51,7 @@ pub struct Forecast {
     pub constants: usize,
     /// Everything that lives inside of a step: saved for the backward pass, gradients, temporaries.
     pub arena: usize,
-    /// What the hungriest kernel needs beside its buffers.
+    /// What the hungriest kernel and all threads need beside its buffers.
     pub scratch: usize,
     /// First weights while they are drawn and handed to the program, one after the other; nothing else is there yet but
     /// the process.
@@ -78,21 +83,30 @@ impl Forecast {
     }
 }
 
+/// What a step will run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The type everything is computed in.
+    pub dtype: Dtype,
+    /// Number of threads.
+    pub threads: usize,
+}
+
 /// What training or inference with a batch will take.
 ///
 /// # Errors
 /// If the model cannot be trained or lowered.
-pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, dtype: Dtype) -> Result<Forecast> {
-    Ahead::new(model, phase, dtype)?.forecast(batch)
+pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, target: Target) -> Result<Forecast> {
+    Ahead::new(model, phase, target)?.forecast(batch)
 }
 
 /// The largest batch with which training or inference stays within a number of bytes; `None` if one sample is too much.
 ///
 /// # Errors
 /// If the model cannot be trained or lowered.
-pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, dtype: Dtype) -> Result<Option<usize>> {
+pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, target: Target) -> Result<Option<usize>> {
     const MOST: usize = 1 << 20;
-    let ahead = Ahead::new(model, phase, dtype)?;
+    let ahead = Ahead::new(model, phase, target)?;
     let fits = |batch: usize| Ok::<_, RuntimeError>(ahead.forecast(batch)?.total() <= limit);
     if !fits(1)? {
         return Ok(None);
@@ -115,34 +129,35 @@ pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, dtype: Dtype
 struct Ahead<'m> {
     model: &'m Model,
     step: TrainStep,
-    dtype: Dtype,
+    target: Target,
 }
 
 impl<'m> Ahead<'m> {
-    fn new(model: &'m Model, phase: Phase<'_>, dtype: Dtype) -> Result<Ahead<'m>> {
+    fn new(model: &'m Model, phase: Phase<'_>, target: Target) -> Result<Ahead<'m>> {
         let is_training = matches!(phase, Phase::Training(_));
         let passed = passes::run(model, &PassContext::new(model, is_training), None)?;
         let step = match phase {
             Phase::Training(optimizer) => training::train_step(&passed, optimizer)?,
             Phase::Inference => training::eval_step(&passed)?,
         };
-        Ok(Ahead { model, step, dtype })
+        Ok(Ahead { model, step, target })
     }
 
     fn forecast(&self, batch: usize) -> Result<Forecast> {
-        let options = LowerOptions::new(batch, self.dtype);
+        let options = LowerOptions::new(batch, self.target.dtype);
         let lowered =
             lower(&self.step.graph, &self.step.outputs, options).map_err(|error| RuntimeError::new(error.message))?;
-        let needs = footprint(&lowered.program)?;
+        let needs = footprint(&lowered.program, &pairs(&lowered, &carried(&lowered)))?;
+        let bytes_of = |port: &Port| needs.of_buffers.get(port.buffer.0 as usize).copied().unwrap_or(0);
         let mut forecast = Forecast {
             process: PROCESS + KERNEL * lowered.program.kernels.len(),
             constants: needs.constants + constants_of(&lowered.program),
             arena: needs.arena,
-            scratch: needs.scratch,
+            scratch: self.scratch(needs.scratch),
             ..Forecast::default()
         };
         for port in lowered.inputs.iter().chain(&lowered.outputs) {
-            let bytes = buffer_bytes(&lowered.program, port.buffer);
+            let bytes = bytes_of(port);
             match Held::of(&port.name) {
                 Held::Parameter => forecast.parameters += bytes,
                 Held::Slot => forecast.slots += bytes,
@@ -156,8 +171,15 @@ impl<'m> Ahead<'m> {
                 output.ty.extents(self.model.graph.steps, batch).iter().product::<usize>() * size_of::<f64>();
         }
         forecast.drawing = self.drawing();
-        forecast.layers = layers(&lowered);
+        forecast.layers = layers(&lowered, &bytes_of);
         Ok(forecast)
+    }
+
+    /// What the hungriest kernel takes, what is left of it on another thread, and what all threads keep.
+    fn scratch(&self, kernel: usize) -> usize {
+        let threads = self.target.threads;
+        let left = if threads > 1 && kernel <= HOARDED { kernel } else { 0 };
+        kernel + left + threads * kernel.min(PACKED)
     }
 
     /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.
@@ -167,7 +189,7 @@ impl<'m> Ahead<'m> {
         let all: Vec<usize> = self.model.parameters.iter().map(|parameter| elements(parameter.node)).collect();
         let (mut drawn, mut given, mut worst) = (all.iter().sum::<usize>() * DRAWN, 0, 0);
         for elements in all {
-            given += elements * self.dtype.size();
+            given += elements * self.target.dtype.size();
             worst = worst.max(drawn + given);
             drawn -= elements * DRAWN;
         }
@@ -204,6 +226,13 @@ impl Held {
     }
 }
 
+/// What replaces what after a step: the names of a result, and of the input that is called after it.
+fn carried(lowered: &Lowered) -> Vec<(String, String)> {
+    let names = lowered.outputs.iter().map(|port| port.name.clone()).filter(|name| Held::of(name) != Held::Batch);
+    let input = |name: &String| if name.starts_with("slot:") { format!("input:{name}") } else { name.clone() };
+    names.map(|name| (name.clone(), input(&name))).collect()
+}
+
 /// The layer that a learned value, an average or a slot belongs to: its path without the last part.
 fn layer_of_port(name: &str) -> Option<&str> {
     let name = name.strip_prefix("input:").unwrap_or(name);
@@ -224,7 +253,7 @@ fn buffer_bytes(program: &Program, buffer: BufferId) -> usize {
 }
 
 /// The memory of each layer, in the order in which kernels compute them.
-fn layers(lowered: &Lowered) -> Vec<LayerMemory> {
+fn layers(lowered: &Lowered, bytes_of: &dyn Fn(&Port) -> usize) -> Vec<LayerMemory> {
     let program = &lowered.program;
     let mut table = Layers::default();
     let peak = peak(program);
@@ -257,7 +286,7 @@ fn layers(lowered: &Lowered) -> Vec<LayerMemory> {
     }
     for port in lowered.inputs.iter().chain(&lowered.outputs) {
         if let Some(path) = layer_of_port(&port.name) {
-            table.entry(path).parameters += buffer_bytes(program, port.buffer);
+            table.entry(path).parameters += bytes_of(port);
         }
     }
     table.list

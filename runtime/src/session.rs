@@ -147,9 +147,6 @@ impl Session {
             self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
         let mut step = self.compile(true, |model| training::train_step(model, optimizer))?;
         hand_over(&mut self.weights, &mut step, self.eval.as_ref())?;
-        for kept in self.weights.iter() {
-            step.carry(&kept.result(), &kept.port());
-        }
         self.train = Some(step);
         Ok(())
     }
@@ -181,7 +178,9 @@ impl Session {
     fn compile(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<Step> {
         let model = passes::run(&self.model, &PassContext::new(&self.model, training), None)?;
         let plan = plan(&model)?;
-        Step::new(&plan.graph, &plan.outputs, self.options.batch, self.options.dtype, self.options.device)
+        let carried: Vec<(String, String)> = self.weights.iter().map(|kept| (kept.result(), kept.port())).collect();
+        let SessionOptions { batch, dtype, device, .. } = self.options;
+        Step::carrying(&plan.graph, &plan.outputs, &carried, batch, dtype, device)
     }
 
     /// One update from one full batch, at a learning rate.

@@ -2,7 +2,8 @@
 //!
 //! Must never print.
 
-use snn_runtime::forecast::{self, Forecast, Phase};
+use snn_runtime::device::Device;
+use snn_runtime::forecast::{self, Forecast, Phase, Target};
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -21,18 +22,22 @@ impl Model {
     ///
     /// # Errors
     /// If the model cannot be run, or there is no `train` to train by.
-    pub fn forecast(&self, purpose: Purpose, batch: usize) -> Result<Forecast> {
+    pub fn forecast(&self, purpose: Purpose, batch: usize, device: Device) -> Result<Forecast> {
         self.runnable()?;
-        Ok(forecast::forecast(self.graph(), self.phase(purpose)?, batch, self.options().dtype)?)
+        Ok(forecast::forecast(self.graph(), self.phase(purpose)?, batch, self.target(device))?)
     }
 
     /// The largest batch with which training or inference stays within a number of bytes; `None` if one sample is too much.
     ///
     /// # Errors
     /// As [`Self::forecast`].
-    pub fn largest_batch(&self, purpose: Purpose, limit: usize) -> Result<Option<usize>> {
+    pub fn largest_batch(&self, purpose: Purpose, limit: usize, device: Device) -> Result<Option<usize>> {
         self.runnable()?;
-        Ok(forecast::largest_batch(self.graph(), self.phase(purpose)?, limit, self.options().dtype)?)
+        Ok(forecast::largest_batch(self.graph(), self.phase(purpose)?, limit, self.target(device))?)
+    }
+
+    fn target(&self, device: Device) -> Target {
+        Target { dtype: self.options().dtype, threads: device.threads() }
     }
 
     fn phase(&self, purpose: Purpose) -> Result<Phase<'_>> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use snnc::{Code, Error, Model, Program, Result, RuntimeError, Source};
 
 use super::Status;
-use super::machine::{Settings, positive};
+use super::machine::{Kind, Machine, Settings, positive};
 use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
@@ -40,6 +40,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    machine: Machine,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -56,7 +58,8 @@ pub fn run(args: &Args) -> Result<Status> {
     for model in models {
         if args.memory {
             let batch = args.batch.unwrap_or(model.options().batch);
-            let answers = memory::ask(&model, Question { batch, limit: args.limit })?;
+            let answers =
+                memory::ask(&model, Question { batch, limit: args.limit, device: args.machine.device(Kind::Cpu) })?;
             match args.json {
                 true => say(answers.as_json(&model)),
                 false => write(&answers.as_text()),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use snnc::runtime::forecast::Forecast;
-use snnc::{Model, Purpose, Result};
+use snnc::{Device, Model, Purpose, Result};
 
 use super::table::{Align, Table, grouped};
 
@@ -12,6 +12,8 @@ pub struct Question {
     pub batch: usize,
     /// The bytes that there are, if the largest batch is asked for.
     pub limit: Option<usize>,
+    /// What would run it.
+    pub device: Device,
 }
 
 /// The answers for training, where there is any, and for inference.
@@ -34,9 +36,10 @@ pub fn ask(model: &Model, question: Question) -> Result<Answers> {
         if purpose == Purpose::Training && model.recipe().is_none() {
             continue;
         }
-        let forecast = model.forecast(purpose, question.batch)?;
-        let largest_batch =
-            question.limit.map(|limit| Ok::<_, snnc::Error>(model.largest_batch(purpose, limit)?.unwrap_or(0)));
+        let forecast = model.forecast(purpose, question.batch, question.device)?;
+        let largest_batch = question
+            .limit
+            .map(|limit| Ok::<_, snnc::Error>(model.largest_batch(purpose, limit, question.device)?.unwrap_or(0)));
         answers.push(Answer { purpose, forecast, largest_batch: largest_batch.transpose()? });
     }
     Ok(Answers { question, answers })
