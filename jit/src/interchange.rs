@@ -18,7 +18,7 @@ use crate::canonical::Canonical;
 use segment::{Segment, Segments};
 
 /// Shorter loops stay inside of their lanes.
-const LONG: usize = 8;
+const LONG: usize = 4;
 /// Fewer lanes than this are not worth it.
 const WIDE: usize = 64;
 /// Bytes of all arrays of a chunk: what a second-level cache holds beside what streams through it. Long runs through each of
