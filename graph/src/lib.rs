@@ -21,6 +21,7 @@ pub mod op;
 pub mod ops;
 pub mod passes;
 pub mod print;
+pub mod setup;
 pub mod tensor;
 pub mod training;
 pub mod ty;

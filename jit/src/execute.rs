@@ -1,6 +1,7 @@
 //! The launch order: nests over the pool's threads, heavy kernels, repeated steps.
 //!
-//! Runs inside the pool, so that handing out tasks costs well below a microsecond.
+//! Runs inside the pool, so that handing out tasks costs well below a microsecond; a program without a kernel that is
+//! worth another thread has no pool and runs on the caller's.
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use snn_loops::{Contraction, Draw, Dtype, Kernel, KernelId, Launch, Operand, RandomKey};
@@ -11,9 +12,9 @@ use crate::element::Element;
 use crate::error::JitError;
 use crate::kernels;
 
-/// Runs all launches of a program.
-pub(crate) fn run(shared: &Shared, buffers: &mut Buffers<'_>, key: RandomKey) -> Result<(), JitError> {
-    launch_all(shared, &shared.program.launches, buffers, key, 0)
+/// Runs all launches of a program, those outside of a repeat at step number `step`.
+pub(crate) fn run(shared: &Shared, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Result<(), JitError> {
+    launch_all(shared, &shared.program.launches, buffers, key, step)
 }
 
 fn launch_all(
@@ -60,14 +61,14 @@ fn launch_kernel(
 fn run_nest(nest: &CompiledNest, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
     let table = buffers.table(&nest.slots)?;
     let iterations = nest.schedule.iterations;
-    let grain = nest.schedule.grain(rayon::current_num_threads());
-    if grain >= iterations {
+    if nest.schedule.is_one_task() {
         table.run(&nest.code, 0..iterations, step);
-    } else {
-        (0..iterations.div_ceil(grain)).into_par_iter().for_each(|task| {
-            table.run(&nest.code, task * grain..iterations.min((task + 1) * grain), step);
-        });
+        return Some(());
     }
+    let grain = nest.schedule.grain(rayon::current_num_threads());
+    (0..iterations.div_ceil(grain)).into_par_iter().for_each(|task| {
+        table.run(&nest.code, task * grain..iterations.min((task + 1) * grain), step);
+    });
     Some(())
 }
 

@@ -45,11 +45,19 @@ impl Instance {
 
     /// Runs all launches once; what the run draws depends on nothing but the key.
     pub fn run(&mut self, key: RandomKey) -> Result<(), JitError> {
+        self.run_at(key, 0)
+    }
+
+    /// The same for a program that is one step of a time loop: it draws what step number `step` would draw.
+    pub fn run_at(&mut self, key: RandomKey, step: i64) -> Result<(), JitError> {
         let shared = Arc::clone(&self.shared);
         let Some(mut buffers) = Buffers::new(shared.program.dtype, &mut self.blocks, &self.places) else {
             return Err(JitError::Invalid("a buffer lies outside of the memory".into()));
         };
-        shared.pool.install(|| execute::run(&shared, &mut buffers, key))
+        match &shared.pool {
+            Some(pool) => pool.install(|| execute::run(&shared, &mut buffers, key, step)),
+            None => execute::run(&shared, &mut buffers, key, step),
+        }
     }
 
     /// The elements of a buffer of an f32 program.

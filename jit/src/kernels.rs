@@ -13,10 +13,25 @@ pub(crate) mod input_gradient;
 pub(crate) mod weight_gradient;
 pub(crate) mod weights;
 
-use snn_loops::{ContractionKind, ConvShape};
+use snn_loops::{Contraction, ContractionKind, ConvShape};
 
 use crate::element::Element;
 use geometry::Geometry;
+
+/// Multiplications of a contraction that is not worth another thread.
+const SMALL: usize = 1 << 15;
+
+/// Whether a contraction is computed on the calling thread: a small linear map. It must agree with what
+/// [`gemm::for_each_tile`] does.
+pub(crate) fn is_one_task(contraction: &Contraction) -> bool {
+    let geometry = Geometry::of(&contraction.shape, contraction.rows);
+    let products = geometry.pixels().saturating_mul(geometry.cin).saturating_mul(geometry.cout);
+    contraction.kind == ContractionKind::Forward
+        && geometry.is_pointwise()
+        && geometry.groups == 1
+        && geometry.pixels() <= geometry.panel_pixels(geometry.cin)
+        && products <= SMALL
+}
 
 /// Computes a contraction of slices with exactly its lengths; `None` if they have not.
 pub(crate) fn contract<T: Element>(

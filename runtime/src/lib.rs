@@ -14,6 +14,7 @@ pub mod listing;
 pub mod metrics;
 pub mod noise;
 pub mod optim;
+pub mod prepared;
 pub mod rng;
 pub mod run_dir;
 pub mod schedule;

@@ -11,6 +11,7 @@ use snn_loops::{Dtype, RandomKey};
 use crate::checkpoint::{NamedTensor, TensorSpec};
 use crate::device::Device;
 use crate::error::{Result, RuntimeError};
+use crate::prepared::Prepared;
 use crate::step::Step;
 use crate::weights::Weights;
 
@@ -83,7 +84,7 @@ pub struct Session {
     optimizer: Option<Optimizer>,
     weights: Weights,
     train: Option<Step>,
-    eval: Option<Step>,
+    eval: Option<Prepared>,
     /// Whether the weights in the training program are newer than `weights`.
     trained: bool,
     updates: u64,
@@ -142,7 +143,9 @@ impl Session {
         }
         let optimizer =
             self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
-        let mut step = self.compile(true, |model| training::train_step(model, optimizer))?;
+        let SessionOptions { batch, dtype, device, .. } = self.options;
+        let plan = self.plan(true, |model| training::train_step(model, optimizer))?;
+        let mut step = Step::new(&plan.graph, &plan.outputs, batch, dtype, device)?;
         for kept in self.weights.iter() {
             step.set(&kept.port(), &kept.values)?;
             step.carry(&kept.result(), &kept.port());
@@ -157,16 +160,15 @@ impl Session {
     /// If the model cannot be compiled.
     pub fn prepare_evaluation(&mut self) -> Result<()> {
         if self.eval.is_none() {
-            self.eval = Some(self.compile(false, training::eval_step)?);
+            let SessionOptions { batch, dtype, device, .. } = self.options;
+            self.eval = Some(Prepared::new(&self.plan(false, training::eval_step)?, batch, dtype, device)?);
             self.refresh_evaluation()?;
         }
         Ok(())
     }
 
-    fn compile(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<Step> {
-        let model = passes::run(&self.model, &PassContext::new(&self.model, training), None)?;
-        let plan = plan(&model)?;
-        Step::new(&plan.graph, &plan.outputs, self.options.batch, self.options.dtype, self.options.device)
+    fn plan(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<TrainStep> {
+        Ok(plan(&passes::run(&self.model, &PassContext::new(&self.model, training), None)?)?)
     }
 
     /// One update from one full batch, at a learning rate.
@@ -196,9 +198,10 @@ impl Session {
     /// # Errors
     /// If a value is missing or does not have the size of a batch.
     pub fn evaluate_batch(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64) -> Result<EvalOutcome> {
-        let step = self.run_evaluation(values, weights, run, true)?;
+        self.run_evaluation(values, weights, run, true)?;
+        let step = self.evaluation()?;
         let (loss_sum, correct) = (step.scalar_or("loss_sum", 0.0)?, step.scalar_or("correct", 0.0)?);
-        let rates = self.eval.as_ref().map_or(Ok(Vec::new()), |step| rates(step, &self.model))?;
+        let rates = rates(step, &self.model)?;
         Ok(EvalOutcome { loss_sum, correct, rates })
     }
 
@@ -209,26 +212,31 @@ impl Session {
     pub fn infer_batch(&mut self, values: BatchValues<'_>) -> Result<Inference> {
         let weights = vec![1.0; self.options.batch];
         let (steps, batch) = (self.model.graph.steps, self.options.batch);
-        let step = self.run_evaluation(values, &weights, 0, false)?;
+        self.run_evaluation(values, &weights, 0, false)?;
+        let step = self.evaluation()?;
         let (ty, data) = step.result("output")?;
         let (stepped, dims) = (ty.time, ty.extents(steps, batch));
         let predictions = match step.result("prediction") {
             Ok((_, classes)) => Some(classes.into_iter().map(|class| class as usize).collect()),
             Err(_) => None,
         };
-        let rates = self.eval.as_ref().map_or(Ok(Vec::new()), |step| rates(step, &self.model))?;
+        let rates = rates(step, &self.model)?;
         let firing_rates = self.layers().into_iter().zip(rates).collect();
         Ok(Inference { output: Tensor { dims, data }, stepped, predictions, firing_rates })
     }
 
-    fn run_evaluation(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64, targets: bool) -> Result<&Step> {
+    fn evaluation(&self) -> Result<&Step> {
+        let missing = || RuntimeError::new("the evaluation program is missing");
+        self.eval.as_ref().map(|eval| &eval.step).ok_or_else(missing)
+    }
+
+    fn run_evaluation(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64, targets: bool) -> Result<()> {
         self.prepare_evaluation()?;
         self.sync()?;
-        let Some(step) = &mut self.eval else { return Err(RuntimeError::new("the evaluation program is missing")) };
+        let Some(Prepared { step, .. }) = &mut self.eval else { return Ok(()) };
         feed(&self.model, step, values, targets)?;
         step.set_f32("input:sample_weight", weights)?;
-        step.run(RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run })?;
-        Ok(step)
+        step.run(RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run })
     }
 
     /// Reads the weights back from the training program and hands them to the evaluation program.
@@ -244,8 +252,7 @@ impl Session {
     }
 
     fn refresh_evaluation(&mut self) -> Result<()> {
-        let Some(step) = &mut self.eval else { return Ok(()) };
-        self.weights.iter().try_for_each(|kept| step.set(&kept.port(), &kept.values))
+        self.eval.as_mut().map_or(Ok(()), |eval| eval.refresh(&self.weights))
     }
 
     /// All learned tensors and averages and, with `slots`, the optimizer's state.
