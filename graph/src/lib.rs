@@ -22,6 +22,7 @@ pub mod ops;
 pub mod passes;
 pub mod print;
 pub mod setup;
+pub mod streaming;
 pub mod tensor;
 pub mod training;
 pub mod ty;
