@@ -60,6 +60,11 @@ impl Instance {
         }
     }
 
+    /// Bytes of memory that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        self.shared.layout.blocks.iter().sum()
+    }
+
     /// The elements of a buffer of an f32 program.
     pub fn slice_f32(&self, buffer: BufferId) -> Result<&[f32], JitError> {
         self.slice(buffer)

@@ -20,6 +20,7 @@ pub mod run_dir;
 pub mod schedule;
 pub mod session;
 pub mod step;
+pub mod stream;
 pub mod train;
 pub mod weights;
 

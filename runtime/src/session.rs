@@ -13,6 +13,7 @@ use crate::device::Device;
 use crate::error::{Result, RuntimeError};
 use crate::prepared::Prepared;
 use crate::step::Step;
+use crate::stream::Stream;
 use crate::weights::Weights;
 
 /// Evaluation draws from streams of its own, so that evaluating never changes a training.
@@ -233,10 +234,11 @@ impl Session {
     fn run_evaluation(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64, targets: bool) -> Result<()> {
         self.prepare_evaluation()?;
         self.sync()?;
+        let key = self.evaluation_key(run);
         let Some(Prepared { step, .. }) = &mut self.eval else { return Ok(()) };
         feed(&self.model, step, values, targets)?;
         step.set_f32("input:sample_weight", weights)?;
-        step.run(RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run })
+        step.run(key)
     }
 
     /// Reads the weights back from the training program and hands them to the evaluation program.
@@ -253,6 +255,20 @@ impl Session {
 
     fn refresh_evaluation(&mut self) -> Result<()> {
         self.eval.as_mut().map_or(Ok(()), |eval| eval.refresh(&self.weights))
+    }
+
+    /// The model step by step, with the present weights; later changes of them do not reach it. It draws what
+    /// [`Self::infer_batch`] draws.
+    ///
+    /// # Errors
+    /// If a value at one step of the model depends on later ones, or it cannot be compiled.
+    pub fn stream(&mut self) -> Result<Stream> {
+        self.sync()?;
+        Stream::new(&self.model, &self.weights, &self.options, self.evaluation_key(0))
+    }
+
+    fn evaluation_key(&self, run: u64) -> RandomKey {
+        RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run }
     }
 
     /// All learned tensors and averages and, with `slots`, the optimizer's state.

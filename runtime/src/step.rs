@@ -11,6 +11,30 @@ use snn_loops::{BufferId, Dtype, RandomKey};
 use crate::device::{Device, Engine};
 use crate::error::{Result, RuntimeError};
 
+/// An input or output that was looked up once, to be written or read often.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    port: Port,
+    len: usize,
+}
+
+impl Slot {
+    /// The type of its value.
+    pub fn ty(&self) -> &Ty {
+        &self.port.ty
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
 /// A graph's outputs as a program on a device.
 pub struct Step {
     lowered: Lowered,
@@ -48,11 +72,59 @@ impl Step {
 
     /// Runs once; carried outputs become inputs.
     pub fn run(&mut self, key: RandomKey) -> Result<()> {
-        self.engine.run(key)?;
+        self.run_at(key, 0)
+    }
+
+    /// Runs once as step number `step` of a time loop; carried outputs become inputs.
+    pub fn run_at(&mut self, key: RandomKey, step: u64) -> Result<()> {
+        self.engine.run_at(key, step)?;
         for (from, to) in &self.carried {
             self.engine.swap(*from, *to)?;
         }
         Ok(())
+    }
+
+    /// The input of that name, if the program reads it.
+    pub fn input_slot(&self, name: &str) -> Option<Slot> {
+        self.lowered.input(name).map(|port| self.slot(port))
+    }
+
+    /// The output of that name, if there is one.
+    pub fn output_slot(&self, name: &str) -> Option<Slot> {
+        self.lowered.output(name).map(|port| self.slot(port))
+    }
+
+    fn slot(&self, port: &Port) -> Slot {
+        Slot { port: port.clone(), len: port.ty.extents(self.steps, self.batch).iter().product() }
+    }
+
+    /// Writes an input from single-precision row-major values.
+    pub fn write_slot(&mut self, slot: &Slot, values: &[f32]) -> Result<()> {
+        if slot.port.layout == Layout::RowMajor && values.len() == slot.len {
+            return self.engine.write_f32(slot.port.buffer, values);
+        }
+        let arranged = self.to_memory(&slot.port, values)?;
+        self.engine.write_f32(slot.port.buffer, &arranged)
+    }
+
+    /// Writes an input from row-major values.
+    pub fn write_slot_f64(&mut self, slot: &Slot, values: &[f64]) -> Result<()> {
+        let arranged = self.to_memory(&slot.port, values)?;
+        self.engine.write(slot.port.buffer, &arranged)
+    }
+
+    /// Reads an input or output, row-major, into a vector that keeps its memory.
+    pub fn read_slot(&self, slot: &Slot, values: &mut Vec<f64>) -> Result<()> {
+        if slot.port.layout == Layout::RowMajor {
+            return self.engine.read_into(slot.port.buffer, values);
+        }
+        *values = self.read_port(&slot.port)?;
+        Ok(())
+    }
+
+    /// Bytes of memory that the program takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.engine.memory_bytes()
     }
 
     /// Sets an input from row-major values; an input that nothing depends on is ignored.
