@@ -28,7 +28,8 @@ pub fn split(whole: &TrainStep) -> Result<Split, ShapeError> {
     let graph = &whole.graph;
     let roots: Vec<NodeId> = whole.outputs.iter().map(|(_, id)| *id).collect();
     let moved = frontier(graph, &roots);
-    let first = rewrite(graph, &moved, &mut |new, id, inputs| copy_with_body(new, graph.node(id), inputs, &dce::graph))?;
+    let first =
+        rewrite(graph, &moved, &mut |new, id, inputs| copy_with_body(new, graph.node(id), inputs, &dce::graph))?;
     let mut results = Vec::with_capacity(moved.len());
     let mut names = BTreeMap::new();
     for (k, id) in moved.iter().enumerate() {

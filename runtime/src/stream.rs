@@ -110,7 +110,9 @@ impl Stream {
                 given.ok_or_else(|| RuntimeError::new(format!("no values were given for `{}`", input.name)))?;
             if given.len() != input.len {
                 let (name, len, found) = (&input.name, input.len, given.len());
-                return Err(RuntimeError::new(format!("`{name}` takes {len} numbers at each step, but {found} were given")));
+                return Err(RuntimeError::new(format!(
+                    "`{name}` takes {len} numbers at each step, but {found} were given"
+                )));
             }
             if let Some(slot) = &input.slot {
                 self.step.write_slot(slot, given)?;

@@ -17,7 +17,10 @@ const BATCH: usize = 2;
 const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("models/digits_mlp.snn", &[]),
     ("mnist_tdbn.snn", &[("model.width", "8")]),
-    ("models/noise_single_step.snn", &[("model.steps", "3"), ("model.neuron", "IterativeLIF(decay = 0.25, v_th = 0.1)")]),
+    (
+        "models/noise_single_step.snn",
+        &[("model.steps", "3"), ("model.neuron", "IterativeLIF(decay = 0.25, v_th = 0.1)")],
+    ),
     ("models/recurrent_spoken_digits.snn", &[("model.hidden", "32")]),
     ("models/tdbn_resnet19.snn", &[("model.width", "8"), ("model.steps", "2")]),
 ];
@@ -63,7 +66,9 @@ use std.blocks { Recurrent, BasicBlock, Delay }
 
 fn piece(stages: &str, steps: usize) -> Model {
     let dims = if stages.starts_with("Conv2d") || stages.starts_with("BasicBlock") { "2, 4, 4" } else { "4" };
-    let text = format!("{HEAD}\nmodel Piece {{\n    input x: frames[{dims}]\n    time {steps} of 2ms\n    x -> {stages}\n}}\n");
+    let text = format!(
+        "{HEAD}\nmodel Piece {{\n    input x: frames[{dims}]\n    time {steps} of 2ms\n    x -> {stages}\n}}\n"
+    );
     Model::from_text("piece.snn", &text, &[]).unwrap_or_else(|error| panic!("{stages}: {error}"))
 }
 
@@ -244,7 +249,8 @@ layer Share()(x) {
 }
 ";
     for (stages, layer, reason) in cases {
-        let text = format!("{HEAD}{blocks}\nmodel Piece {{\n    input x: frames[4]\n    time 3\n    x -> {stages}\n}}\n");
+        let text =
+            format!("{HEAD}{blocks}\nmodel Piece {{\n    input x: frames[4]\n    time 3\n    x -> {stages}\n}}\n");
         let model = Model::from_text("piece.snn", &text, &[]).unwrap();
         let error = model.stream(model.options(), None).err().map(|error| error.to_string()).unwrap();
         assert!(error.contains(layer) && error.contains(reason), "{error}");

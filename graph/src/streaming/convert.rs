@@ -243,8 +243,9 @@ impl<'g> Conversion<'g> {
         }
         let wanted: Vec<NodeId> = body.next.iter().chain(&body.ys).copied().collect();
         self.graph.import(&body.graph, &mut map, &wanted)?;
-        let inner =
-            |own: &NodeId| map[own.index()].ok_or_else(|| ShapeError::new("a time loop reads a value before it is made"));
+        let inner = |own: &NodeId| {
+            map[own.index()].ok_or_else(|| ShapeError::new("a time loop reads a value before it is made"))
+        };
         for (k, y) in body.ys.iter().enumerate() {
             self.results.insert((id, k), inner(y)?);
         }

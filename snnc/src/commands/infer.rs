@@ -53,7 +53,8 @@ pub fn run(args: &Args) -> Result<Status> {
         (None, sample) => from_data(&run, &session, sample.unwrap_or_default(), args.data.as_deref())?,
     };
     let values: Vec<(&str, &[f32])> = values.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect();
-    let result = if streams { stream::infer(&mut session, &values, &args.stream)? } else { session.infer_batch(&values)? };
+    let result =
+        if streams { stream::infer(&mut session, &values, &args.stream)? } else { session.infer_batch(&values)? };
     report(&result, label);
     Ok(Status::Success)
 }
