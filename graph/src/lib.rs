@@ -21,6 +21,7 @@ pub mod op;
 pub mod ops;
 pub mod passes;
 pub mod print;
+pub mod recompute;
 pub mod setup;
 pub mod streaming;
 pub mod tensor;

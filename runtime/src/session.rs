@@ -3,7 +3,9 @@
 //! Owns the compiled training and evaluation programs, each compiled when it is first needed, and keeps their weights in
 //! step. Must never know files, data sets or schedules.
 
+use snn_graph::lower::LowerOptions;
 use snn_graph::passes::{self, PassContext};
+use snn_graph::recompute::{self, RecomputeError};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{Model, ShapeError, Tensor};
 use snn_loops::{Dtype, RandomKey};
@@ -30,12 +32,16 @@ pub struct SessionOptions {
     pub device: Device,
     /// The seed of weights and random draws.
     pub seed: u64,
+    /// The most bytes that the training program may take; `None` for as many as make it fastest. Where it would take
+    /// more, values that the backward pass reads are computed twice instead of being kept. No result depends on it.
+    pub memory_limit: Option<usize>,
 }
 
 impl Default for SessionOptions {
-    /// One sample, single precision, all cores, seed 0.
+    /// One sample, single precision, all cores, seed 0, no limit.
     fn default() -> Self {
-        SessionOptions { batch: 1, dtype: Dtype::F32, device: Device::Cpu { threads: 0 }, seed: 0 }
+        let device = Device::Cpu { threads: 0 };
+        SessionOptions { batch: 1, dtype: Dtype::F32, device, seed: 0, memory_limit: None }
     }
 }
 
@@ -144,8 +150,11 @@ impl Session {
         }
         let optimizer =
             self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
-        let SessionOptions { batch, dtype, device, .. } = self.options;
-        let plan = self.plan(true, |model| training::train_step(model, optimizer))?;
+        let SessionOptions { batch, dtype, device, memory_limit, .. } = self.options;
+        let mut plan = self.plan(true, |model| training::train_step(model, optimizer))?;
+        if let Some(limit) = memory_limit {
+            plan = recompute::fit(&plan, LowerOptions { batch, dtype }, limit).map_err(does_not_fit)?.step;
+        }
         let mut step = Step::new(&plan.graph, &plan.outputs, batch, dtype, device)?;
         for kept in self.weights.iter() {
             step.set(&kept.port(), &kept.values)?;
@@ -153,6 +162,20 @@ impl Session {
         }
         self.train = Some(step);
         Ok(())
+    }
+
+    /// What the training program will take of memory, within the limit of the options where there is one.
+    ///
+    /// # Errors
+    /// If it does not fit, the model has no loss, or it cannot be compiled.
+    pub fn training_memory(&self) -> Result<MemoryUse> {
+        let optimizer =
+            self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
+        let SessionOptions { batch, dtype, memory_limit, .. } = self.options;
+        let plan = self.plan(true, |model| training::train_step(model, optimizer))?;
+        let limit = memory_limit.unwrap_or(usize::MAX);
+        let fitted = recompute::fit(&plan, LowerOptions { batch, dtype }, limit).map_err(does_not_fit)?;
+        Ok(MemoryUse { bytes: fitted.bytes, recomputed: fitted.recomputed })
     }
 
     /// Compiles the evaluation program, if that has not happened yet.
@@ -298,6 +321,24 @@ impl Session {
             }
         }
         self.refresh_evaluation()
+    }
+}
+
+/// What a model's training takes of memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryUse {
+    /// Bytes of the training program, all buffers together.
+    pub bytes: usize,
+    /// The layers of which something is computed twice to stay within the limit.
+    pub recomputed: Vec<String>,
+}
+
+fn does_not_fit(error: RecomputeError) -> RuntimeError {
+    match error {
+        RecomputeError::TooMuch { .. } => {
+            RuntimeError::new(error.to_string()).with_help("take a smaller batch, or allow more memory")
+        }
+        RecomputeError::Lower(_) | RecomputeError::Shape(_) => RuntimeError::new(error.to_string()),
     }
 }
 

@@ -206,7 +206,23 @@ fn depths(region: &Region<'_>, kept: &[bool]) -> Vec<usize> {
         let own = kept[id.index()] && !region.is_stored(id) && !matches!(node.op, Op::Project(_));
         depth[id.index()] = waits + usize::from(own);
     }
+    postpone(region, kept, &mut depth);
     depth
+}
+
+/// Moves what is marked as late to just before its first user.
+fn postpone(region: &Region<'_>, kept: &[bool], depth: &mut [usize]) {
+    let mut first_use = vec![usize::MAX; region.graph.len()];
+    for id in region.graph.ids().rev().filter(|id| region.needed[id.index()]) {
+        let (at, node) = (id.index(), region.graph.node(id));
+        if kept[at] && node.late && first_use[at] != usize::MAX {
+            depth[at] = depth[at].max(first_use[at].saturating_sub(1));
+        }
+        let used = if kept[at] { depth[at] } else { first_use[at] };
+        for input in &node.inputs {
+            first_use[input.index()] = first_use[input.index()].min(used);
+        }
+    }
 }
 
 /// The kept nodes that a node's kernel reads.

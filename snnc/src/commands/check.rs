@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use snnc::{Code, Error, Model, Program, Result, RuntimeError, Source};
+use snnc::{Code, Error, Model, Program, Result, RuntimeError, SessionOptions, Source};
 
 use super::Status;
-use super::machine::Settings;
+use super::machine::{Memory, Settings};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
 
@@ -27,6 +27,8 @@ pub struct Args {
     explain: Option<String>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    memory: Memory,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -44,6 +46,9 @@ pub fn run(args: &Args) -> Result<Status> {
         write(&layers(&model));
         if args.params {
             write(&parameters(&model));
+        }
+        if args.memory.memory_limit.is_some() && model.recipe().is_some() {
+            write(&memory(&model, args.memory.memory_limit)?);
         }
     }
     Ok(Status::Success)
@@ -96,6 +101,16 @@ fn layers(model: &Model) -> String {
             n => format!("{n} layers"),
         }
     )
+}
+
+/// What a training step takes within the limit.
+fn memory(model: &Model, memory_limit: Option<usize>) -> Result<String> {
+    let needed = model.session(SessionOptions { memory_limit, ..model.options() })?.training_memory()?;
+    let twice = match needed.recomputed.as_slice() {
+        [] => "nothing is computed twice".to_owned(),
+        layers => format!("computed twice: {}", layers.join(", ")),
+    };
+    Ok(format!("memory: {} bytes a training step, {twice}\n", grouped(needed.bytes)))
 }
 
 fn row(path: &str, kind: &str, ty: &snnc::graph::Ty, parameters: String) -> Vec<String> {
