@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn memory_has_units() {
-        let known = [("17", 17), ("2GiB", 2 << 30), ("1.5 KiB", 1536), ("500MB", 500_000_000), ("3kB", 3000), ("9B", 9)];
+        let known =
+            [("17", 17), ("2GiB", 2 << 30), ("1.5 KiB", 1536), ("500MB", 500_000_000), ("3kB", 3000), ("9B", 9)];
         for (text, expected) in known {
             assert_eq!(bytes(text), Ok(expected), "{text}");
         }
