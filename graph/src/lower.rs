@@ -20,6 +20,7 @@ mod map;
 mod partition;
 mod reduce;
 mod region;
+mod replay;
 mod space;
 mod time_loop;
 
@@ -27,9 +28,9 @@ use std::fmt;
 
 use snn_loops::{BufferId, Dtype, Program, Role};
 
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, NodeId, Origin};
 use crate::op::Op;
-use crate::ty::Ty;
+use crate::ty::{Kind, Ty};
 use storage::Layout;
 
 /// What must be known to lower a graph.
@@ -39,6 +40,15 @@ pub struct LowerOptions {
     pub batch: usize,
     /// The type everything is computed in.
     pub dtype: Dtype,
+    /// Whether spikes are kept as bits in memory; no result depends on it but through the order of sums.
+    pub packed: bool,
+}
+
+impl LowerOptions {
+    /// The usual: spikes as bits.
+    pub fn new(batch: usize, dtype: Dtype) -> LowerOptions {
+        LowerOptions { batch, dtype, packed: true }
+    }
 }
 
 /// A buffer that the host writes or reads.
@@ -54,6 +64,21 @@ pub struct Port {
     pub layout: Layout,
 }
 
+/// A node that a kernel computes, as far as reports name it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Computed {
+    /// The user's name of the layer or value it belongs to, if any.
+    pub name: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whether differentiation made it.
+    pub grad: bool,
+    /// The kind of numbers that it reads first, if it reads any.
+    pub reads: Option<Kind>,
+    /// Whether the kernel puts it into memory; what is computed on the way to that is not.
+    pub stored: bool,
+}
+
 /// A lowered graph.
 #[derive(Clone, Debug)]
 pub struct Lowered {
@@ -63,6 +88,14 @@ pub struct Lowered {
     pub inputs: Vec<Port>,
     /// What it gets back.
     pub outputs: Vec<Port>,
+    /// What each kernel of the program computes, stored nodes first; nothing for kernels that only move values.
+    pub computed: Vec<Vec<Computed>>,
+}
+
+/// States of time loops that no kernel of the lowered graph stores: the kernels that read them run the loop again. They
+/// read what the loop reads.
+pub(crate) fn replayed_states(graph: &Graph, roots: &[NodeId]) -> Vec<bool> {
+    replay::replayed(graph, &graph.reachable(roots), &|id| roots.contains(&id))
 }
 
 impl Lowered {
@@ -115,6 +148,9 @@ pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions)
     let mut program = Program::new(options.dtype);
     let mut inputs = Vec::new();
     let mut region = region::Region::new(graph, options.batch, needed);
+    if options.packed {
+        region = region.with_packed_spikes();
+    }
     for id in graph.ids() {
         if !region.needed[id.index()] {
             continue;
@@ -150,10 +186,12 @@ pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions)
             copies.push((*id, buffer));
         }
     }
+    region.forget_states();
     let mut launches = region::lower_region(&mut region, &mut program)?;
     for (id, buffer) in copies {
         launches.push(map::copy(&region, &mut program, id, buffer)?);
     }
     program.launches = launches;
-    Ok(Lowered { program, inputs, outputs: ports })
+    let computed = (0..program.kernels.len()).map(|at| region.computed.remove(&at).unwrap_or_default()).collect();
+    Ok(Lowered { program, inputs, outputs: ports, computed })
 }

@@ -10,6 +10,7 @@
 pub mod cse;
 pub mod dce;
 pub mod discretise;
+pub mod factor;
 pub mod fold;
 pub mod fold_norms;
 pub mod hoist;
@@ -116,7 +117,9 @@ pub fn run(model: &Model, context: &PassContext, until: Option<&str>) -> Result<
 
 /// Simplifies a graph whose results are `outputs`, as after differentiation, and gives the results' new places.
 pub fn simplify(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>), ShapeError> {
-    apply(graph, outputs, &[&fold::graph, &cse::graph, &hoist::graph, &scan_prune::graph, &dce::graph])
+    let first: &[&rewrite::GraphPass<'_>] = &[&fold::graph, &cse::graph, &factor::graph];
+    let (graph, outputs) = apply(graph, outputs, first)?;
+    apply(&graph, &outputs, &[&fold::graph, &cse::graph, &hoist::graph, &scan_prune::graph, &dce::graph])
 }
 
 /// Simplifies a graph that will not be differentiated again: what only gradients needed goes too.

@@ -5,7 +5,7 @@
 //! linear maps and convolutions (their inputs are kept for the weights' gradients), sums over windows, random draws. A
 //! value that is chosen is cloned for the backward pass, together with what is computed from it element by element,
 //! and the clone is marked as late, so that its kernel runs just before it is read. The kernels are the same, so the
-//! results are, to the bit.
+//! results are, to the bit. States of time loops that the backward pass computes again come from the clones as well.
 //!
 //! Values are chosen by bytes saved for each operation, as many as it takes; the plan of the lowered program says what
 //! that is, never an estimate. This comes last: a pass that merges equal nodes would undo it.
@@ -118,8 +118,8 @@ fn leanest(
 /// Bytes of all buffers of the program that a step becomes.
 pub fn bytes(step: &TrainStep, options: LowerOptions) -> Result<usize, RecomputeError> {
     let program = lower(&step.graph, &step.outputs, options).map_err(RecomputeError::Lower)?.program;
-    let outside = program.buffers.iter().filter(|buffer| !matches!(buffer.role, Role::Temporary));
-    let sizes = outside.map(|buffer| buffer.len.saturating_mul(options.dtype.size()));
+    let outside = program.buffers.iter().filter(|buffer| !matches!(buffer.role, Role::Temporary | Role::Scratch));
+    let sizes = outside.map(|buffer| buffer.bytes(options.dtype));
     Ok(sizes.fold(plan(&program, ALIGNMENT).arena_bytes, usize::saturating_add))
 }
 

@@ -39,8 +39,7 @@ fn check(what: &str, graph: &Graph, outputs: &[(String, NodeId)], bindings: &BTr
     let ids: Vec<NodeId> = outputs.iter().map(|(_, id)| *id).collect();
     let mut context = EvalContext::new(graph.steps, BATCH, bindings);
     let expected = evaluate(graph, &ids, &mut context).unwrap_or_else(|e| panic!("{what}: {e}"));
-    let lowered = lower(graph, outputs, LowerOptions { batch: BATCH, dtype: Dtype::F64 })
-        .unwrap_or_else(|e| panic!("{what}: {e}"));
+    let lowered = lower(graph, outputs, LowerOptions::new(BATCH, Dtype::F64)).unwrap_or_else(|e| panic!("{what}: {e}"));
     if let Err(errors) = verify::verify(&lowered.program) {
         panic!("{what}: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }

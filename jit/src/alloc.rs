@@ -1,8 +1,9 @@
 //! Aligned memory, seen as floats.
 //!
 //! Every block is zeroed, starts on a cache line and is followed by [`SLACK`] bytes that may be read: masked loads read
-//! from the start of a buffer instead of out of bounds, as many vectors as one loop iteration holds. This file must never
-//! know programs or code.
+//! from the start of a buffer instead of out of bounds, as many vectors as one loop iteration holds. Pages that nothing
+//! has written to yet take no memory: the system hands out zeroed pages one by one, as long as no alignment beyond the
+//! allocator's own is asked of it. This file must never know programs or code.
 
 #![allow(unsafe_code, reason = "aligned allocation and its view as floats have no safe form")]
 
@@ -20,24 +21,29 @@ const SLACK: usize = 64;
 /// Memory that this value owns.
 #[derive(Debug)]
 pub(crate) struct Block {
+    /// The first byte on a cache line.
     start: NonNull<u8>,
     bytes: usize,
+    /// What the allocator gave.
+    allocation: NonNull<u8>,
     layout: Layout,
 }
 
 impl Block {
     /// Zeroed memory for this many bytes.
     pub fn new(bytes: usize) -> Result<Block, JitError> {
-        let layout = bytes.checked_add(SLACK).and_then(|all| Layout::from_size_align(all, ALIGNMENT).ok());
-        let Some(layout) = layout else {
+        let all = bytes.checked_add(SLACK + ALIGNMENT);
+        let Some(layout) = all.and_then(|all| Layout::from_size_align(all, align_of::<f64>()).ok()) else {
             return Err(JitError::OutOfMemory { bytes });
         };
-        // SAFETY: the layout has at least SLACK > 0 bytes.
-        let start = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(start) {
-            Some(start) => Ok(Block { start, bytes, layout }),
-            None => Err(JitError::OutOfMemory { bytes }),
-        }
+        // SAFETY: the layout has more than 0 bytes.
+        let Some(allocation) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
+            return Err(JitError::OutOfMemory { bytes });
+        };
+        let skipped = allocation.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        // SAFETY: at most ALIGNMENT bytes are skipped, which the layout holds beside `bytes` and SLACK.
+        let start = unsafe { allocation.add(skipped) };
+        Ok(Block { start, bytes, allocation, layout })
     }
 
     /// The first byte, if `offset..offset + bytes` lies inside. Whoever writes through it must hold the block exclusively.
@@ -74,8 +80,8 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // SAFETY: `start` came from `alloc_zeroed` with this layout and is freed once.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+        // SAFETY: `allocation` came from `alloc_zeroed` with this layout and is freed once.
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
     }
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cranelift_jit::JITModule;
-use snn_loops::{BufferId, Dtype};
+use snn_loops::{BufferId, Dtype, WORD};
 
 use crate::alloc::Block;
 use crate::element::Element;
@@ -64,6 +64,19 @@ pub(crate) struct Place {
     pub offset: usize,
     /// Elements.
     pub len: usize,
+    /// Whether an element is a bit.
+    pub packed: bool,
+}
+
+impl Place {
+    /// Bytes of the elements.
+    fn bytes(self, dtype: Dtype) -> Option<usize> {
+        if self.packed {
+            self.len.div_ceil(WORD).checked_mul(size_of::<u64>())
+        } else {
+            self.len.checked_mul(dtype.size())
+        }
+    }
 }
 
 /// Elements of a buffer.
@@ -77,10 +90,13 @@ pub(crate) struct Span {
     pub len: usize,
 }
 
+/// Packed words and floats to read, and floats to write.
+pub(crate) type PackedViews<'b, T> = (&'b [u64], &'b [T], &'b mut [T]);
+
 /// The memory of all buffers of a program, held exclusively for a run.
 pub(crate) struct Buffers<'m> {
     dtype: Dtype,
-    pointers: Vec<(*mut u8, usize)>,
+    pointers: Vec<(*mut u8, Place)>,
     memory: PhantomData<&'m mut [Block]>,
 }
 
@@ -90,16 +106,18 @@ unsafe impl Send for Buffers<'_> {}
 impl<'m> Buffers<'m> {
     /// The memory of the buffers at `places`; `None` if one lies outside of its block.
     pub fn new(dtype: Dtype, blocks: &'m mut [Block], places: &[Place]) -> Option<Buffers<'m>> {
-        let pointers = places.iter().map(|place| {
-            let bytes = place.len.checked_mul(dtype.size())?;
-            Some((blocks.get_mut(place.block)?.pointer(place.offset, bytes)?, place.len))
-        });
+        let pointers = places
+            .iter()
+            .map(|place| Some((blocks.get_mut(place.block)?.pointer(place.offset, place.bytes(dtype)?)?, *place)));
         Some(Buffers { dtype, pointers: pointers.collect::<Option<_>>()?, memory: PhantomData })
     }
 
     /// The buffers of a nest's slots.
-    pub fn table(&mut self, slots: &[BufferId]) -> Option<Table<'_>> {
-        let pointers = slots.iter().map(|buffer| Some(self.pointers.get(buffer.0 as usize)?.0));
+    pub fn table(&mut self, slots: &[Option<BufferId>]) -> Option<Table<'_>> {
+        let pointers = slots.iter().map(|slot| match slot {
+            Some(buffer) => Some(self.pointers.get(buffer.0 as usize)?.0),
+            None => Some(std::ptr::null_mut()),
+        });
         Some(Table { pointers: pointers.collect::<Option<_>>()?, memory: PhantomData })
     }
 
@@ -121,11 +139,28 @@ impl<'m> Buffers<'m> {
         Some((views, write))
     }
 
+    /// Words of packed elements to read, floats to read and floats to write, with the same demands.
+    pub fn packed_views<T: Element>(&mut self, packed: Span, read: Span, write: Span) -> Option<PackedViews<'_, T>> {
+        let (start, place) = *self.pointers.get(packed.buffer.0 as usize)?;
+        let end = packed.offset.checked_add(packed.len)?;
+        let is_whole = packed.offset.is_multiple_of(WORD) && packed.len.is_multiple_of(WORD);
+        if !place.packed || !is_whole || end > place.len.next_multiple_of(WORD) || packed.buffer == write.buffer {
+            return None;
+        }
+        let ([read], write) = self.views::<T, 1>([read], write)?;
+        // SAFETY: the words lie inside the buffer, as was checked, which starts at a cache line; buffers that are alive at
+        // the same time share no memory, and what is written is another one; `self` is borrowed exclusively.
+        let words = unsafe {
+            std::slice::from_raw_parts(start.cast::<u64>().cast_const().add(packed.offset / WORD), packed.len / WORD)
+        };
+        Some((words, read, write))
+    }
+
     /// The addresses of a span of floats of the program's type inside its buffer.
     fn bytes<T: Element>(&self, span: Span) -> Option<Range<usize>> {
-        let (start, len) = *self.pointers.get(span.buffer.0 as usize)?;
+        let (start, place) = *self.pointers.get(span.buffer.0 as usize)?;
         let end = span.offset.checked_add(span.len)?;
-        if T::DTYPE != self.dtype || end > len {
+        if T::DTYPE != self.dtype || place.packed || end > place.len {
             return None;
         }
         Some(start as usize + span.offset * size_of::<T>()..start as usize + end * size_of::<T>())

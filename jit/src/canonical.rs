@@ -5,17 +5,25 @@
 
 use std::hash::{Hash, Hasher};
 
-use snn_loops::{Access, BufferId, Dtype, Expr, Nest, Stmt};
+use snn_loops::{Access, BufferId, Dtype, Expr, Nest, Program, Role, Stmt};
+
+use crate::interchange::interchange;
 
 /// A nest whose buffers are slots.
 #[derive(Clone, Debug)]
 pub(crate) struct Canonical {
     /// The nest; its buffer ids count slots.
     pub nest: Nest,
-    /// The program's buffer behind every slot.
-    pub buffers: Vec<BufferId>,
+    /// The program's buffer behind every slot; none behind an array that each call has to itself.
+    pub buffers: Vec<Option<BufferId>>,
     /// Whether the nest stores to a slot.
     pub stored: Vec<bool>,
+    /// Whether a slot's buffer holds bits.
+    pub packed: Vec<bool>,
+    /// Floats of an array that each call has to itself.
+    pub locals: Vec<Option<usize>>,
+    /// Floats that each lane has of a scratch buffer.
+    scratch: Vec<Option<usize>>,
 }
 
 /// Two nests of equal keys have the same code.
@@ -23,19 +31,61 @@ pub(crate) struct Canonical {
 pub(crate) struct Key(Vec<u8>);
 
 impl Canonical {
-    /// The nest with slots for buffers.
-    pub fn of(nest: &Nest) -> Canonical {
-        let mut canonical = Canonical { nest: nest.clone(), buffers: Vec::new(), stored: Vec::new() };
+    /// A nest of a program with slots for buffers.
+    pub fn of(nest: &Nest, program: &Program) -> Canonical {
+        let mut canonical = Canonical {
+            nest: nest.clone(),
+            buffers: Vec::new(),
+            stored: Vec::new(),
+            packed: Vec::new(),
+            locals: Vec::new(),
+            scratch: Vec::new(),
+        };
         let mut body = std::mem::take(&mut canonical.nest.body);
         canonical.rename(&mut body);
         canonical.nest.body = body;
+        for slot in canonical.buffers.iter_mut() {
+            let buffer = slot.and_then(|id| program.buffers.get(id.0 as usize));
+            let scratch = buffer.filter(|buffer| buffer.role == Role::Scratch).map(|buffer| buffer.len);
+            canonical.packed.push(buffer.is_some_and(|buffer| buffer.packed));
+            canonical.scratch.push(scratch);
+            canonical.locals.push(None);
+            if scratch.is_some() {
+                *slot = None;
+            }
+        }
+        interchange(&mut canonical, program.dtype.size());
         canonical
+    }
+
+    /// Floats that each lane has of a slot's scratch buffer, if it is one.
+    pub fn scratch(&self, slot: BufferId) -> Option<usize> {
+        self.scratch.get(slot.0 as usize).copied().flatten()
+    }
+
+    /// The slot of a new array of floats.
+    pub fn add_local(&mut self, len: usize) -> BufferId {
+        self.buffers.push(None);
+        self.stored.push(true);
+        self.packed.push(false);
+        self.locals.push(Some(len));
+        self.scratch.push(None);
+        BufferId(self.buffers.len() as u32 - 1)
+    }
+
+    /// Makes room for `lanes` lanes in all scratch.
+    pub fn widen_scratch(&mut self, lanes: usize) {
+        for (local, scratch) in self.locals.iter_mut().zip(&self.scratch) {
+            if let Some(len) = scratch {
+                *local = (*local).max(Some(len.saturating_mul(lanes)));
+            }
+        }
     }
 
     /// Everything that the code depends on; `isa` is a name for the machine compiled for.
     pub fn key(&self, dtype: Dtype, isa: &str) -> Key {
         let mut record = Record(Vec::new());
-        (dtype, isa, self.buffers.len(), &self.stored).hash(&mut record);
+        (dtype, isa, self.buffers.len(), &self.stored, &self.packed, &self.locals).hash(&mut record);
         (self.nest.n_vals, self.nest.n_regs, self.nest.n_vars).hash(&mut record);
         hash_body(&self.nest.body, &mut record);
         Key(record.0)
@@ -53,10 +103,10 @@ impl Canonical {
     }
 
     fn slot(&mut self, access: &mut Access, stores: bool) {
-        let slot = match self.buffers.iter().position(|buffer| *buffer == access.buffer) {
+        let slot = match self.buffers.iter().position(|buffer| *buffer == Some(access.buffer)) {
             Some(slot) => slot,
             None => {
-                self.buffers.push(access.buffer);
+                self.buffers.push(Some(access.buffer));
                 self.stored.push(false);
                 self.buffers.len() - 1
             }
@@ -125,7 +175,7 @@ mod tests {
         let c = builder.constant(constant);
         let y = builder.scalar(snn_loops::Scalar::Mul, &[x, c]);
         builder.store(Access::new(BufferId(to), Ix::var(var)), y);
-        Canonical::of(&builder.finish())
+        Canonical::of(&builder.finish(), &Program::new(Dtype::F32))
     }
 
     #[test]
@@ -133,7 +183,7 @@ mod tests {
         let key = |nest: &Canonical| nest.key(Dtype::F32, "isa");
         let one = doubling("a", 3, 5, 2.0);
         assert_eq!(key(&one), key(&doubling("b", 9, 1, 2.0)));
-        assert_eq!(one.buffers, [BufferId(3), BufferId(5)]);
+        assert_eq!(one.buffers, [Some(BufferId(3)), Some(BufferId(5))]);
         assert_eq!(one.stored, [false, true]);
     }
 

@@ -8,17 +8,21 @@
 
 mod access;
 mod address;
+mod bits;
 mod lanes;
 mod scalar;
 mod values;
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use snn_loops::{Expr, Extent, LoopKind, Stmt, Var};
 
 use crate::canonical::Canonical;
 use crate::value::{Slot, Types};
+
+/// Arrays on the stack start at whole cache lines of 2 to this power bytes.
+const CACHE_LINE: u8 = 6;
 
 /// The lanes that statements are being emitted for.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Emitter<'f> {
     bases: Vec<Value>,
     /// Whether the nest stores to a slot.
     stored: Vec<bool>,
+    /// Whether a slot's buffer holds bits.
+    packed: Vec<bool>,
     /// Present values of the loop variables.
     vars: Vec<Option<Value>>,
     /// Values by their names.
@@ -80,8 +86,19 @@ pub(crate) fn emit<'f>(
         return (builder, false);
     };
     let table = MemFlagsData::trusted().with_readonly().with_can_move();
-    let bases =
-        (0..nest.buffers.len()).map(|slot| builder.ins().load(types::I64, table, buffers, 8 * slot as i32)).collect();
+    let mut bases = Vec::with_capacity(nest.buffers.len());
+    for (slot, local) in nest.locals.iter().enumerate() {
+        bases.push(match local {
+            Some(len) => {
+                let bytes = len.saturating_mul(types.size as usize).next_multiple_of(1 << CACHE_LINE);
+                let Ok(bytes) = u32::try_from(bytes) else { return (builder, false) };
+                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, CACHE_LINE);
+                let array = builder.create_sized_stack_slot(data);
+                builder.ins().stack_addr(types::I64, array, 0)
+            }
+            None => builder.ins().load(types::I64, table, buffers, 8 * slot as i32),
+        });
+    }
     let n_vars = nest.nest.n_vars as usize;
     let n_vals = nest.nest.n_vals as usize;
     let mut emitter = Emitter {
@@ -97,6 +114,7 @@ pub(crate) fn emit<'f>(
         slice: (begin, end),
         bases,
         stored: nest.stored.clone(),
+        packed: nest.packed.clone(),
         vars: vec![None; n_vars],
         vals: vec![None; n_vals],
         positive_zero: vec![false; n_vals],

@@ -37,7 +37,7 @@ pub(crate) struct Shared {
 pub(crate) struct CompiledNest {
     pub code: Arc<NestCode>,
     /// The program's buffer behind every slot of the code's table.
-    pub slots: Vec<BufferId>,
+    pub slots: Vec<Option<BufferId>>,
     pub schedule: Schedule,
 }
 
@@ -81,11 +81,12 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
     check(program)?;
     let layout = Layout::of(program)?;
     let canonical: Vec<Option<Canonical>> =
-        program.kernels.iter().map(|kernel| nest(kernel).map(Canonical::of)).collect();
+        program.kernels.iter().map(|kernel| nest(kernel).map(|nest| Canonical::of(nest, program))).collect();
     let codes = codes(&canonical, program, options.isa)?;
-    let nests = program.kernels.iter().zip(canonical).zip(codes).map(|((kernel, canonical), code)| {
-        let schedule = Schedule::of(nest(kernel)?, program.dtype);
-        Some(CompiledNest { code: code?, slots: canonical?.buffers, schedule })
+    let nests = canonical.into_iter().zip(codes).map(|(canonical, code)| {
+        let canonical = canonical?;
+        let schedule = Schedule::of(&canonical.nest, program.dtype);
+        Some(CompiledNest { code: code?, slots: canonical.buffers, schedule })
     });
     let nests: Vec<Option<CompiledNest>> = nests.collect();
     let is_small = program.kernels.iter().zip(&nests).all(|(kernel, nest)| stays_on_caller(kernel, nest.as_ref()));
@@ -126,7 +127,9 @@ fn text(program: &Program, part: impl Fn(Listing) -> String) -> Result<String, J
     for (at, kernel) in program.kernels.iter().enumerate() {
         all.push_str(&format!("; k{at} \"{}\"\n", kernel.name()));
         match nest(kernel) {
-            Some(nest) => all.push_str(part(list_nest(&Canonical::of(nest), program.dtype, Isa::Native)?).trim_end()),
+            Some(nest) => {
+                all.push_str(part(list_nest(&Canonical::of(nest, program), program.dtype, Isa::Native)?).trim_end())
+            }
             None => all.push_str("; a kernel of the library"),
         }
         all.push_str("\n\n");

@@ -15,6 +15,9 @@ pub(crate) trait Element: Copy + Send + Sync + Default + AddAssign + Mul<Output 
     /// The nearest value.
     fn round(value: f64) -> Self;
 
+    /// Whether it is 0, of either sign.
+    fn is_zero(self) -> bool;
+
     /// This thread's scratch memory, which is given back by [`Element::put_scratch`] so that the next kernel need not
     /// allocate; empty when it is in use.
     fn take_scratch() -> Vec<Self>;
@@ -46,6 +49,10 @@ macro_rules! element {
 
             fn round(value: f64) -> $ty {
                 value as $ty
+            }
+
+            fn is_zero(self) -> bool {
+                self == 0.0
             }
 
             fn take_scratch() -> Vec<$ty> {

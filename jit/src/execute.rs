@@ -11,10 +11,17 @@ use crate::compile::{CompiledNest, Shared};
 use crate::element::Element;
 use crate::error::JitError;
 use crate::kernels;
+use crate::watch::Watch;
 
-/// Runs all launches of a program, those outside of a repeat at step number `step`.
-pub(crate) fn run(shared: &Shared, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Result<(), JitError> {
-    launch_all(shared, &shared.program.launches, buffers, key, step)
+/// Runs all launches of a program, those outside of a repeat at step number `step`, and tells `watch` of each.
+pub(crate) fn run(
+    shared: &Shared,
+    buffers: &mut Buffers<'_>,
+    key: RandomKey,
+    step: i64,
+    watch: &mut impl Watch,
+) -> Result<(), JitError> {
+    launch_all(shared, &shared.program.launches, buffers, key, step, watch)
 }
 
 fn launch_all(
@@ -23,14 +30,19 @@ fn launch_all(
     buffers: &mut Buffers<'_>,
     key: RandomKey,
     step: i64,
+    watch: &mut impl Watch,
 ) -> Result<(), JitError> {
     for launch in launches {
         match launch {
-            Launch::Run(kernel) => launch_kernel(shared, *kernel, buffers, key, step)?,
+            Launch::Run(kernel) => {
+                watch.before(&shared.program, *kernel, buffers, step);
+                launch_kernel(shared, *kernel, buffers, key, step)?;
+                watch.after(*kernel);
+            }
             Launch::Repeat { steps, reverse, body } => {
                 for at in 0..*steps {
                     let step = if *reverse { steps - 1 - at } else { at };
-                    launch_all(shared, body, buffers, key, step as i64)?;
+                    launch_all(shared, body, buffers, key, step as i64, watch)?;
                 }
             }
         }
@@ -75,6 +87,10 @@ fn run_nest(nest: &CompiledNest, buffers: &mut Buffers<'_>, step: i64) -> Option
 fn contract<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
     let [a_len, b_len, out_len] = contraction.lengths();
     let (a, b) = (span(&contraction.a, a_len, step)?, span(&contraction.b, b_len, step)?);
+    if contraction.packed {
+        let (spikes, b, out) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
+        return kernels::contract_spikes(contraction.kind, &contraction.shape, contraction.rows, spikes, b, out);
+    }
     let ([a, b], out) = buffers.views::<T, 2>([a, b], span(&contraction.out, out_len, step)?)?;
     kernels::contract(contraction.kind, &contraction.shape, contraction.rows, a, b, out)
 }
@@ -86,7 +102,8 @@ fn fill<T: Element>(draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step
     Some(())
 }
 
-fn span(operand: &Operand, len: usize, step: i64) -> Option<Span> {
+/// The elements of an operand at a step.
+pub(crate) fn span(operand: &Operand, len: usize, step: i64) -> Option<Span> {
     let offset = usize::try_from(operand.offset.evaluate(&|_| 0, step)).ok()?;
     Some(Span { buffer: operand.buffer, offset, len })
 }

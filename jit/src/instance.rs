@@ -11,6 +11,7 @@ use crate::compile::{Executable, Shared};
 use crate::element::Element;
 use crate::error::JitError;
 use crate::execute;
+use crate::watch::{Densities, Timings, Unwatched, Watch};
 
 /// An executable with memory of its own. Inputs keep what the host wrote until it writes again; all memory starts as zeros.
 pub struct Instance {
@@ -50,13 +51,27 @@ impl Instance {
 
     /// The same for a program that is one step of a time loop: it draws what step number `step` would draw.
     pub fn run_at(&mut self, key: RandomKey, step: i64) -> Result<(), JitError> {
+        self.watched(key, step, &mut Unwatched)
+    }
+
+    /// Runs all launches once and adds the time of each kernel to `timings`.
+    pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<(), JitError> {
+        self.watched(key, 0, timings)
+    }
+
+    /// Runs all launches once and counts, before each contraction, the elements of its first operand that are not 0.
+    pub fn run_counted(&mut self, key: RandomKey, densities: &mut Densities) -> Result<(), JitError> {
+        self.watched(key, 0, densities)
+    }
+
+    fn watched(&mut self, key: RandomKey, step: i64, watch: &mut impl Watch) -> Result<(), JitError> {
         let shared = Arc::clone(&self.shared);
         let Some(mut buffers) = Buffers::new(shared.program.dtype, &mut self.blocks, &self.places) else {
             return Err(JitError::Invalid("a buffer lies outside of the memory".into()));
         };
         match &shared.pool {
-            Some(pool) => pool.install(|| execute::run(&shared, &mut buffers, key, step)),
-            None => execute::run(&shared, &mut buffers, key, step),
+            Some(pool) => pool.install(|| execute::run(&shared, &mut buffers, key, step, watch)),
+            None => execute::run(&shared, &mut buffers, key, step, watch),
         }
     }
 
@@ -137,6 +152,9 @@ impl Instance {
     fn slice<T: Element>(&self, buffer: BufferId) -> Result<&[T], JitError> {
         self.check_type::<T>()?;
         let place = self.place(buffer)?;
+        if let (true, Some(declared)) = (place.packed, self.shared.program.buffers.get(buffer.0 as usize)) {
+            return Err(JitError::WrongRole { buffer: declared.name.clone(), action: "read as floats" });
+        }
         Ok(self.blocks.get(place.block).map_or(&[], |block| block.floats(place.offset, place.len)))
     }
 

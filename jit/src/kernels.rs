@@ -21,16 +21,51 @@ use geometry::Geometry;
 /// Multiplications of a contraction that is not worth another thread.
 const SMALL: usize = 1 << 15;
 
-/// Whether a contraction is computed on the calling thread: a small linear map. It must agree with what
-/// [`gemm::for_each_tile`] does.
+/// Whether a contraction is computed on the calling thread, without asking which threads there are: a small linear map of
+/// floats. It must agree with what [`gemm::for_each_tile`] does; kernels for packed spikes may always ask for threads.
 pub(crate) fn is_one_task(contraction: &Contraction) -> bool {
     let geometry = Geometry::of(&contraction.shape, contraction.rows);
     let products = geometry.pixels().saturating_mul(geometry.cin).saturating_mul(geometry.cout);
-    contraction.kind == ContractionKind::Forward
+    !contraction.packed
+        && contraction.kind == ContractionKind::Forward
         && geometry.is_pointwise()
         && geometry.groups == 1
         && geometry.pixels() <= geometry.panel_pixels(geometry.cin)
         && products <= SMALL
+}
+
+/// How many spikes there are in packed pixels.
+pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> u64 {
+    let in_last = shape.cin % 64;
+    let last = if in_last == 0 { u64::MAX } else { (1 << in_last) - 1 };
+    let pixels = words.chunks_exact(shape.cin.div_ceil(64).max(1));
+    let of_pixel = |pixel: &[u64]| match pixel.split_last() {
+        Some((tail, whole)) => {
+            u64::from((tail & last).count_ones()) + whole.iter().map(|word| u64::from(word.count_ones())).sum::<u64>()
+        }
+        None => 0,
+    };
+    pixels.map(of_pixel).sum()
+}
+
+/// Computes a contraction whose first operand is packed spikes.
+pub(crate) fn contract_spikes<T: Element>(
+    kind: ContractionKind,
+    shape: &ConvShape,
+    rows: usize,
+    spikes: &[u64],
+    b: &[T],
+    out: &mut [T],
+) -> Option<()> {
+    let words = shape.cin.div_ceil(64);
+    let mut dense = vec![T::default(); rows * shape.input_len()];
+    for (pixel, row) in dense.chunks_exact_mut(shape.cin.max(1)).enumerate() {
+        for (channel, out) in row.iter_mut().enumerate() {
+            let word = spikes.get(pixel * words + channel / 64)?;
+            *out = if word >> (channel % 64) & 1 == 1 { T::ONE } else { T::default() };
+        }
+    }
+    contract(kind, shape, rows, &dense, b, out)
 }
 
 /// Computes a contraction of slices with exactly its lengths; `None` if they have not.

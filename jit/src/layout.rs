@@ -18,20 +18,24 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout of a verified program.
     pub fn of(program: &Program) -> Result<Layout, JitError> {
-        let size = program.dtype.size();
         let plan = snn_loops::plan::plan(program, ALIGNMENT);
         let mut layout = Layout { blocks: vec![plan.arena_bytes], places: Vec::with_capacity(program.buffers.len()) };
         for (buffer, slot) in program.buffers.iter().zip(&plan.slots) {
-            let bytes = buffer.len.checked_mul(size).ok_or(JitError::OutOfMemory { bytes: usize::MAX })?;
+            let bytes = buffer.bytes(program.dtype);
+            if bytes > isize::MAX as usize {
+                return Err(JitError::OutOfMemory { bytes });
+            }
             let place = match buffer.role {
                 Role::Temporary => match slot {
-                    Some(slot) => Place { block: 0, offset: slot.offset, len: buffer.len },
+                    Some(slot) => Place { block: 0, offset: slot.offset, len: buffer.len, packed: buffer.packed },
                     // No launch touches it.
-                    None => Place { block: 0, offset: 0, len: 0 },
+                    None => Place { block: 0, offset: 0, len: 0, packed: buffer.packed },
                 },
+                // Lives on the stack of whoever runs the nest.
+                Role::Scratch => Place { block: 0, offset: 0, len: 0, packed: false },
                 Role::Input | Role::Output | Role::Constant(_) => {
                     layout.blocks.push(bytes);
-                    Place { block: layout.blocks.len() - 1, offset: 0, len: buffer.len }
+                    Place { block: layout.blocks.len() - 1, offset: 0, len: buffer.len, packed: buffer.packed }
                 }
             };
             layout.places.push(place);

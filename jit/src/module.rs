@@ -116,6 +116,8 @@ fn target(isa: Isa) -> Result<OwnedTargetIsa, JitError> {
         ("opt_level", "speed"),
         ("is_pic", "false"),
         ("use_colocated_libcalls", "false"),
+        ("enable_probestack", "true"),
+        ("probestack_strategy", "inline"),
         ("enable_verifier", verifier),
     ] {
         flags.set(name, value).map_err(|error| JitError::Host(error.to_string()))?;

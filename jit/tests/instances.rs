@@ -3,8 +3,11 @@
 mod common;
 
 use common::KEY;
-use snn_jit::{Instance, JitError, Options, asm_text, clif_text, compile};
-use snn_loops::{Access, BufferId, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Program, Role, Scalar};
+use snn_jit::{Densities, Instance, JitError, Options, Timings, asm_text, clif_text, compile};
+use snn_loops::{
+    Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
+    NestBuilder, Operand, Program, Role, Scalar,
+};
 
 struct Buffers {
     x: BufferId,
@@ -116,7 +119,7 @@ fn invalid_programs_are_errors() {
     assert!(matches!(compile(&invalid, &Options::native(1)), Err(JitError::Invalid(_))));
     assert!(matches!(clif_text(&invalid), Err(JitError::Invalid(_))));
     let (mut huge, _) = program(Dtype::F64, 4);
-    huge.buffers.push(snn_loops::Buffer { name: "huge".into(), len: usize::MAX / 4, role: Role::Input });
+    huge.buffers.push(snn_loops::Buffer { name: "huge".into(), len: usize::MAX / 4, role: Role::Input, packed: false });
     assert!(matches!(compile(&huge, &Options::native(1)), Err(JitError::OutOfMemory { .. })));
 }
 
@@ -145,4 +148,51 @@ fn texts_name_every_kernel() {
     }
     assert!(clif_text(&program).expect("clif").contains("fadd"));
     assert!(!asm_text(&program).expect("asm").contains("function"));
+}
+
+/// Three launches of a matrix product on the rows of `x`, one after the other.
+fn products() -> (Program, BufferId) {
+    let mut program = Program::new(Dtype::F32);
+    let x = program.add_buffer("x", 12, Role::Input);
+    let w = program.add_buffer("w", 8, Role::Constant(vec![1.0; 8]));
+    let y = program.add_buffer("y", 2, Role::Output);
+    let contraction = Contraction {
+        packed: false,
+        name: "product".into(),
+        kind: ContractionKind::Forward,
+        shape: ConvShape::linear(4, 2),
+        rows: 1,
+        a: Operand { buffer: x, offset: Ix::step().times(4) },
+        b: Operand::whole(w),
+        out: Operand::whole(y),
+    };
+    let kernel = program.add_kernel(Kernel::Contraction(contraction));
+    program.launches.push(Launch::Repeat { steps: 3, reverse: false, body: vec![Launch::Run(kernel)] });
+    (program, x)
+}
+
+#[test]
+fn a_watched_run_computes_the_same_and_every_launch_counts() {
+    let (mut watched, buffers) = instance(Dtype::F32, 3);
+    watched.write_f32(buffers.x, &[1.0, 2.0, 3.0]).expect("written");
+    watched.run(KEY).expect("run");
+    let expected = watched.read_f32(buffers.y).expect("read");
+    let mut timings = Timings::new();
+    for runs in 1..=2 {
+        watched.write_f32(buffers.y, &[0.0; 3]).expect("written");
+        watched.run_timed(KEY, &mut timings).expect("run");
+        assert_eq!(watched.read_f32(buffers.y).expect("read"), expected);
+        assert!(timings.kernels().iter().all(|kernel| kernel.launches == runs), "{timings:?}");
+    }
+    let (program, x) = products();
+    let executable = compile(&program, &Options::native(1)).expect("compiled");
+    let mut instance = Instance::new(&executable).expect("memory");
+    let values = [0.0, 1.0, 0.0, -0.0, 0.5, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+    instance.write_f32(x, &values).expect("written");
+    let (mut timings, mut densities) = (Timings::new(), Densities::new());
+    instance.run_timed(KEY, &mut timings).expect("run");
+    instance.run_counted(KEY, &mut densities).expect("run");
+    assert_eq!(timings.kernels().iter().map(|kernel| kernel.launches).collect::<Vec<_>>(), [3]);
+    assert_eq!(densities.of(0), Some(0.5));
+    assert_eq!(densities.of(1), None);
 }

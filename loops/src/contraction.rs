@@ -15,7 +15,7 @@
 //! Elements outside of the image count as zero. The order of a sum is the back end's, but fixed by the descriptor alone:
 //! never by the number of threads.
 
-use crate::program::Operand;
+use crate::program::{Operand, WORD};
 
 /// Geometry of a 2-D convolution; index 0 of a pair is the height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +99,9 @@ pub struct Contraction {
     pub shape: ConvShape,
     /// Images.
     pub rows: usize,
+    /// Whether `a` is an input of spikes in a packed buffer, each pixel in whole words: `cin` elements and as many of any
+    /// value behind them as fill the last [`WORD`]. Never so for `InputGradient`.
+    pub packed: bool,
     /// The first operand (see the module's table).
     pub a: Operand,
     /// The second operand.
@@ -108,9 +111,14 @@ pub struct Contraction {
 }
 
 impl Contraction {
+    /// Distance between neighbouring input pixels.
+    pub fn pitch(&self) -> usize {
+        if self.packed { self.shape.cin.next_multiple_of(WORD) } else { self.shape.cin }
+    }
+
     /// Elements of `a`, `b` and `out`.
     pub fn lengths(&self) -> [usize; 3] {
-        let input = self.rows * self.shape.input_len();
+        let input = self.rows * self.shape.input[0] * self.shape.input[1] * self.pitch();
         let output = self.rows * self.shape.output_len();
         let weight = self.shape.weight_len();
         match self.kind {

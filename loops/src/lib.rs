@@ -26,5 +26,5 @@ pub use draw::{Distribution, Draw, RandomKey};
 pub use dtype::Dtype;
 pub use index::{Atom, Ix, Var};
 pub use nest::{Access, Expr, Extent, LoopKind, Nest, NestBuilder, Reg, Stmt, Val};
-pub use program::{Buffer, BufferId, Kernel, KernelId, Launch, Operand, Program, Role};
+pub use program::{Buffer, BufferId, Kernel, KernelId, Launch, Operand, Program, Role, WORD};
 pub use scalar::Scalar;

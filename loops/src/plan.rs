@@ -132,7 +132,7 @@ fn tenants(program: &Program, align: usize) -> Vec<Tenant> {
     for (id, (first, last)) in lifetimes(program) {
         let Some(buffer) = program.buffers.get(id.0 as usize) else { continue };
         if buffer.role == Role::Temporary {
-            let bytes = buffer.len.saturating_mul(program.dtype.size());
+            let bytes = buffer.bytes(program.dtype);
             let room = bytes.checked_next_multiple_of(align).unwrap_or(usize::MAX);
             tenants.push(Tenant { id, bytes, room, first, last, offset: 0 });
         }

@@ -35,8 +35,10 @@ impl Display for Buffer {
             Role::Output => "output",
             Role::Temporary => "temporary",
             Role::Constant(_) => "constant",
+            Role::Scratch => "scratch",
         };
-        write!(f, "{role} {:?} [{}]", self.name, self.len)?;
+        let packed = if self.packed { "packed " } else { "" };
+        write!(f, "{packed}{role} {:?} [{}]", self.name, self.len)?;
         if let Role::Constant(values) = &self.role {
             let shown: Vec<String> = values.iter().take(PRINTED_VALUES).map(|v| format!("{v:?}")).collect();
             let more = if values.len() > PRINTED_VALUES { ", ..." } else { "" };

@@ -28,6 +28,8 @@ pub enum Role {
     Temporary,
     /// Holds these values for ever.
     Constant(Vec<f64>),
+    /// Written and read inside one nest: every lane of every parallel iteration has all elements to itself.
+    Scratch,
 }
 
 /// A logical buffer.
@@ -39,7 +41,23 @@ pub struct Buffer {
     pub len: usize,
     /// Who writes and reads it.
     pub role: Role,
+    /// Whether an element is one bit: what is stored counts as 1 unless it is 0. Element `i` is bit `i % 8` of byte `i / 8`.
+    pub packed: bool,
 }
+
+impl Buffer {
+    /// Bytes of the elements in programs of a type, packed ones in whole 64-bit words; saturates.
+    pub fn bytes(&self, dtype: Dtype) -> usize {
+        if self.packed {
+            self.len.div_ceil(WORD).saturating_mul(WORD / 8)
+        } else {
+            self.len.saturating_mul(dtype.size())
+        }
+    }
+}
+
+/// Elements of a word of a packed buffer. Parallel iterations and lanes never store to the same word.
+pub const WORD: usize = 64;
 
 /// A place inside a buffer, possibly moving with the step of a `Repeat`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -117,8 +135,19 @@ impl Program {
 
     /// Adds a buffer.
     pub fn add_buffer(&mut self, name: impl Into<String>, len: usize, role: Role) -> BufferId {
-        self.buffers.push(Buffer { name: name.into(), len, role });
+        self.buffers.push(Buffer { name: name.into(), len, role, packed: false });
         BufferId(self.buffers.len() as u32 - 1)
+    }
+
+    /// Adds a temporary buffer of bits.
+    pub fn add_packed_buffer(&mut self, name: impl Into<String>, len: usize) -> BufferId {
+        self.buffers.push(Buffer { name: name.into(), len, role: Role::Temporary, packed: true });
+        BufferId(self.buffers.len() as u32 - 1)
+    }
+
+    /// Whether a buffer holds bits.
+    pub fn is_packed(&self, id: BufferId) -> bool {
+        self.buffers.get(id.0 as usize).is_some_and(|buffer| buffer.packed)
     }
 
     /// Adds a kernel without launching it.

@@ -15,6 +15,9 @@
 //!     variables, and a result does not overlap an operand.
 //! 11. `Repeat`s are not nested, and only kernels launched in one mention its step.
 //! 12. In the order of launches, nothing reads a temporary or output buffer before something has written (some of) it.
+//! 13. A store to a packed buffer goes to element `64 a + l` where `l` is the `Lanes` variable or nothing and `a` is made of
+//!     whole coefficients: so lanes fill words in order and no word is shared by two parallel iterations.
+//! 14. An index into scratch depends on serial loops alone and has no bounds; heavy kernels never touch scratch.
 //!
 //! The verifier must never know what a program is meant to compute.
 

@@ -83,6 +83,7 @@ fn a_program_with_one_of_everything() {
         kind: ContractionKind::Forward,
         shape: ConvShape::linear(1, 1),
         rows: 6,
+        packed: false,
         a: Operand { buffer: x, offset: Ix::step().times(2) },
         b: Operand::whole(w),
         out: Operand::whole(current),

@@ -295,6 +295,7 @@ fn product() -> Contraction {
         kind: ContractionKind::Forward,
         shape: ConvShape::linear(3, 4),
         rows: 2,
+        packed: false,
         a: Operand::whole(INPUT),
         b: Operand::whole(CONSTANT),
         out: Operand::whole(OUTPUT),

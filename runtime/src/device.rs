@@ -1,5 +1,6 @@
 //! Which machine runs a program: the one place that knows every back end.
 
+pub use snn_jit::{Densities, Footprint, KernelTime, Timings};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
 
@@ -34,6 +35,23 @@ impl Device {
             Device::Reference => 1,
         }
     }
+}
+
+/// What is learned about the kernels of a run while it happens.
+#[derive(Debug)]
+pub enum Watch<'a> {
+    /// The time that each took.
+    Time(&'a mut Timings),
+    /// How many elements of the first operands of contractions were not 0. Costs more than the run.
+    Density(&'a mut Densities),
+}
+
+/// Bytes that a program will take on the processor, without taking any.
+///
+/// # Errors
+/// If the sizes cannot be counted.
+pub fn footprint(program: &Program) -> Result<Footprint> {
+    Footprint::of(program).map_err(failed)
 }
 
 /// A program loaded on a machine, with its memory.
@@ -72,8 +90,15 @@ impl Engine {
         match (&mut self.loaded, self.dtype) {
             (Loaded::Cpu(instance), Dtype::F64) => instance.write_f64(buffer, values).map_err(failed),
             (Loaded::Cpu(instance), Dtype::F32) => {
-                let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
-                instance.write_f32(buffer, &values).map_err(failed)
+                let slots = instance.slice_f32_mut(buffer).map_err(failed)?;
+                if slots.len() != values.len() {
+                    let (expected, found) = (slots.len(), values.len());
+                    return Err(RuntimeError::new(format!(
+                        "a buffer takes {expected} numbers, but {found} were given"
+                    )));
+                }
+                slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = *value as f32);
+                Ok(())
             }
             (Loaded::Reference(loaded), _) => loaded.1.write(buffer, values).map_err(failed),
         }
@@ -153,6 +178,25 @@ impl Engine {
             Loaded::Reference(loaded) => {
                 loaded.0.buffers.iter().map(|buffer| buffer.len * std::mem::size_of::<f64>()).sum()
             }
+        }
+    }
+
+    /// Runs the program once while its kernels are watched.
+    ///
+    /// # Errors
+    /// If the machine does not watch kernels.
+    pub fn run_watched(&mut self, key: RandomKey, watch: Watch<'_>) -> Result<()> {
+        let instance = self.compiled()?;
+        match watch {
+            Watch::Time(timings) => instance.run_timed(key, timings).map_err(failed),
+            Watch::Density(densities) => instance.run_counted(key, densities).map_err(failed),
+        }
+    }
+
+    fn compiled(&mut self) -> Result<&mut Instance> {
+        match &mut self.loaded {
+            Loaded::Cpu(instance) => Ok(instance),
+            Loaded::Reference(_) => Err(RuntimeError::new("the interpreter does not watch kernels")),
         }
     }
 }

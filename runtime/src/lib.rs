@@ -4,17 +4,22 @@
 //! as plain data.
 
 pub mod checkpoint;
+pub mod cost;
 pub mod data;
 pub mod device;
 pub mod error;
 pub mod feed;
+pub mod forecast;
 pub mod hash;
+pub mod holder;
 pub mod init;
 pub mod listing;
+pub mod machine;
 pub mod metrics;
 pub mod noise;
 pub mod optim;
 pub mod prepared;
+pub mod process;
 pub mod rng;
 pub mod run_dir;
 pub mod schedule;

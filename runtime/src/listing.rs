@@ -25,7 +25,7 @@ pub enum Form {
 /// If the graph cannot be lowered or compiled.
 pub fn listing(graph: &Graph, outputs: &[(String, NodeId)], batch: usize, dtype: Dtype, form: Form) -> Result<String> {
     let lowered =
-        lower(graph, outputs, LowerOptions { batch, dtype }).map_err(|error| RuntimeError::new(error.message))?;
+        lower(graph, outputs, LowerOptions::new(batch, dtype)).map_err(|error| RuntimeError::new(error.message))?;
     let text = match form {
         Form::Loops => Ok(lowered.program.to_string()),
         Form::Clif => snn_jit::clif_text(&lowered.program),

@@ -3,20 +3,24 @@
 //! Owns the compiled training and evaluation programs, each compiled when it is first needed, and keeps their weights in
 //! step. Must never know files, data sets or schedules.
 
-use snn_graph::lower::LowerOptions;
+use std::borrow::Cow;
+
+use snn_graph::lower::{LowerOptions, Lowered};
 use snn_graph::passes::{self, PassContext};
-use snn_graph::recompute::{self, RecomputeError};
+use snn_graph::recompute::{self, Fitted, RecomputeError};
+use snn_graph::setup::{Split, split};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{Model, ShapeError, Tensor};
 use snn_loops::{Dtype, RandomKey};
 
 use crate::checkpoint::{NamedTensor, TensorSpec};
-use crate::device::Device;
+use crate::device::{Device, Watch};
 use crate::error::{Result, RuntimeError};
+use crate::holder::{self, Holder, hand_over};
 use crate::prepared::Prepared;
 use crate::step::Step;
 use crate::stream::Stream;
-use crate::weights::Weights;
+use crate::weights::{Kept, Weights};
 
 /// Evaluation draws from streams of its own, so that evaluating never changes a training.
 const EVALUATION_SEED: u64 = 0x5eed_e7a1;
@@ -42,6 +46,12 @@ impl Default for SessionOptions {
     fn default() -> Self {
         let device = Device::Cpu { threads: 0 };
         SessionOptions { batch: 1, dtype: Dtype::F32, device, seed: 0, memory_limit: None }
+    }
+}
+
+impl SessionOptions {
+    fn lowering(&self) -> LowerOptions {
+        LowerOptions::new(self.batch, self.dtype)
     }
 }
 
@@ -92,7 +102,7 @@ pub struct Session {
     weights: Weights,
     train: Option<Step>,
     eval: Option<Prepared>,
-    /// Whether the weights in the training program are newer than `weights`.
+    /// Whether the weights in the training program are newer than those in the evaluation program.
     trained: bool,
     updates: u64,
 }
@@ -148,16 +158,13 @@ impl Session {
         if self.train.is_some() {
             return Ok(());
         }
-        let optimizer =
-            self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
-        let SessionOptions { batch, dtype, device, memory_limit, .. } = self.options;
-        let mut plan = self.plan(true, |model| training::train_step(model, optimizer))?;
-        if let Some(limit) = memory_limit {
-            plan = recompute::fit(&plan, LowerOptions { batch, dtype }, limit).map_err(does_not_fit)?.step;
+        let mut plan = self.training_plan()?;
+        if let Some(limit) = self.options.memory_limit {
+            plan = recompute::fit(&plan, self.options.lowering(), limit)?.step;
         }
-        let mut step = Step::new(&plan.graph, &plan.outputs, batch, dtype, device)?;
+        let mut step = Step::new(&plan.graph, &plan.outputs, self.options.lowering(), self.options.device)?;
+        hand_over(&mut self.weights, &mut step, self.eval.as_ref().map(|eval| eval as &dyn Holder))?;
         for kept in self.weights.iter() {
-            step.set(&kept.port(), &kept.values)?;
             step.carry(&kept.result(), &kept.port());
         }
         self.train = Some(step);
@@ -169,13 +176,15 @@ impl Session {
     /// # Errors
     /// If it does not fit, the model has no loss, or it cannot be compiled.
     pub fn training_memory(&self) -> Result<MemoryUse> {
+        let limit = self.options.memory_limit.unwrap_or(usize::MAX);
+        let Fitted { bytes, recomputed, .. } = recompute::fit(&self.training_plan()?, self.options.lowering(), limit)?;
+        Ok(MemoryUse { bytes, recomputed })
+    }
+
+    fn training_plan(&self) -> Result<TrainStep> {
         let optimizer =
             self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
-        let SessionOptions { batch, dtype, memory_limit, .. } = self.options;
-        let plan = self.plan(true, |model| training::train_step(model, optimizer))?;
-        let limit = memory_limit.unwrap_or(usize::MAX);
-        let fitted = recompute::fit(&plan, LowerOptions { batch, dtype }, limit).map_err(does_not_fit)?;
-        Ok(MemoryUse { bytes: fitted.bytes, recomputed: fitted.recomputed })
+        self.plan(true, |model| training::train_step(model, optimizer))
     }
 
     /// Compiles the evaluation program, if that has not happened yet.
@@ -183,12 +192,24 @@ impl Session {
     /// # Errors
     /// If the model cannot be compiled.
     pub fn prepare_evaluation(&mut self) -> Result<()> {
-        if self.eval.is_none() {
-            let SessionOptions { batch, dtype, device, .. } = self.options;
-            self.eval = Some(Prepared::new(&self.plan(false, training::eval_step)?, batch, dtype, device)?);
-            self.refresh_evaluation()?;
+        if self.eval.is_some() {
+            return Ok(());
         }
+        let Split { setup, step } = split(&self.plan(false, training::eval_step)?)?;
+        let mut eval = Prepared::new(&setup, &step, self.options.lowering(), self.options.device)?;
+        hand_over(&mut self.weights, &mut eval, self.train.as_ref().map(|train| train as &dyn Holder))?;
+        (self.eval, self.trained) = (Some(eval), false);
         Ok(())
+    }
+
+    /// The training program, once it is compiled.
+    pub fn training_program(&self) -> Option<&Lowered> {
+        self.train.as_ref().map(Step::lowered)
+    }
+
+    /// The evaluation program that runs for every batch, once it is compiled.
+    pub fn evaluation_program(&self) -> Option<&Lowered> {
+        self.eval.as_ref().map(|eval| eval.step().lowered())
     }
 
     fn plan(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<TrainStep> {
@@ -200,16 +221,46 @@ impl Session {
     /// # Errors
     /// If a value is missing or does not have the size of a batch.
     pub fn train_batch(&mut self, values: BatchValues<'_>, lr: f64) -> Result<TrainOutcome> {
+        self.update(values, lr, None)
+    }
+
+    /// [`Self::train_batch`] while kernels are watched.
+    ///
+    /// # Errors
+    /// As there; or if the machine does not watch kernels.
+    pub fn train_watched(&mut self, values: BatchValues<'_>, lr: f64, watch: Watch<'_>) -> Result<TrainOutcome> {
+        self.update(values, lr, Some(watch))
+    }
+
+    fn update(&mut self, values: BatchValues<'_>, lr: f64, watch: Option<Watch<'_>>) -> Result<TrainOutcome> {
         self.prepare_training()?;
+        if let Some(step) = &mut self.train {
+            feed(&self.model, step, values, true)?;
+        }
+        self.learn(lr, watch)
+    }
+
+    /// One more update from the batch that the training program has already.
+    ///
+    /// # Errors
+    /// If nothing was learned from before.
+    pub fn train_again(&mut self, lr: f64) -> Result<TrainOutcome> {
+        self.learn(lr, None)
+    }
+
+    fn learn(&mut self, lr: f64, watch: Option<Watch<'_>>) -> Result<TrainOutcome> {
         let (Some(step), Some(optimizer)) = (&mut self.train, &self.optimizer) else {
             return Err(RuntimeError::new("the training program is missing"));
         };
-        feed(&self.model, step, values, true)?;
         let (bias1, bias2) = optimizer.bias_corrections(self.updates + 1);
         for (name, value) in [("input:lr", lr), ("input:bias1", bias1), ("input:bias2", bias2)] {
             step.set(name, &[value])?;
         }
-        step.run(RandomKey { seed: self.options.seed, run: self.updates })?;
+        let key = RandomKey { seed: self.options.seed, run: self.updates };
+        match watch {
+            Some(watch) => step.run_watched(key, watch)?,
+            None => step.run(key)?,
+        }
         self.trained = true;
         self.updates += 1;
         let correct = step.scalar_or("correct", 0.0)?;
@@ -222,7 +273,7 @@ impl Session {
     /// # Errors
     /// If a value is missing or does not have the size of a batch.
     pub fn evaluate_batch(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64) -> Result<EvalOutcome> {
-        self.run_evaluation(values, weights, run, true)?;
+        self.run_evaluation(values, weights, run, true, None)?;
         let step = self.evaluation()?;
         let (loss_sum, correct) = (step.scalar_or("loss_sum", 0.0)?, step.scalar_or("correct", 0.0)?);
         let rates = rates(step, &self.model)?;
@@ -234,9 +285,33 @@ impl Session {
     /// # Errors
     /// If an input is missing or does not have the size of a batch.
     pub fn infer_batch(&mut self, values: BatchValues<'_>) -> Result<Inference> {
+        self.infer(values, None)
+    }
+
+    /// Runs the model once more on the batch that the evaluation program has already, and leaves the result where it is;
+    /// gives the firing rate of each layer.
+    ///
+    /// # Errors
+    /// If nothing was inferred before.
+    pub fn infer_again(&mut self) -> Result<Vec<f64>> {
+        let key = self.evaluation_key(0);
+        let eval = self.eval.as_mut().ok_or_else(no_evaluation)?;
+        eval.run(key, None)?;
+        rates(eval.step(), &self.model)
+    }
+
+    /// [`Self::infer_batch`] while kernels are watched.
+    ///
+    /// # Errors
+    /// As there; or if the machine does not watch kernels.
+    pub fn infer_watched(&mut self, values: BatchValues<'_>, watch: Watch<'_>) -> Result<Inference> {
+        self.infer(values, Some(watch))
+    }
+
+    fn infer(&mut self, values: BatchValues<'_>, watch: Option<Watch<'_>>) -> Result<Inference> {
         let weights = vec![1.0; self.options.batch];
         let (steps, batch) = (self.model.graph.steps, self.options.batch);
-        self.run_evaluation(values, &weights, 0, false)?;
+        self.run_evaluation(values, &weights, 0, false, watch)?;
         let step = self.evaluation()?;
         let (ty, data) = step.result("output")?;
         let (stepped, dims) = (ty.time, ty.extents(steps, batch));
@@ -249,35 +324,29 @@ impl Session {
         Ok(Inference { output: Tensor { dims, data }, stepped, predictions, firing_rates })
     }
 
-    fn evaluation(&self) -> Result<&Step> {
-        let missing = || RuntimeError::new("the evaluation program is missing");
-        self.eval.as_ref().map(|eval| &eval.step).ok_or_else(missing)
-    }
-
-    fn run_evaluation(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64, targets: bool) -> Result<()> {
+    fn run_evaluation(
+        &mut self,
+        values: BatchValues<'_>,
+        weights: &[f32],
+        number: u64,
+        targets: bool,
+        watch: Option<Watch<'_>>,
+    ) -> Result<()> {
         self.prepare_evaluation()?;
         self.sync()?;
-        let key = self.evaluation_key(run);
-        let Some(Prepared { step, .. }) = &mut self.eval else { return Ok(()) };
-        feed(&self.model, step, values, targets)?;
-        step.set_f32("input:sample_weight", weights)?;
-        step.run(key)
+        let key = self.evaluation_key(number);
+        let eval = self.eval.as_mut().ok_or_else(no_evaluation)?;
+        feed(&self.model, eval.step_mut(), values, targets)?;
+        eval.step_mut().set_f32("input:sample_weight", weights)?;
+        eval.run(key, watch)
     }
 
-    /// Reads the weights back from the training program and hands them to the evaluation program.
-    fn sync(&mut self) -> Result<()> {
-        let Some(step) = self.train.as_ref().filter(|_| self.trained) else { return Ok(()) };
-        for kept in self.weights.iter_mut() {
-            if let Some(values) = step.get_input(&kept.port())? {
-                kept.values = values;
-            }
-        }
-        self.trained = false;
-        self.refresh_evaluation()
+    fn evaluation(&self) -> Result<&Step> {
+        self.eval.as_ref().map(Prepared::step).ok_or_else(no_evaluation)
     }
 
-    fn refresh_evaluation(&mut self) -> Result<()> {
-        self.eval.as_mut().map_or(Ok(()), |eval| eval.refresh(&self.weights))
+    fn evaluation_key(&self, run: u64) -> RandomKey {
+        RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run }
     }
 
     /// The model step by step, with the present weights; later changes of them do not reach it. It draws what
@@ -285,22 +354,41 @@ impl Session {
     ///
     /// # Errors
     /// If a value at one step of the model depends on later ones, or it cannot be compiled.
-    pub fn stream(&mut self) -> Result<Stream> {
-        self.sync()?;
-        Stream::new(&self.model, &self.weights, &self.options, self.evaluation_key(0))
+    pub fn stream(&self) -> Result<Stream> {
+        let read = |kept| self.values(kept);
+        Stream::new(&self.model, &self.weights, &read, &self.options, self.evaluation_key(0))
     }
 
-    fn evaluation_key(&self, run: u64) -> RandomKey {
-        RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run }
+    /// Hands the weights of the training program to the evaluation program.
+    fn sync(&mut self) -> Result<()> {
+        let (Some(train), Some(eval)) = (&self.train, &mut self.eval) else { return Ok(()) };
+        if self.trained {
+            for port in self.weights.iter().map(Kept::port) {
+                if eval.takes(&port)
+                    && let Some(values) = train.held(&port)?
+                {
+                    eval.hold(&port, &values)?;
+                }
+            }
+        }
+        self.trained = false;
+        Ok(())
+    }
+
+    /// The present values of a tensor, wherever they are.
+    fn values<'a>(&'a self, kept: &'a Kept) -> Result<Cow<'a, [f64]>> {
+        let train = self.train.as_ref().map(|train| train as &dyn Holder);
+        let eval = self.eval.as_ref().map(|eval| eval as &dyn Holder);
+        let holders: Vec<&dyn Holder> = train.into_iter().chain(eval).collect();
+        holder::values(kept, &holders)
     }
 
     /// All learned tensors and averages and, with `slots`, the optimizer's state.
     ///
     /// # Errors
     /// If the weights cannot be read back.
-    pub fn tensors(&mut self, slots: bool) -> Result<Vec<NamedTensor>> {
-        self.sync()?;
-        Ok(self.weights.tensors(self.options.dtype, slots))
+    pub fn tensors(&self, slots: bool) -> Result<Vec<NamedTensor>> {
+        self.weights.tensors(self.options.dtype, slots, |kept| self.values(kept))
     }
 
     /// Names and shapes of what [`Self::tensors`] gives.
@@ -313,14 +401,21 @@ impl Session {
     /// # Errors
     /// If one has another shape than the model's.
     pub fn restore(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        self.sync()?;
         self.weights.restore(tensors)?;
-        if let Some(step) = &mut self.train {
-            for kept in self.weights.iter() {
-                step.set(&kept.port(), &kept.values)?;
+        for kept in self.weights.iter_mut().filter(|kept| kept.is_here()) {
+            let port = kept.port();
+            let mut held = false;
+            let train = self.train.as_mut().map(|train| train as &mut dyn Holder);
+            let eval = self.eval.as_mut().map(|eval| eval as &mut dyn Holder);
+            for holder in train.into_iter().chain(eval) {
+                holder.hold(&port, &kept.values)?;
+                held |= holder.takes(&port);
+            }
+            if held {
+                kept.release();
             }
         }
-        self.refresh_evaluation()
+        Ok(())
     }
 }
 
@@ -333,13 +428,18 @@ pub struct MemoryUse {
     pub recomputed: Vec<String>,
 }
 
-fn does_not_fit(error: RecomputeError) -> RuntimeError {
-    match error {
-        RecomputeError::TooMuch { .. } => {
-            RuntimeError::new(error.to_string()).with_help("take a smaller batch, or allow more memory")
+impl From<RecomputeError> for RuntimeError {
+    fn from(error: RecomputeError) -> Self {
+        let text = RuntimeError::new(error.to_string());
+        match error {
+            RecomputeError::TooMuch { .. } => text.with_help("take a smaller batch, or allow more memory"),
+            RecomputeError::Lower(_) | RecomputeError::Shape(_) => text,
         }
-        RecomputeError::Lower(_) | RecomputeError::Shape(_) => RuntimeError::new(error.to_string()),
     }
+}
+
+fn no_evaluation() -> RuntimeError {
+    RuntimeError::new("the evaluation program is missing")
 }
 
 /// Hands a batch to a program; every input (and target) of the model must be there, and nothing else.

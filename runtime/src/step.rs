@@ -3,12 +3,14 @@
 //! Values cross this boundary as the user knows them, row-major `[sample][channels, ...]` or `[step][sample][...]`; how they
 //! lie in memory is arranged here. Must never know what a graph computes.
 
+use std::borrow::Cow;
+
 use snn_graph::lower::storage::{Layout, rearrange};
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::{Graph, NodeId, Ty};
-use snn_loops::{BufferId, Dtype, RandomKey};
+use snn_loops::{BufferId, RandomKey};
 
-use crate::device::{Device, Engine};
+use crate::device::{Device, Engine, Watch};
 use crate::error::{Result, RuntimeError};
 
 /// An input or output that was looked up once, to be written or read often.
@@ -50,16 +52,10 @@ impl Step {
     ///
     /// # Errors
     /// If the graph cannot be lowered or compiled.
-    pub fn new(
-        graph: &Graph,
-        outputs: &[(String, NodeId)],
-        batch: usize,
-        dtype: Dtype,
-        device: Device,
-    ) -> Result<Step> {
-        let lowered = lower(graph, outputs, LowerOptions { batch, dtype }).map_err(|e| RuntimeError::new(e.message))?;
+    pub fn new(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions, device: Device) -> Result<Step> {
+        let lowered = lower(graph, outputs, options).map_err(|e| RuntimeError::new(e.message))?;
         let engine = Engine::load(lowered.program.clone(), device)?;
-        Ok(Step { lowered, engine, batch, steps: graph.steps, carried: Vec::new() })
+        Ok(Step { lowered, engine, batch: options.batch, steps: graph.steps, carried: Vec::new() })
     }
 
     /// After each run, the output replaces the input of the same shape. Where the program lacks one of them there is
@@ -78,6 +74,24 @@ impl Step {
     /// Runs once as step number `step` of a time loop; carried outputs become inputs.
     pub fn run_at(&mut self, key: RandomKey, step: u64) -> Result<()> {
         self.engine.run_at(key, step)?;
+        self.carry_over()
+    }
+
+    /// Runs once while kernels are watched; carried outputs become inputs.
+    ///
+    /// # Errors
+    /// If the machine does not watch kernels.
+    pub fn run_watched(&mut self, key: RandomKey, watch: Watch<'_>) -> Result<()> {
+        self.engine.run_watched(key, watch)?;
+        self.carry_over()
+    }
+
+    /// The program with what is known about it.
+    pub fn lowered(&self) -> &Lowered {
+        &self.lowered
+    }
+
+    fn carry_over(&mut self) -> Result<()> {
         for (from, to) in &self.carried {
             self.engine.swap(*from, *to)?;
         }
@@ -127,6 +141,11 @@ impl Step {
         self.engine.memory_bytes()
     }
 
+    /// Whether something depends on an input of that name.
+    pub fn takes(&self, name: &str) -> bool {
+        self.lowered.input(name).is_some()
+    }
+
     /// Sets an input from row-major values; an input that nothing depends on is ignored.
     pub fn set(&mut self, name: &str, values: &[f64]) -> Result<()> {
         let Some(port) = self.lowered.input(name).cloned() else { return Ok(()) };
@@ -166,7 +185,7 @@ impl Step {
         if self.lowered.output(name).is_none() { Ok(otherwise) } else { self.scalar(name) }
     }
 
-    fn to_memory<T: Copy + Default>(&self, port: &Port, values: &[T]) -> Result<Vec<T>> {
+    fn to_memory<'v, T: Copy + Default>(&self, port: &Port, values: &'v [T]) -> Result<Cow<'v, [T]>> {
         let len: usize = port.ty.extents(self.steps, self.batch).iter().product();
         if values.len() != len {
             return Err(RuntimeError::new(format!(
@@ -175,13 +194,19 @@ impl Step {
                 values.len()
             )));
         }
+        if port.layout == Layout::RowMajor {
+            return Ok(Cow::Borrowed(values));
+        }
         let mut arranged = vec![T::default(); len];
         each_sample(port, values, &mut arranged, true);
-        Ok(arranged)
+        Ok(Cow::Owned(arranged))
     }
 
     fn read_port(&self, port: &Port) -> Result<Vec<f64>> {
         let raw = self.engine.read(port.buffer)?;
+        if port.layout == Layout::RowMajor {
+            return Ok(raw);
+        }
         let mut values = vec![0.0; raw.len()];
         each_sample(port, &raw, &mut values, false);
         Ok(values)
@@ -189,10 +214,6 @@ impl Step {
 }
 
 fn each_sample<T: Copy>(port: &Port, from: &[T], to: &mut [T], to_memory: bool) {
-    if port.layout == Layout::RowMajor {
-        to.copy_from_slice(from);
-        return;
-    }
     let sample = port.ty.elements().max(1);
     for (from, to) in from.chunks_exact(sample).zip(to.chunks_exact_mut(sample)) {
         rearrange(port.layout, &port.ty.dims, from, to, to_memory);

@@ -2,20 +2,27 @@
 //!
 //! Must never know files or data sets.
 
+use std::borrow::Cow;
+
 use snn_graph::Model;
+use snn_graph::lower::LowerOptions;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::streaming::{RowSource, STEP, Streaming, streaming};
 use snn_loops::{Dtype, RandomKey};
 
 use crate::checkpoint::{NamedTensor, TensorData, TensorSpec};
 use crate::error::{Result, RuntimeError};
-use crate::prepared::Setup;
+use crate::holder::Holder;
+use crate::prepared::Prepared;
 use crate::session::{BatchValues, SessionOptions};
 use crate::step::{Slot, Step};
-use crate::weights::Weights;
+use crate::weights::{Kept, Weights};
 
 /// The tensor that says how many steps were done.
 const STEPS_DONE: &str = "steps_done";
+
+/// Finds the present values of a weight.
+pub(crate) type ReadWeight<'r, 'w> = dyn Fn(&'w Kept) -> Result<Cow<'w, [f64]>> + 'r;
 
 /// What a model makes of a step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,11 +69,25 @@ impl Stream {
     ///
     /// # Errors
     /// If a value at one step of the model depends on later ones, or it cannot be compiled.
-    pub(crate) fn new(model: &Model, weights: &Weights, options: &SessionOptions, key: RandomKey) -> Result<Stream> {
+    pub(crate) fn new<'w>(
+        model: &Model,
+        weights: &'w Weights,
+        read: &ReadWeight<'_, 'w>,
+        options: &SessionOptions,
+        key: RandomKey,
+    ) -> Result<Stream> {
         let plan = streaming(&passes::run(model, &PassContext::new(model, false), None)?)?;
         let SessionOptions { batch, dtype, device, .. } = *options;
-        let mut step = Step::new(&plan.step.graph, &plan.step.outputs, batch, dtype, device)?;
-        Setup::new(&plan.setup, batch, dtype, device)?.hand_over(weights, &mut step)?;
+        // The spikes of one step are few: as floats, small layers need no other thread.
+        let lowering = LowerOptions { packed: false, ..LowerOptions::new(batch, dtype) };
+        let mut prepared = Prepared::new(&plan.setup, &plan.step, lowering, device)?;
+        for kept in weights.iter() {
+            let port = kept.port();
+            if prepared.takes(&port) {
+                prepared.hold(&port, &read(kept)?)?;
+            }
+        }
+        let mut step = prepared.into_step()?;
         let mut states = Vec::with_capacity(plan.states.len());
         for state in &plan.states {
             let port = format!("input:{}", state.name);
@@ -84,7 +105,7 @@ impl Stream {
         let output = step.output_slot("output").ok_or_else(|| RuntimeError::new("the program has no output"))?;
         Ok(Stream {
             inputs: model.inputs.iter().map(fed).collect(),
-            rows: rows(&plan, weights, &step)?,
+            rows: rows(&plan, weights, read, &step)?,
             counter: step.input_slot(&format!("input:{STEP}")),
             prediction: step.output_slot("prediction"),
             output,
@@ -222,7 +243,7 @@ impl Rows {
     }
 }
 
-fn rows(plan: &Streaming, weights: &Weights, step: &Step) -> Result<Vec<Rows>> {
+fn rows<'w>(plan: &Streaming, weights: &'w Weights, read: &ReadWeight<'_, 'w>, step: &Step) -> Result<Vec<Rows>> {
     let mut all = Vec::with_capacity(plan.rows.len());
     for row in &plan.rows {
         let Some(slot) = step.input_slot(&format!("input:{}", row.name)) else { continue };
@@ -231,8 +252,8 @@ fn rows(plan: &Streaming, weights: &Weights, step: &Step) -> Result<Vec<Rows>> {
             RowSource::Parameter(path) => {
                 let port = format!("param:{path}");
                 let kept = weights.iter().find(|kept| kept.port() == port);
-                kept.map(|kept| kept.values.clone())
-                    .ok_or_else(|| RuntimeError::new(format!("the model has no parameter `{path}`")))?
+                let kept = kept.ok_or_else(|| RuntimeError::new(format!("the model has no parameter `{path}`")))?;
+                read(kept)?.into_owned()
             }
         };
         all.push(Rows { slot, values });

@@ -3,6 +3,7 @@
 //! Values are row-major as in the model's source, in f64 (which holds every f32 exactly). Must never know programs or
 //! files; [`Kept::port`] is how a program calls the same thing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use snn_graph::Model;
@@ -31,7 +32,7 @@ pub struct Kept {
     /// Path of the parameter or average.
     path: String,
     dims: Vec<usize>,
-    /// Row-major in the tensor's shape.
+    /// Row-major in the tensor's shape; empty while a program holds the tensor.
     pub values: Vec<f64>,
 }
 
@@ -39,6 +40,21 @@ impl Kept {
     /// Its shape, the time axis of a parameter that has one in front.
     pub fn dims(&self) -> &[usize] {
         &self.dims
+    }
+
+    /// Number of elements.
+    fn elements(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Gives the values up to a program that holds them from now on: large models are not kept twice.
+    pub fn release(&mut self) {
+        self.values = Vec::new();
+    }
+
+    /// Whether the values are here, and not in a program.
+    pub fn is_here(&self) -> bool {
+        self.values.len() == self.elements()
     }
 
     /// The program's input that holds the tensor.
@@ -87,7 +103,12 @@ impl Weights {
             kept.push(Kept { part: Part::Parameter, path: parameter.path.clone(), dims, values });
         }
         for k in 0..slots {
-            let zeros = |of: &Kept| Kept { part: Part::Slot(k), values: vec![0.0; of.values.len()], ..of.clone() };
+            let zeros = |of: &Kept| Kept {
+                part: Part::Slot(k),
+                path: of.path.clone(),
+                dims: of.dims.clone(),
+                values: vec![0.0; of.values.len()],
+            };
             let slots: Vec<Kept> = kept.iter().filter(|kept| kept.part == Part::Parameter).map(zeros).collect();
             kept.extend(slots);
         }
@@ -110,17 +131,26 @@ impl Weights {
 
     /// Number of learned values.
     pub fn parameter_count(&self) -> usize {
-        self.kept.iter().filter(|kept| kept.part == Part::Parameter).map(|kept| kept.values.len()).sum()
+        self.kept.iter().filter(|kept| kept.part == Part::Parameter).map(Kept::elements).sum()
     }
 
-    /// The tensors as files hold them; without `slots`, what a trained model is made of.
-    pub fn tensors(&self, dtype: Dtype, slots: bool) -> Vec<NamedTensor> {
+    /// The tensors as files hold them, their values from `read`; without `slots`, what a trained model is made of.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn tensors<'a>(
+        &'a self,
+        dtype: Dtype,
+        slots: bool,
+        read: impl Fn(&'a Kept) -> Result<Cow<'a, [f64]>>,
+    ) -> Result<Vec<NamedTensor>> {
         let stored = |values: &[f64]| match dtype {
             Dtype::F32 => TensorData::F32(values.iter().map(|value| *value as f32).collect()),
             Dtype::F64 => TensorData::F64(values.to_vec()),
         };
-        let tensor =
-            |kept: &Kept| NamedTensor { name: kept.name(), shape: kept.dims.clone(), data: stored(&kept.values) };
+        let tensor = |kept: &'a Kept| {
+            Ok(NamedTensor { name: kept.name(), shape: kept.dims.clone(), data: stored(&read(kept)?) })
+        };
         self.in_files(slots).map(tensor).collect()
     }
 

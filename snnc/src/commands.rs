@@ -2,13 +2,16 @@
 //!
 //! Files here are the only ones that print. They must never compute anything that another program might want.
 
+mod bench;
 mod check;
 mod dump;
 mod eval;
 mod gradcheck;
 mod infer;
 mod machine;
+mod memory;
 mod passes;
+mod profile;
 mod progress;
 mod run;
 mod simulate;
@@ -39,6 +42,8 @@ pub enum Command {
     Infer(infer::Args),
     Test(test::Args),
     Gradcheck(gradcheck::Args),
+    Bench(bench::Args),
+    Profile(profile::Args),
     Dump(dump::Args),
     Passes(passes::Args),
 }
@@ -62,6 +67,8 @@ impl Command {
             Command::Infer(args) => infer::run(&args),
             Command::Test(args) => test::run(&args),
             Command::Gradcheck(args) => gradcheck::run(&args),
+            Command::Bench(args) => bench::run(&args),
+            Command::Profile(args) => profile::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Passes(args) => passes::run(&args),
         }

@@ -7,17 +7,18 @@
 use std::collections::BTreeMap;
 
 use snn_graph::eval::{DetachTape, EvalContext, evaluate};
+use snn_graph::lower::LowerOptions;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{TrainStep, gradient_graph};
 use snn_graph::{Model as Graph, NodeId, Tensor};
 use snn_runtime::device::Device;
-use snn_runtime::noise::{random_labels, random_values};
 use snn_runtime::step::Step;
 use snn_runtime::weights::{Kept, Weights};
 use snn_runtime::{Dtype, RandomKey, RuntimeError};
 
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::random::random_batch;
 
 /// Steps of the central differences, tried in this order: the smaller, the less probable it is that a kink of a function
 /// such as `abs` lies between the two points, and the more rounding shows.
@@ -25,9 +26,6 @@ const STEPS: [f64; 3] = [1e-5, 1e-6, 1e-7];
 
 /// Gradients below this are 0: rounding of the loss hides them.
 const NOISE: f64 = 1e-9;
-
-/// Number of classes of random labels, where neither data nor result tell.
-const CLASSES: usize = 10;
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,11 +67,10 @@ pub fn gradcheck(model: &Model, settings: &Settings) -> Result<Vec<Row>> {
     model.session(model.options())?;
     let graph = passes::run(model.graph(), &PassContext::new(model.graph(), true), None)?;
     let plan = gradient_graph(&graph, false)?;
-    let classes = model.recipe().and_then(|recipe| recipe.classes).unwrap_or_else(|| outputs(&graph));
     let mut check = Check {
         loss: graph.loss.ok_or_else(|| RuntimeError::new("the model has no loss"))?,
         weights: Weights::initial(&graph, 0, seed)?,
-        batch: batch(&graph, settings.batch, classes, seed),
+        batch: random_batch(model, settings.batch, seed),
         n_samples: settings.batch,
         key: RandomKey { seed, run: 0 },
         graph,
@@ -93,24 +90,6 @@ pub fn gradcheck(model: &Model, settings: &Settings) -> Result<Vec<Row>> {
         true => Err(Error::new("the loss depends on no parameter", "check that the model has weights")),
         false => Ok(rows),
     }
-}
-
-fn outputs(graph: &Graph) -> usize {
-    graph.graph.ty(graph.output).dims.first().copied().unwrap_or(CLASSES)
-}
-
-/// Random values for all inputs and targets: `[step][sample][...]`.
-fn batch(graph: &Graph, samples: usize, classes: usize, seed: u64) -> Vec<(String, Vec<f32>)> {
-    let steps = graph.graph.steps;
-    let inputs = graph.inputs.iter().map(|input| (input.name.clone(), random_values(input, steps, samples, seed)));
-    let targets = graph.targets.iter().map(|target| {
-        let values = match target.dims.is_empty() {
-            true => random_labels(classes, samples, seed),
-            false => random_values(target, steps, samples, seed),
-        };
-        (target.name.clone(), values)
-    });
-    inputs.chain(targets).collect()
 }
 
 /// A model at one point.
@@ -149,7 +128,8 @@ impl Check {
     }
 
     fn compiled_gradients(&self, plan: &TrainStep) -> Result<BTreeMap<String, Vec<f64>>> {
-        let mut step = Step::new(&plan.graph, &plan.outputs, self.n_samples, Dtype::F64, Device::Cpu { threads: 0 })?;
+        let options = LowerOptions::new(self.n_samples, Dtype::F64);
+        let mut step = Step::new(&plan.graph, &plan.outputs, options, Device::Cpu { threads: 0 })?;
         for (name, values) in &self.batch {
             step.set_f32(&format!("input:{name}"), values)?;
         }

@@ -3,20 +3,26 @@
 //! [`Model`] is where to begin; [`Program`] where a text holds several models or tests. The command line is made of
 //! nothing but what is public here. This crate must never print and never end the process.
 
+pub mod bench;
 pub mod claims;
 pub mod gradcheck;
+pub mod profile;
 pub mod stages;
 
 mod error;
+mod memory;
 mod model;
 mod program;
+mod random;
 mod recipe;
 mod source;
 mod training;
 
 pub use error::{Diagnostics, Error, Result};
+pub use memory::Purpose;
 pub use model::Model;
 pub use program::{Override, Program, standard_library};
+pub use random::random_batch;
 pub use recipe::Recipe;
 pub use source::Source;
 pub use training::{Run, Training, load_weights};

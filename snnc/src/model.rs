@@ -5,12 +5,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use snn_graph::{Model as Graph, TimeAxis};
+use snn_graph::{Model as Graph, Origin as NodeOrigin, TimeAxis};
 use snn_lang::CompiledModel;
 use snn_lang::elaborate::{StageRow, TrainPlan};
 use snn_runtime::data::{self, Dataset};
 use snn_runtime::device::Device;
 use snn_runtime::hash::sha256;
+use snn_runtime::optim::UpdateRule;
 use snn_runtime::run_dir::Manifest;
 use snn_runtime::session::{Session, SessionOptions};
 use snn_runtime::stream::Stream;
@@ -100,6 +101,24 @@ impl Model {
     /// # Errors
     /// If the model runs in continuous time, or an initializer does not fit its parameter.
     pub fn session(&self, options: SessionOptions) -> Result<Session> {
+        self.session_with(self.recipe.as_ref().map(|recipe| recipe.optimizer.rule), options)
+    }
+
+    /// The model with fresh weights, ready to run but not to learn: nothing of an optimizer is kept.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub fn inference_session(&self, options: SessionOptions) -> Result<Session> {
+        self.session_with(None, options)
+    }
+
+    fn session_with(&self, rule: Option<UpdateRule>, options: SessionOptions) -> Result<Session> {
+        self.runnable()?;
+        Ok(Session::new(self.graph().clone(), rule, options)?)
+    }
+
+    /// Explains models that cannot be run.
+    pub(crate) fn runnable(&self) -> Result<()> {
         let exact = self.recipe.as_ref().is_some_and(|recipe| recipe.exact);
         if exact || matches!(self.graph().time, TimeAxis::Continuous(_)) {
             return Err(Error::new(
@@ -110,8 +129,7 @@ impl Model {
                 "give the model a grid of steps, such as `time 100 of 2ms`, and take `gradient = stbp`",
             ));
         }
-        let rule = self.recipe.as_ref().map(|recipe| recipe.optimizer.rule);
-        Ok(Session::new(self.graph().clone(), rule, options)?)
+        Ok(())
     }
 
     /// The model step by step, with the weights of a file or else fresh ones.
@@ -191,6 +209,21 @@ impl Model {
             precision: precision(options).to_owned(),
             machine: machine(options.device),
         })
+    }
+
+    /// The file and the line, counted from 1, that a node of its graph comes from: where the user wrote it, not inside of
+    /// the library. `None` for what nobody wrote.
+    pub fn line_of(&self, origin: NodeOrigin) -> Option<(&str, usize)> {
+        let span = *self.compiled.places.get((origin.0 as usize).checked_sub(1)?)?;
+        let sources = &self.origin.sources;
+        Some((sources.get(span.file)?.name.as_str(), sources.line_and_column(span).0))
+    }
+
+    /// The text of a line of one of the program's files, without the space around it.
+    pub fn line_text(&self, file: &str, line: usize) -> &str {
+        let sources = &self.origin.sources;
+        let text = sources.find(file).and_then(|id| sources.get(id)).map_or("", |file| file.text.as_str());
+        text.lines().nth(line.saturating_sub(1)).unwrap_or("").trim()
     }
 
     /// The text of the program that the model is declared in.

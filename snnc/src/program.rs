@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use snn_lang::elaborate::CompiledTest;
+use snn_lang::source::Sources;
 use snn_lang::{Compiled, CompiledModel, Options, compile};
 use snn_runtime::RuntimeError;
 use snn_runtime::run_dir::Import;
@@ -20,6 +21,7 @@ pub type Override = (String, String);
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub source: Source,
+    pub sources: Sources,
     pub imports: Vec<Import>,
     pub overrides: Vec<Override>,
 }
@@ -59,7 +61,8 @@ impl Program {
         if diagnostics.n_errors() > 0 {
             return Err(Error::Program(diagnostics));
         }
-        let origin = Arc::new(Origin { source, imports, overrides: options.overrides.clone() });
+        let sources = diagnostics.sources.clone();
+        let origin = Arc::new(Origin { source, sources, imports, overrides: options.overrides.clone() });
         Ok(Program { origin, models, tests, diagnostics })
     }
 

@@ -13,8 +13,9 @@ use std.blocks { BasicBlock }
 model Small {
     input image: [1, 8, 8]
     time 4
-    image -> Conv2d(8, 3) -> TdBN() -> IterativeLIF() -> Dropout(0.2) -> AvgPool2d(2)
-          -> BasicBlock(8) -> BasicBlock(16, stride = 2)
+    image -> Conv2d(8, 3) -> TdBN() -> IterativeLIF() -> Dropout(0.2)
+          -> BasicBlock(8) -> Conv2d(8, 3) -> TdBN() -> IterativeLIF() -> BasicBlock(8)
+          -> AvgPool2d(2) -> BasicBlock(16, stride = 2)
           -> Flatten() -> Linear(32) -> NoisyStep(mean = 0.1, std = 0.2) -> Linear(10)
 }
 

@@ -52,8 +52,7 @@ fn compiled(lowered: &Lowered, inputs: &[(BufferId, Vec<f64>)], threads: usize) 
 /// Compares the back end with the interpreter: to the bit, or within `tolerance` where a contraction may sum in its own order.
 fn check(what: &str, graph: &Graph, outputs: &[(String, NodeId)], ranges: &[(f64, f64)]) {
     for dtype in [Dtype::F64, Dtype::F32] {
-        let lowered =
-            lower(graph, outputs, LowerOptions { batch: BATCH, dtype }).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let lowered = lower(graph, outputs, LowerOptions::new(BATCH, dtype)).unwrap_or_else(|e| panic!("{what}: {e}"));
         let inputs = fill(&lowered, ranges);
         let mut memory = interp::Memory::new(&lowered.program);
         for (buffer, values) in &inputs {

@@ -179,7 +179,7 @@ fn every_item_agrees_on_every_back_end() {
             context.training = training;
             let reference = evaluate(&graph, &ids, &mut context).unwrap_or_else(|e| panic!("{what}: {e}"));
             let reference: Vec<Vec<f64>> = reference.into_iter().map(|tensor| tensor.data).collect();
-            let options = |dtype| LowerOptions { batch: BATCH, dtype };
+            let options = |dtype| LowerOptions::new(BATCH, dtype);
             let double = lower(&graph, &outputs, options(Dtype::F64)).unwrap_or_else(|e| panic!("{what}: {e}"));
             let single = lower(&graph, &outputs, options(Dtype::F32)).unwrap_or_else(|e| panic!("{what}: {e}"));
             same(&format!("{what}, interpreter"), &outputs, &interpreted(&double, &bindings), &reference, 1e-11);

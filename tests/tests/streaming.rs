@@ -121,7 +121,7 @@ fn feed(stream: &mut Stream, data: &[(String, Vec<f32>, usize)], step: usize) ->
 fn contracts(model: &Model) -> bool {
     let prepared = passes::run(model.graph(), &PassContext::new(model.graph(), false), None).unwrap();
     let plan = streaming(&prepared).unwrap();
-    let options = snnc::graph::lower::LowerOptions { batch: BATCH, dtype: Dtype::F32 };
+    let options = snnc::graph::lower::LowerOptions::new(BATCH, Dtype::F32);
     let program = snnc::graph::lower::lower(&plan.step.graph, &plan.step.outputs, options).unwrap().program;
     program.kernels.iter().any(|kernel| matches!(kernel, Kernel::Contraction(_)))
 }

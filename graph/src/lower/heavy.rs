@@ -36,9 +36,10 @@ pub(super) fn contraction(
         region.storage(id).map(operand).ok_or_else(|| LowerError::new(format!("{} is not in memory", region.label(id))))
     };
     let (a, b) = (place(*a)?, place(*b)?);
+    let packed = program.is_packed(a.buffer);
     let name = region.label(id);
     let out = operand(&region.materialize(program, id));
-    Ok(Launch::Run(program.add_kernel(Kernel::Contraction(Contraction { name, kind, shape, rows, a, b, out }))))
+    Ok(Launch::Run(program.add_kernel(Kernel::Contraction(Contraction { name, kind, shape, rows, packed, a, b, out }))))
 }
 
 /// Random numbers.

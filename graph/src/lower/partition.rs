@@ -26,9 +26,21 @@ pub(super) enum Group {
     Single(NodeId),
 }
 
+impl Group {
+    /// What its kernel puts into memory.
+    pub fn nodes(&self) -> &[NodeId] {
+        match self {
+            Group::Map(nodes) | Group::Reduce(nodes) => nodes,
+            Group::Single(id) => std::slice::from_ref(id),
+        }
+    }
+}
+
 /// A node whose computation is dearer than this many simple instructions is not repeated in several kernels: a read and
 /// a write of memory cost about as much.
 const DEAR: usize = 12;
+/// A node that is used at more points than it has elements is not repeated from this many on.
+const REPEATED: usize = 4;
 /// Beyond this many instructions a kernel is cut, so that its registers and its compile time stay small.
 const LARGE: usize = 256;
 /// The most results of one kernel.
@@ -41,7 +53,7 @@ pub(super) fn groups(region: &Region<'_>) -> Result<Vec<Group>, LowerError> {
     let mut open: Vec<(usize, Group, BTreeSet<NodeId>)> = Vec::new();
     for id in region.graph.ids().filter(|id| kept[id.index()] && !region.is_stored(*id)) {
         let node = region.graph.node(id);
-        if matches!(node.op, Op::Project(_)) {
+        if matches!(node.op, Op::Project(_)) || region.is_replay_only(id) {
             continue;
         }
         let leaves = leaves(region, &kept, id);
@@ -136,11 +148,13 @@ fn kept(region: &Region<'_>) -> Vec<bool> {
         let free = cost[id.index()] == 0;
         if !kept[id.index()] && !free {
             let several = roots[id.index()].len() > 1 && cost[id.index()] > DEAR;
-            let repeated = spread[id.index()] && cost[id.index()] >= 4;
+            let repeated = spread[id.index()] && cost[id.index()] >= REPEATED;
             kept[id.index()] = several || repeated || cost[id.index()] > LARGE;
         }
-        let own: BTreeSet<NodeId> =
-            if kept[id.index()] { BTreeSet::from([id]) } else { std::mem::take(&mut roots[id.index()]) };
+        let own: BTreeSet<NodeId> = match kept[id.index()] && !region.is_replay_only(id) {
+            true => BTreeSet::from([id]),
+            false => std::mem::take(&mut roots[id.index()]),
+        };
         let node = graph.node(id);
         let elements = region.len(&graph.ty(id).clone());
         for input in &node.inputs {
@@ -174,7 +188,12 @@ fn costs(region: &Region<'_>, kept: &[bool]) -> Vec<usize> {
         };
         // Only operand 0 of a declared gradient is computed.
         let operands = if matches!(node.op, Op::WithGradient(_)) { &node.inputs[..1] } else { &node.inputs[..] };
-        let inlined = operands.iter().filter(|input| !kept[input.index()]);
+        let elements = region.len(&node.ty);
+        let inlined = operands.iter().filter(|input| {
+            // What is used at more points than it has elements is kept, see `kept`.
+            let repeated = cost[input.index()] >= REPEATED && region.len(region.graph.ty(**input)) < elements;
+            !kept[input.index()] && !repeated
+        });
         cost[id.index()] = inlined.fold(own, |sum, input| sum.saturating_add(cost[input.index()]));
     }
     cost
@@ -203,7 +222,8 @@ fn depths(region: &Region<'_>, kept: &[bool]) -> Vec<usize> {
     for id in region.graph.ids().filter(|id| region.needed[id.index()]) {
         let node = region.graph.node(id);
         let waits = node.inputs.iter().map(|input| depth[input.index()]).max().unwrap_or(0);
-        let own = kept[id.index()] && !region.is_stored(id) && !matches!(node.op, Op::Project(_));
+        let is_part = matches!(node.op, Op::Project(_)) || region.is_replay_only(id);
+        let own = kept[id.index()] && !region.is_stored(id) && !is_part;
         depth[id.index()] = waits + usize::from(own);
     }
     postpone(region, kept, &mut depth);
@@ -215,10 +235,11 @@ fn postpone(region: &Region<'_>, kept: &[bool], depth: &mut [usize]) {
     let mut first_use = vec![usize::MAX; region.graph.len()];
     for id in region.graph.ids().rev().filter(|id| region.needed[id.index()]) {
         let (at, node) = (id.index(), region.graph.node(id));
-        if kept[at] && node.late && first_use[at] != usize::MAX {
+        let has_kernel = kept[at] && !region.is_replay_only(id);
+        if has_kernel && node.late && first_use[at] != usize::MAX {
             depth[at] = depth[at].max(first_use[at].saturating_sub(1));
         }
-        let used = if kept[at] { depth[at] } else { first_use[at] };
+        let used = if has_kernel { depth[at] } else { first_use[at] };
         for input in &node.inputs {
             first_use[input.index()] = first_use[input.index()].min(used);
         }

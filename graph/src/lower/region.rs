@@ -1,11 +1,13 @@
 //! A graph while it is being lowered: the whole model, or one step of a loop with tensor ops.
 
-use snn_loops::{BufferId, Launch, Program, Role};
+use std::collections::{BTreeMap, BTreeSet};
+
+use snn_loops::{BufferId, ContractionKind, Launch, Program, Role};
 
 use crate::graph::{Graph, NodeId};
 use crate::lower::partition::{self, Group};
-use crate::lower::storage::{Layout, Storage};
-use crate::lower::{LowerError, heavy, map, reduce, time_loop};
+use crate::lower::storage::{Layout, Storage, is_packable, padded};
+use crate::lower::{Computed, LowerError, heavy, map, reduce, replay, time_loop};
 use crate::op::{Lowering, Op, OpRule};
 use crate::ty::Ty;
 
@@ -18,11 +20,87 @@ pub(super) struct Region<'g> {
     /// Where nodes lie, as far as their kernels were made (or a buffer was assigned in advance).
     storage: Vec<Option<Storage>>,
     assigned: Vec<Option<BufferId>>,
+    /// Whether spikes are kept as bits where they can be.
+    pub packs: bool,
+    /// Nodes whose memory must hold floats.
+    unpacked: Vec<bool>,
+    /// States that are computed anew by whoever reads them.
+    replayed: Vec<bool>,
+    /// Time loops that are run by the readers of their states only.
+    silent: Vec<bool>,
+    /// What the kernels made so far compute, by position in the program.
+    pub computed: BTreeMap<usize, Vec<Computed>>,
+}
+
+/// Nodes that a heavy kernel, also one inside of a time loop, takes as floats only.
+fn dense_operands(graph: &Graph) -> Vec<NodeId> {
+    let mut dense = Vec::new();
+    for id in graph.ids() {
+        let inputs = &graph.node(id).inputs;
+        match graph.node(id).op.lower() {
+            Lowering::Contract(_, ContractionKind::InputGradient) => dense.extend_from_slice(inputs),
+            Lowering::Contract(..) => dense.extend(inputs.iter().skip(1)),
+            Lowering::Scan(scan) => {
+                let body = &*scan.body;
+                let inner = dense_operands(&body.graph);
+                let operands = body.states.iter().chain(&body.xs).chain(&body.consts);
+                dense.extend(operands.zip(inputs).filter(|(own, _)| inner.contains(own)).map(|(_, outer)| *outer));
+            }
+            _ => {}
+        }
+    }
+    dense
 }
 
 impl<'g> Region<'g> {
     pub fn new(graph: &'g Graph, batch: usize, needed: Vec<bool>) -> Region<'g> {
-        Region { graph, batch, needed, storage: vec![None; graph.len()], assigned: vec![None; graph.len()] }
+        let storage = vec![None; graph.len()];
+        Region {
+            graph,
+            batch,
+            needed,
+            storage,
+            assigned: vec![None; graph.len()],
+            packs: false,
+            unpacked: vec![true; graph.len()],
+            replayed: vec![false; graph.len()],
+            silent: vec![false; graph.len()],
+            computed: BTreeMap::new(),
+        }
+    }
+
+    /// Decides which states of time loops are not kept; after outputs were assigned.
+    pub fn forget_states(&mut self) {
+        self.replayed = replay::replayed(self.graph, &self.needed, &|id| self.is_assigned(id) || self.is_stored(id));
+        self.silent = replay::silent(self.graph, &self.needed, &self.replayed);
+    }
+
+    /// Whether a node is computed anew by whoever reads it.
+    pub fn is_replayed(&self, id: NodeId) -> bool {
+        self.replayed.get(id.index()).copied().unwrap_or(false)
+    }
+
+    /// Whether a node has no kernel of its own, because it is computed inside of those that read it: a replayed state, or
+    /// a time loop of which nothing else is read.
+    pub fn is_replay_only(&self, id: NodeId) -> bool {
+        self.is_replayed(id) || self.silent.get(id.index()).copied().unwrap_or(false)
+    }
+
+    /// The same, with spikes kept as bits wherever their reader can take them so.
+    pub fn with_packed_spikes(mut self) -> Region<'g> {
+        for id in self.graph.ids() {
+            // What a heavy kernel or a reduction makes is written as floats.
+            let is_generated = matches!(
+                self.graph.node(id).op.lower(),
+                Lowering::Point(_) | Lowering::Window(_) | Lowering::Project(_)
+            );
+            self.unpacked[id.index()] = !is_generated || !is_packable(self.graph.ty(id));
+        }
+        for id in dense_operands(self.graph) {
+            self.unpacked[id.index()] = true;
+        }
+        self.packs = true;
+        self
     }
 
     /// Elements of a value of that type.
@@ -65,11 +143,17 @@ impl<'g> Region<'g> {
             return storage.clone();
         }
         let ty = self.graph.ty(id).clone();
-        let buffer = match self.assigned[id.index()] {
-            Some(buffer) => buffer,
-            None => program.add_buffer(self.label(id), self.len(&ty), Role::Temporary),
+        let storage = match self.assigned[id.index()] {
+            Some(buffer) => Storage::new(buffer, &ty, self.batch),
+            None if self.unpacked[id.index()] => {
+                let buffer = program.add_buffer(self.label(id), self.len(&ty), Role::Temporary);
+                Storage::new(buffer, &ty, self.batch)
+            }
+            None => {
+                let len = self.len(&Ty { dims: padded(&ty.dims), ..ty.clone() });
+                Storage::packed(program.add_packed_buffer(self.label(id), len), &ty, self.batch)
+            }
         };
-        let storage = Storage::new(buffer, &ty, self.batch);
         self.storage[id.index()] = Some(storage.clone());
         storage
     }
@@ -90,6 +174,7 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
     constants(region, program);
     let mut launches = Vec::new();
     for group in partition::groups(region)? {
+        let (first, nodes) = (program.kernels.len(), group.nodes().to_vec());
         match group {
             Group::Map(nodes) => launches.push(map::lower_map(region, program, &nodes)?),
             Group::Reduce(nodes) => launches.extend(reduce::lower_reduce(region, program, &nodes)?),
@@ -110,8 +195,36 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
                 | Lowering::Project(_) => {}
             },
         }
+        let computed = computed(region, &nodes);
+        for kernel in first..program.kernels.len() {
+            region.computed.entry(kernel).or_insert_with(|| computed.clone());
+        }
     }
     Ok(launches)
+}
+
+/// The nodes of a group, and behind them what is computed on the way to them.
+fn computed(region: &Region<'_>, nodes: &[NodeId]) -> Vec<Computed> {
+    let graph = region.graph;
+    let mut all = nodes.to_vec();
+    let mut seen: BTreeSet<NodeId> = nodes.iter().copied().collect();
+    let mut at = 0;
+    while let Some(id) = all.get(at).copied() {
+        let inlined = graph.node(id).inputs.iter().filter(|input| !region.is_stored(**input));
+        all.extend(inlined.copied().filter(|input| seen.insert(*input)));
+        at += 1;
+    }
+    let describe = |(at, id): (usize, NodeId)| {
+        let node = graph.node(id);
+        Computed {
+            name: node.name.as_deref().map(str::to_owned),
+            origin: node.origin,
+            grad: node.grad,
+            reads: node.inputs.first().map(|input| graph.ty(*input).kind),
+            stored: at < nodes.len(),
+        }
+    };
+    all.into_iter().enumerate().map(describe).collect()
 }
 
 /// Constant tensors become constant buffers; numbers are written into the kernels.

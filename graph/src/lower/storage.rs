@@ -1,9 +1,9 @@
 //! How a value lies in memory.
 
-use snn_loops::{BufferId, Ix};
+use snn_loops::{BufferId, Ix, WORD};
 
 use crate::op::Point;
-use crate::ty::Ty;
+use crate::ty::{Kind, Ty};
 
 /// The order of the axes of a sample's shape in memory; time and batch always come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +40,15 @@ impl Layout {
     }
 }
 
+/// Rows of fewer channels than this are not worth packing: every pixel takes a whole word.
+const PACKED_CHANNELS: usize = 16;
+
+/// Whether values of a type may be kept as bits: they are 0 or 1, and rows of channels are long enough.
+pub(super) fn is_packable(ty: &Ty) -> bool {
+    let channels = ty.dims.first().copied().unwrap_or(1);
+    matches!(ty.kind, Kind::Truth | Kind::Spikes) && (ty.time || ty.batch) && channels >= PACKED_CHANNELS
+}
+
 /// Copies one sample from row-major order into a layout (`to_layout`) or back.
 pub fn rearrange<T: Copy>(layout: Layout, dims: &[usize], from: &[T], to: &mut [T], to_layout: bool) {
     if layout == Layout::RowMajor || dims.len() < 2 {
@@ -60,6 +69,11 @@ pub fn rearrange<T: Copy>(layout: Layout, dims: &[usize], from: &[T], to: &mut [
     }
 }
 
+/// A shape whose channels fill whole words.
+pub(super) fn padded(dims: &[usize]) -> Vec<usize> {
+    dims.iter().enumerate().map(|(axis, n)| if axis == 0 { n.next_multiple_of(WORD) } else { *n }).collect()
+}
+
 /// A value that lies in a buffer.
 #[derive(Clone, Debug)]
 pub(super) struct Storage {
@@ -76,8 +90,17 @@ pub(super) struct Storage {
 
 impl Storage {
     pub fn new(buffer: BufferId, ty: &Ty, batch: usize) -> Storage {
-        let strides = Layout::of(ty).strides(&ty.dims);
-        let sample = ty.elements() as i64;
+        Storage::strided(buffer, ty, batch, &ty.dims)
+    }
+
+    /// Bits, each pixel (rows of channels) in whole words.
+    pub fn packed(buffer: BufferId, ty: &Ty, batch: usize) -> Storage {
+        Storage::strided(buffer, ty, batch, &padded(&ty.dims))
+    }
+
+    fn strided(buffer: BufferId, ty: &Ty, batch: usize, dims: &[usize]) -> Storage {
+        let strides = Layout::of(ty).strides(dims);
+        let sample = dims.iter().product::<usize>() as i64;
         let step = if ty.batch { sample * batch as i64 } else { sample };
         Storage {
             buffer,

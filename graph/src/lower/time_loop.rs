@@ -11,6 +11,7 @@ use snn_loops::{Access, Extent, Ix, Kernel, Launch, LoopKind, Program, Reg, Role
 use crate::graph::NodeId;
 use crate::lower::emit::Emission;
 use crate::lower::region::{self, Region};
+use crate::lower::replay::Replay;
 use crate::lower::storage::Storage;
 use crate::lower::{LowerError, map, space};
 use crate::op::{Emitter, Lowering, OpRule, Point};
@@ -35,7 +36,8 @@ pub(super) fn lower_scan(
 fn wanted_results(region: &mut Region<'_>, program: &mut Program, id: NodeId) -> BTreeMap<usize, Vec<Storage>> {
     let mut wanted: BTreeMap<usize, Vec<Storage>> = BTreeMap::new();
     for node in region.graph.ids() {
-        if !region.needed[node.index()] || region.graph.node(node).inputs.first() != Some(&id) {
+        let is_wanted = region.needed[node.index()] && !region.is_replayed(node);
+        if !is_wanted || region.graph.node(node).inputs.first() != Some(&id) {
             continue;
         }
         let Lowering::Project(index) = region.graph.node(node).op.lower() else { continue };
@@ -52,13 +54,13 @@ fn wanted_results(region: &mut Region<'_>, program: &mut Program, id: NodeId) ->
 }
 
 /// A scan's operands: initial states, signals, constants.
-struct Operands {
-    inits: Vec<NodeId>,
-    xs: Vec<NodeId>,
-    consts: Vec<NodeId>,
+pub(super) struct Operands {
+    pub inits: Vec<NodeId>,
+    pub xs: Vec<NodeId>,
+    pub consts: Vec<NodeId>,
 }
 
-fn operands(region: &Region<'_>, id: NodeId, body: &Body) -> Result<Operands, LowerError> {
+pub(super) fn operands(region: &Region<'_>, id: NodeId, body: &Body) -> Result<Operands, LowerError> {
     let inputs = &region.graph.node(id).inputs;
     let (n_states, n_xs) = (body.states.len(), body.xs.len());
     if inputs.len() != n_states + n_xs + body.consts.len() {
@@ -72,7 +74,7 @@ fn operands(region: &Region<'_>, id: NodeId, body: &Body) -> Result<Operands, Lo
 }
 
 /// A point of the full space as a point of a narrower operand.
-fn narrow(ty: &Ty, at: &Point) -> Point {
+pub(super) fn narrow(ty: &Ty, at: &Point) -> Point {
     Point { time: at.time.clone(), batch: at.batch.clone(), dims: at.dims[..ty.dims.len().min(at.dims.len())].to_vec() }
 }
 
@@ -86,9 +88,11 @@ fn fused(
 ) -> Result<Launch, LowerError> {
     let body = &*scan.body;
     let Operands { inits, xs, consts } = operands(region, id, body)?;
+    let replay = Replay::plan(region, program, &xs);
     let mut emission = Emission::new(region, program.dtype, region.label(id));
     let steps = region.graph.steps;
     let (axes, at) = space::sample_axes(&mut emission, full, region.batch, Ix::constant(0));
+    replay.emit(region, &mut emission, &at)?;
     let mut inner: BTreeMap<NodeId, Val> = BTreeMap::new();
     for (own, outer) in body.consts.iter().zip(&consts) {
         let val = emission.value(*outer, &narrow(region.graph.ty(*outer), &at));
@@ -110,7 +114,10 @@ fn fused(
         store_result(&mut emission, results.get(&scan.states_before(i)), body.graph.ty(*state), &now, val);
     }
     for (own, outer) in body.xs.iter().zip(&xs) {
-        let val = emission.value(*outer, &narrow(region.graph.ty(*outer), &now));
+        let val = match replay.scratch.get(outer) {
+            Some(scratch) => emission.builder.load(Access::new(*scratch, Ix::var(time))),
+            None => emission.value(*outer, &narrow(region.graph.ty(*outer), &now)),
+        };
         inner.insert(*own, val);
     }
     let wanted: Vec<NodeId> = body.next.iter().chain(&body.ys).copied().collect();
@@ -146,14 +153,14 @@ fn store_result(emission: &mut Emission<'_, '_>, places: Option<&Vec<Storage>>, 
 }
 
 /// The emission of one step of an element-wise body: every node once, at the point the kernel is at.
-struct StepEmission<'e, 'r, 'g, 'b> {
-    emission: &'e mut Emission<'r, 'g>,
-    body: &'b Body,
-    values: BTreeMap<NodeId, Val>,
+pub(super) struct StepEmission<'e, 'r, 'g, 'b> {
+    pub emission: &'e mut Emission<'r, 'g>,
+    pub body: &'b Body,
+    pub values: BTreeMap<NodeId, Val>,
 }
 
 impl StepEmission<'_, '_, '_, '_> {
-    fn compute(&mut self, wanted: &[NodeId]) -> Result<Vec<Val>, LowerError> {
+    pub fn compute(&mut self, wanted: &[NodeId]) -> Result<Vec<Val>, LowerError> {
         let graph = &self.body.graph;
         let needed = graph.reachable(wanted);
         for id in graph.ids().filter(|id| needed[id.index()]) {
@@ -237,6 +244,9 @@ fn repeated(
     let wanted: Vec<NodeId> = body.next.iter().chain(&body.ys).chain(&body.states).copied().collect();
     let needed = body.graph.reachable(&wanted);
     let mut step = Region::new(&body.graph, region.batch, needed);
+    if region.packs {
+        step = step.with_packed_spikes();
+    }
     let mut launches = Vec::new();
 
     // States live in buffers of their own; the next ones are made beside them and copied at the end of a step.
@@ -271,6 +281,7 @@ fn repeated(
         }
     }
     inside.extend(region::lower_region(&mut step, program)?);
+    region.computed.append(&mut step.computed);
     for (i, y) in body.ys.iter().enumerate() {
         for storage in results.get(&i).into_iter().flatten() {
             inside.push(map::copy_to(&step, program, *y, one_step(storage))?);

@@ -55,7 +55,7 @@ fn number(graph: &mut Graph, value: f64, ty: &Ty) -> Built {
 }
 
 /// What a node repeats, if it is a broadcast; else the node.
-fn narrow(graph: &Graph, mut id: NodeId) -> NodeId {
+pub(super) fn narrow(graph: &Graph, mut id: NodeId) -> NodeId {
     while let (Op::Broadcast(_), [input]) = (&graph.node(id).op, graph.node(id).inputs.as_slice()) {
         id = *input;
     }

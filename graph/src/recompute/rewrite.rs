@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::build::Built;
-use crate::graph::{Graph, NodeId};
-use crate::op::{Lowering, OpRule, ShapeError};
+use crate::graph::{Graph, Node, NodeId};
+use crate::lower::replayed_states;
+use crate::op::{Lowering, Op, OpRule, ShapeError};
 use crate::passes::rewrite::{copy, rewrite};
 use crate::training::TrainStep;
 
@@ -16,7 +17,7 @@ pub(super) fn recomputing(step: &TrainStep, chosen: &BTreeSet<NodeId>) -> Result
     let rewritten = rewrite(old, &roots, &mut |new, id, inputs| {
         let node = old.node(id);
         let mut operands = inputs.to_vec();
-        if node.grad {
+        if reads_clones(node) {
             for (operand, input) in operands.iter_mut().zip(&node.inputs) {
                 if clones.cone[input.index()] {
                     *operand = clones.of(new, *input)?;
@@ -35,20 +36,37 @@ pub(super) fn recomputing(step: &TrainStep, chosen: &BTreeSet<NodeId>) -> Result
 pub(super) fn is_read_backward(step: &TrainStep, id: NodeId) -> bool {
     let cone = cone(step, &BTreeSet::from([id]));
     let graph = &step.graph;
-    graph.ids().map(|id| graph.node(id)).any(|node| node.grad && node.inputs.iter().any(|input| cone[input.index()]))
+    let reads = |node: &Node| reads_clones(node) && node.inputs.iter().any(|input| cone[input.index()]);
+    graph.ids().any(|id| reads(graph.node(id)))
 }
 
-/// Flags for the chosen values and what the forward pass makes of them element by element.
+/// Whether a node belongs to the backward pass. A result of a time loop is where the loop is.
+fn reads_clones(node: &Node) -> bool {
+    node.grad && !matches!(node.op, Op::Project(_))
+}
+
+/// Flags for the chosen values and what is made of them element by element in the forward pass, or for the backward pass
+/// alone: states of time loops that the backward pass computes again have to come from clones, too.
 fn cone(step: &TrainStep, chosen: &BTreeSet<NodeId>) -> Vec<bool> {
     let graph = &step.graph;
+    let roots: Vec<NodeId> = step.outputs.iter().map(|(_, id)| *id).collect();
+    let replayed = replayed_states(graph, &roots);
+    let mut runs_again = vec![false; graph.len()];
+    for id in graph.ids().filter(|id| replayed[id.index()]) {
+        for scan in &graph.node(id).inputs {
+            runs_again[scan.index()] = true;
+        }
+    }
     let mut cone = vec![false; graph.len()];
     for id in graph.ids() {
         let node = graph.node(id);
-        let follows = || {
-            !node.grad
-                && matches!(node.op.lower(), Lowering::Point(_))
-                && node.inputs.iter().any(|input| cone[input.index()])
+        let can_follow = match node.op.lower() {
+            Lowering::Point(_) => !node.grad,
+            Lowering::Scan(_) => !node.grad && runs_again[id.index()],
+            Lowering::Project(_) => replayed[id.index()],
+            _ => false,
         };
+        let follows = || can_follow && node.inputs.iter().any(|input| cone[input.index()]);
         cone[id.index()] = chosen.contains(&id) || follows();
     }
     for (_, id) in &step.outputs {

@@ -152,7 +152,7 @@ pub fn close(a: &[f64], b: &[f64], tolerance: f64) {
 /// Lowers a step and interprets the program; the results in the order of its outputs. All values have rank 0 or 1, so
 /// that they lie in memory as they are written.
 pub fn interpret(step: &TrainStep, batch: usize, bindings: &Bindings) -> Vec<Vec<f64>> {
-    let lowered = lower(&step.graph, &step.outputs, LowerOptions { batch, dtype: Dtype::F64 }).unwrap();
+    let lowered = lower(&step.graph, &step.outputs, LowerOptions::new(batch, Dtype::F64)).unwrap();
     verify::verify(&lowered.program).unwrap_or_else(|errors| panic!("{}", errors[0]));
     let mut memory = interp::Memory::new(&lowered.program);
     for port in &lowered.inputs {

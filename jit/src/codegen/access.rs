@@ -15,6 +15,9 @@ use crate::value::Slot;
 impl<'f> Emitter<'f> {
     /// An element of a buffer for every lane.
     pub(super) fn load(&mut self, access: &Access) -> Slot {
+        if self.is_packed(access.buffer) {
+            return self.load_bits(access);
+        }
         let Some(lane) = self.lane else {
             return Slot::Uniform(self.load_one(access));
         };
@@ -30,6 +33,9 @@ impl<'f> Emitter<'f> {
 
     /// Stores a value in an element of a buffer for every lane.
     pub(super) fn store(&mut self, access: &Access, value: &Slot) {
+        if self.is_packed(access.buffer) {
+            return self.store_bits(access, value);
+        }
         let Some(lane) = self.lane else {
             if let Slot::Uniform(value) = value {
                 let address = self.address(access);
@@ -130,7 +136,7 @@ impl<'f> Emitter<'f> {
     }
 
     /// Emits `one` once a lane and gathers the results into vectors.
-    fn each(&mut self, lane: Lane, one: impl Fn(&mut Self) -> Value) -> Slot {
+    pub(super) fn each(&mut self, lane: Lane, one: impl Fn(&mut Self) -> Value) -> Slot {
         let vectors = (0..lane.unroll).map(|at| {
             let first = self.in_lane(lane, at * self.types.lanes, &one);
             let mut vector = self.builder.ins().scalar_to_vector(self.types.floats, first);
@@ -144,7 +150,7 @@ impl<'f> Emitter<'f> {
     }
 
     /// Emits something for one lane, counted over all unrolled vectors.
-    fn in_lane<R>(&mut self, lane: Lane, number: usize, emit: impl FnOnce(&mut Self) -> R) -> R {
+    pub(super) fn in_lane<R>(&mut self, lane: Lane, number: usize, emit: impl FnOnce(&mut Self) -> R) -> R {
         let first = self.var(lane.var);
         let here = self.plus(first, number as i64);
         self.set_var(lane.var, here);

@@ -5,6 +5,7 @@
 //! so how many run side by side changes no bit of the result.
 
 use cranelift_codegen::ir::{InstBuilder, Value};
+use snn_loops::plan::each_access;
 use snn_loops::{Expr, Extent, Stmt, Var};
 
 use super::{Emitter, Lane};
@@ -16,7 +17,11 @@ const TWO_UP_TO: usize = 64;
 impl Emitter<'_> {
     /// A loop whose iterations become lanes.
     pub(super) fn lanes(&mut self, var: Var, extent: Extent, body: &[Stmt]) {
-        let unroll = unroll(body);
+        let mut unroll = unroll(body);
+        if self.touches_bits(body) {
+            // Vectors start at whole bytes of packed buffers.
+            unroll = unroll.max(8 / self.types.lanes);
+        }
         match self.always(extent) {
             Some(n) => self.fixed_lanes(var, n, unroll, body),
             None => self.counted_lanes(var, extent, unroll, body),
@@ -59,6 +64,9 @@ impl Emitter<'_> {
         let n = self.count(extent);
         let mut first = self.int(0);
         let mut parts = vec![(lanes * unroll, Some(unroll)), (lanes, Some(1)), (1, None)];
+        if self.touches_bits(body) {
+            parts.remove(1);
+        }
         parts.dedup();
         for (step, copies) in parts {
             // Steps are powers of two, so masking rounds down to a multiple.
@@ -72,6 +80,13 @@ impl Emitter<'_> {
             }
             first = end;
         }
+    }
+
+    /// Whether a body loads or stores bits.
+    fn touches_bits(&self, body: &[Stmt]) -> bool {
+        let mut found = false;
+        each_access(body, &mut |access, _| found |= self.is_packed(access.buffer));
+        found
     }
 
     /// The body for `unroll` vectors from `first` on, or for the single element there.

@@ -174,6 +174,11 @@ impl Emitter<'_> {
         self.stored.get(buffer.0 as usize).copied().unwrap_or(true)
     }
 
+    /// Whether the buffer holds bits.
+    pub(super) fn is_packed(&self, buffer: BufferId) -> bool {
+        self.packed.get(buffer.0 as usize).copied().unwrap_or(false)
+    }
+
     /// Emission goes on with any value after something that a verified nest does not have; the result is thrown away.
     fn or_malformed(&mut self, value: Option<Value>) -> Value {
         value.unwrap_or_else(|| {

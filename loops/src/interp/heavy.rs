@@ -27,7 +27,7 @@ pub(super) fn contract(c: &Contraction, dtype: Dtype, memory: &mut Memory, step:
     for at in 0..c.lengths()[2] {
         memory.store(out, starts[2] + at as i64, 0.0)?;
     }
-    for_each_product(&c.shape, c.rows, &mut |x, w, y| {
+    for_each_product(&c.shape, c.rows, c.pitch(), &mut |x, w, y| {
         let places = match c.kind {
             ContractionKind::Forward => [x, w, y],
             ContractionKind::InputGradient => [y, w, x],
@@ -59,6 +59,7 @@ fn offset(operand: &Operand, step: i64) -> Result<i64, String> {
 fn for_each_product(
     s: &ConvShape,
     rows: usize,
+    pitch: usize,
     visit: &mut dyn FnMut(usize, usize, usize) -> Result<(), String>,
 ) -> Result<(), String> {
     if s.groups == 0 || !s.cin.is_multiple_of(s.groups) || !s.cout.is_multiple_of(s.groups) {
@@ -73,7 +74,7 @@ fn for_each_product(
                     let i = o / cout * cin + within;
                     for (kh, kw) in pairs(s.kernel) {
                         let Some((ih, iw)) = source(s, [oh, ow], [kh, kw]) else { continue };
-                        let x = ((row * s.input[0] + ih) * s.input[1] + iw) * s.cin + i;
+                        let x = ((row * s.input[0] + ih) * s.input[1] + iw) * pitch + i;
                         let w = ((o * cin + within) * s.kernel[0] + kh) * s.kernel[1] + kw;
                         visit(x, w, y)?;
                     }

@@ -10,6 +10,7 @@ use crate::program::{BufferId, Program, Role};
 pub struct Memory {
     dtype: Dtype,
     buffers: Vec<Vec<f64>>,
+    packed: Vec<bool>,
 }
 
 impl Memory {
@@ -18,9 +19,13 @@ impl Memory {
         let fill = |role: &Role, len| match role {
             Role::Constant(values) => values.iter().map(|v| round(program.dtype, *v)).collect(),
             Role::Input => vec![0.0; len],
-            Role::Output | Role::Temporary => vec![f64::NAN; len],
+            Role::Output | Role::Temporary | Role::Scratch => vec![f64::NAN; len],
         };
-        Memory { dtype: program.dtype, buffers: program.buffers.iter().map(|b| fill(&b.role, b.len)).collect() }
+        Memory {
+            dtype: program.dtype,
+            buffers: program.buffers.iter().map(|b| fill(&b.role, b.len)).collect(),
+            packed: program.buffers.iter().map(|b| b.packed).collect(),
+        }
     }
 
     /// The elements of a buffer; none where it does not exist.
@@ -47,8 +52,10 @@ impl Memory {
         element.copied().ok_or_else(|| self.outside(id, at))
     }
 
-    /// Overwrites one element with a value of the program's type.
+    /// Overwrites one element with a value of the program's type; a packed one with 0 or 1.
     pub(super) fn store(&mut self, id: BufferId, at: i64, value: f64) -> Result<(), String> {
+        let is_packed = self.packed.get(id.0 as usize).copied().unwrap_or(false);
+        let value = if is_packed { f64::from(u8::from(value != 0.0)) } else { value };
         let buffer = self.buffers.get_mut(id.0 as usize);
         match buffer.zip(usize::try_from(at).ok()).and_then(|(buffer, at)| buffer.get_mut(at)) {
             Some(element) => {
@@ -62,7 +69,7 @@ impl Memory {
     /// Makes everything that the program is to write NaN again.
     pub(super) fn forget(&mut self, program: &Program) {
         for (description, buffer) in program.buffers.iter().zip(&mut self.buffers) {
-            if matches!(description.role, Role::Output | Role::Temporary) {
+            if matches!(description.role, Role::Output | Role::Temporary | Role::Scratch) {
                 buffer.fill(f64::NAN);
             }
         }

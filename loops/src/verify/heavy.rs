@@ -7,15 +7,22 @@ use std::collections::BTreeMap;
 use super::Report;
 use super::nest::check_writable;
 use super::range::{Range, Scope, variables};
-use crate::contraction::{Contraction, ConvShape};
+use crate::contraction::{Contraction, ContractionKind, ConvShape};
 use crate::draw::Draw;
-use crate::program::{Operand, Program};
+use crate::index::Ix;
+use crate::program::{Operand, Program, Role, WORD};
 
 /// Checks a contraction that runs in at most `steps` steps.
 pub(super) fn check_contraction(program: &Program, c: &Contraction, steps: usize, report: &mut Report) {
     if !is_sound(&c.shape) || !is_countable(c) {
         report.add(10, format!("the shape {:?} is not that of a convolution", c.shape));
         return;
+    }
+    if c.packed != program.is_packed(c.a.buffer) || program.is_packed(c.b.buffer) || program.is_packed(c.out.buffer) {
+        report.add(10, "only the first operand may be packed, and must be where it is said to be".into());
+    }
+    if c.packed && (c.kind == ContractionKind::InputGradient || !is_aligned(&c.a.offset)) {
+        report.add(10, format!("packed spikes at {} cannot be the first operand", c.a));
     }
     let [a, b, out] = c.lengths();
     for (operand, len) in [(&c.a, a), (&c.b, b), (&c.out, out)] {
@@ -29,8 +36,17 @@ pub(super) fn check_contraction(program: &Program, c: &Contraction, steps: usize
     }
 }
 
+/// Whether an index is always the first element of a word.
+fn is_aligned(index: &Ix) -> bool {
+    let word = WORD as i64;
+    index.base() % word == 0 && index.terms().iter().all(|(_, coefficient)| coefficient % word == 0)
+}
+
 /// Checks a draw that runs in at most `steps` steps.
 pub(super) fn check_draw(program: &Program, draw: &Draw, steps: usize, report: &mut Report) {
+    if program.is_packed(draw.out.buffer) {
+        report.add(10, format!("random numbers go to b{}, which is packed", draw.out.buffer.0));
+    }
     check_operand(program, &draw.out, draw.len, steps, report);
     check_writable(program, draw.out.buffer, report);
 }
@@ -48,7 +64,7 @@ fn is_countable(c: &Contraction) -> bool {
     let s = &c.shape;
     let count = |factors: &[usize]| factors.iter().try_fold(1usize, |product, factor| product.checked_mul(*factor));
     let counts = [
-        count(&[c.rows, s.cin, s.input[0], s.input[1]]),
+        count(&[c.rows, c.pitch(), s.input[0], s.input[1]]),
         count(&[c.rows, s.cout, s.output[0], s.output[1]]),
         count(&[s.cout, s.cin / s.groups, s.kernel[0], s.kernel[1]]),
     ];
@@ -60,6 +76,9 @@ fn check_operand(program: &Program, operand: &Operand, len: usize, steps: usize,
     let Some(buffer) = program.buffers.get(id as usize) else {
         return report.add(1, format!("b{id} does not exist"));
     };
+    if buffer.role == Role::Scratch {
+        return report.add(14, format!("b{id} is scratch"));
+    }
     if !variables(&operand.offset).is_empty() {
         return report.add(10, format!("the offset {} into b{id} mentions a loop variable", operand.offset));
     }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Report;
 use super::range::{Scope, variables};
-use crate::index::{Ix, Var};
+use crate::index::{Atom, Ix, Var};
 use crate::nest::{Access, Expr, Extent, LoopKind, Nest, Reg, Stmt, Val};
-use crate::program::{BufferId, Program, Role};
+use crate::program::{BufferId, Program, Role, WORD};
 use crate::scalar::{Scalar, ScalarType};
 
 /// Checks a nest that runs in at most `steps` steps.
@@ -205,6 +205,12 @@ impl Checker<'_, '_> {
         }
         check_writable(self.program, access.buffer, self.report);
         self.access(access, "store");
+        if self.program.is_packed(access.buffer) {
+            self.packed_store(access);
+        }
+        if self.is_scratch(access.buffer) {
+            return;
+        }
         for (var, extent, kind) in &self.loops {
             let is_independent = matches!(kind, LoopKind::Parallel | LoopKind::Lanes);
             if is_independent && extent.limit() > 1 && !access.index.mentions(*var) {
@@ -214,10 +220,45 @@ impl Checker<'_, '_> {
         }
     }
 
+    fn is_scratch(&self, id: BufferId) -> bool {
+        self.program.buffers.get(id.0 as usize).is_some_and(|buffer| buffer.role == Role::Scratch)
+    }
+
+    /// Rule 14.
+    fn scratch_access(&mut self, access: &Access) {
+        let is_own = |(atom, _): &(Atom, i64)| match atom {
+            Atom::Var(var) => self
+                .loops
+                .iter()
+                .any(|(loop_var, _, kind)| loop_var == var && matches!(kind, LoopKind::Serial | LoopKind::Reverse)),
+            Atom::Step | Atom::Div(..) | Atom::Mod(..) => false,
+        };
+        if !access.bounds.is_empty() || !access.index.terms().iter().all(is_own) {
+            let message = format!("scratch b{}[{}] is not the lane's own", access.buffer.0, access.index);
+            self.report.add(14, message);
+        }
+    }
+
+    /// Rule 13.
+    fn packed_store(&mut self, access: &Access) {
+        let lanes = self.loops.iter().find(|(_, _, kind)| *kind == LoopKind::Lanes).map(|(var, ..)| *var);
+        let word = WORD as i64;
+        let terms = access.index.terms().iter().all(|(atom, coefficient)| {
+            coefficient % word == 0 || *coefficient == 1 && matches!(atom, Atom::Var(var) if Some(*var) == lanes)
+        });
+        if !terms || access.index.base() % word != 0 {
+            self.report
+                .add(13, format!("a store at b{}[{}] may share a word with another", access.buffer.0, access.index));
+        }
+    }
+
     fn access(&mut self, access: &Access, what: &str) {
         let errors = self.report.errors.len();
         self.index(&access.index);
         access.bounds.iter().for_each(|(index, _)| self.index(index));
+        if self.is_scratch(access.buffer) {
+            self.scratch_access(access);
+        }
         let Some(buffer) = self.program.buffers.get(access.buffer.0 as usize) else {
             self.report.add(1, format!("a {what} from or to b{}, which does not exist", access.buffer.0));
             return;
@@ -241,6 +282,6 @@ pub(super) fn check_writable(program: &Program, id: BufferId, report: &mut Repor
     match program.buffers.get(id.0 as usize).map(|buffer| &buffer.role) {
         Some(Role::Input) => report.add(8, format!("b{} is written but is an input", id.0)),
         Some(Role::Constant(_)) => report.add(8, format!("b{} is written but is a constant", id.0)),
-        Some(Role::Output | Role::Temporary) | None => {}
+        Some(Role::Output | Role::Temporary | Role::Scratch) | None => {}
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use snnc::{Code, Error, Model, Program, Result, RuntimeError, SessionOptions, Source};
 
 use super::Status;
-use super::machine::{Memory, Settings};
+use super::machine::{Memory, Settings, bytes, positive};
+use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
 
@@ -25,10 +26,22 @@ pub struct Args {
     /// Says what the code of an error or warning is about, such as E0301.
     #[arg(long, value_name = "CODE", conflicts_with = "file")]
     explain: Option<String>,
+    /// Forecasts the memory of training and inference, in all and layer by layer; nothing is run for it.
+    #[arg(long)]
+    memory: bool,
+    /// Samples in a batch, for `--memory`; by default what `train` says.
+    #[arg(long, value_name = "N", value_parser = positive, requires = "memory")]
+    batch: Option<usize>,
+    /// Says for which batches this much memory is enough, such as 2GiB or 600MB.
+    #[arg(long, value_name = "BYTES", value_parser = bytes, requires = "memory")]
+    limit: Option<usize>,
+    /// The forecast as JSON, one line a model.
+    #[arg(long, requires = "memory")]
+    json: bool,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
-    memory: Memory,
+    training: Memory,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -43,12 +56,22 @@ pub fn run(args: &Args) -> Result<Status> {
         say(format_args!("{}: no errors, no model", file.display()));
     }
     for model in models {
+        let options = SessionOptions { memory_limit: args.training.memory_limit, ..model.options() };
+        if args.memory {
+            let options = SessionOptions { batch: args.batch.unwrap_or(options.batch), ..options };
+            let answers = memory::ask(&model, Question { options, limit: args.limit })?;
+            match args.json {
+                true => say(answers.as_json(&model)),
+                false => write(&answers.as_text()),
+            }
+            continue;
+        }
         write(&layers(&model));
         if args.params {
             write(&parameters(&model));
         }
-        if args.memory.memory_limit.is_some() && model.recipe().is_some() {
-            write(&memory(&model, args.memory.memory_limit)?);
+        if options.memory_limit.is_some() && model.recipe().is_some() {
+            write(&within_limit(&model, options)?);
         }
     }
     Ok(Status::Success)
@@ -104,8 +127,8 @@ fn layers(model: &Model) -> String {
 }
 
 /// What a training step takes within the limit.
-fn memory(model: &Model, memory_limit: Option<usize>) -> Result<String> {
-    let needed = model.session(SessionOptions { memory_limit, ..model.options() })?.training_memory()?;
+fn within_limit(model: &Model, options: SessionOptions) -> Result<String> {
+    let needed = model.session(options)?.training_memory()?;
     let twice = match needed.recomputed.as_slice() {
         [] => "nothing is computed twice".to_owned(),
         layers => format!("computed twice: {}", layers.join(", ")),

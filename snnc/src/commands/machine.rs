@@ -59,6 +59,15 @@ fn setting(text: &str) -> Result<Override, String> {
     }
 }
 
+/// A count of at least 1.
+pub fn positive(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1 << 24;
+    match text.parse() {
+        Ok(count) if (1..=MOST).contains(&count) => Ok(count),
+        _ => Err(format!("a number from 1 to {MOST}")),
+    }
+}
+
 fn threads(text: &str) -> Result<usize, String> {
     const MOST: usize = 1024;
     match text.parse() {
@@ -78,7 +87,8 @@ const UNITS: &[(&str, f64)] = &[
     ("B", 1.0),
 ];
 
-fn bytes(text: &str) -> Result<usize, String> {
+/// A number of bytes such as `2GiB`, `600MB` or `4096`.
+pub fn bytes(text: &str) -> Result<usize, String> {
     /// More than any machine has, and exact in a float.
     const MOST: f64 = 1e15;
     let unit = UNITS.iter().find_map(|(name, factor)| Some((text.strip_suffix(name)?, *factor)));

@@ -1,0 +1,139 @@
+//! What can be learned about a run while it happens: the time of every kernel, and how full the inputs of contractions
+//! are. A run that nobody watches pays nothing.
+//!
+//! Must never know what kernels compute.
+
+use std::time::Instant;
+
+use snn_loops::{Contraction, Dtype, Kernel, KernelId, Program};
+
+use crate::call::Buffers;
+use crate::element::Element;
+use crate::execute::span;
+use crate::kernels;
+
+/// Who is told of every launch.
+pub(crate) trait Watch: Send {
+    /// A kernel is about to be launched.
+    fn before(&mut self, program: &Program, id: KernelId, buffers: &mut Buffers<'_>, step: i64);
+    /// It is done.
+    fn after(&mut self, id: KernelId);
+}
+
+/// Nobody.
+pub(crate) struct Unwatched;
+
+impl Watch for Unwatched {
+    fn before(&mut self, _program: &Program, _id: KernelId, _buffers: &mut Buffers<'_>, _step: i64) {}
+
+    fn after(&mut self, _id: KernelId) {}
+}
+
+/// The time that runs spent in each kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    kernels: Vec<KernelTime>,
+    begin: Option<Instant>,
+}
+
+/// The time of one kernel over all of its launches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelTime {
+    /// Number of launches; each step of a repeat counts.
+    pub launches: u64,
+    /// Their time together.
+    pub nanoseconds: u64,
+}
+
+impl Timings {
+    /// No run yet.
+    pub fn new() -> Timings {
+        Timings::default()
+    }
+
+    /// One entry for each kernel of the program; fewer if the last ones were never launched.
+    pub fn kernels(&self) -> &[KernelTime] {
+        &self.kernels
+    }
+}
+
+impl Watch for Timings {
+    fn before(&mut self, _program: &Program, _id: KernelId, _buffers: &mut Buffers<'_>, _step: i64) {
+        self.begin = Some(Instant::now());
+    }
+
+    fn after(&mut self, id: KernelId) {
+        let elapsed = self.begin.take().map_or(0, |begin| begin.elapsed().as_nanos() as u64);
+        if let Some(time) = entry(&mut self.kernels, id) {
+            time.launches += 1;
+            time.nanoseconds += elapsed;
+        }
+    }
+}
+
+/// How many elements of the first operand of each contraction were not 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Densities {
+    kernels: Vec<Counted>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counted {
+    nonzeros: u64,
+    elements: u64,
+}
+
+impl Densities {
+    /// No run yet.
+    pub fn new() -> Densities {
+        Densities::default()
+    }
+
+    /// The share of elements that were not 0, from 0 to 1, of the kernel at a position of the program; `None` for kernels
+    /// that are no contractions.
+    pub fn of(&self, kernel: usize) -> Option<f64> {
+        let counted = self.kernels.get(kernel).filter(|counted| counted.elements > 0)?;
+        Some(counted.nonzeros as f64 / counted.elements as f64)
+    }
+}
+
+impl Watch for Densities {
+    fn before(&mut self, program: &Program, id: KernelId, buffers: &mut Buffers<'_>, step: i64) {
+        let Some(Kernel::Contraction(contraction)) = program.kernels.get(id.0 as usize) else { return };
+        let counted = match program.dtype {
+            Dtype::F32 => count::<f32>(contraction, buffers, step),
+            Dtype::F64 => count::<f64>(contraction, buffers, step),
+        };
+        if let (Some(counted), Some(sum)) = (counted, entry(&mut self.kernels, id)) {
+            sum.nonzeros += counted.nonzeros;
+            sum.elements += counted.elements;
+        }
+    }
+
+    fn after(&mut self, _id: KernelId) {}
+}
+
+fn count<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step: i64) -> Option<Counted> {
+    let [a_len, _, out_len] = contraction.lengths();
+    if contraction.packed {
+        let [_, b_len, _] = contraction.lengths();
+        let (a, b) = (span(&contraction.a, a_len, step)?, span(&contraction.b, b_len, step)?);
+        let (words, ..) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
+        let nonzeros = kernels::spikes(&contraction.shape, words);
+        let elements = a_len / contraction.pitch().max(1) * contraction.shape.cin;
+        return Some(Counted { nonzeros, elements: elements as u64 });
+    }
+    let ([a], _) =
+        buffers.views::<T, 1>([span(&contraction.a, a_len, step)?], span(&contraction.out, out_len, step)?)?;
+    let nonzeros = a.iter().filter(|value| !value.is_zero()).count();
+    Some(Counted { nonzeros: nonzeros as u64, elements: a_len as u64 })
+}
+
+/// A kernel's entry, made if need be.
+fn entry<E: Clone + Default>(entries: &mut Vec<E>, id: KernelId) -> Option<&mut E> {
+    let at = id.0 as usize;
+    if entries.len() <= at {
+        entries.resize(at + 1, E::default());
+    }
+    entries.get_mut(at)
+}

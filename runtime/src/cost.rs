@@ -1,0 +1,116 @@
+//! What a kernel moves and computes at least: the bytes of the buffers that it touches, and its scalar operations.
+//!
+//! Must never know how fast anything is.
+
+use std::collections::BTreeMap;
+
+use snn_loops::plan::{each_access, touched};
+use snn_loops::{Atom, BufferId, Expr, Extent, Kernel, Launch, Program, Role, Stmt, Var};
+
+/// What one launch of a kernel takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Bytes of the elements that it reads and writes, each counted once.
+    pub bytes: f64,
+    /// Scalar operations; a multiplication and an addition are two.
+    pub operations: f64,
+    /// Products of an input and a weight; 0 for kernels that are no contractions.
+    pub macs: f64,
+}
+
+/// The cost of a launch of each kernel.
+pub fn costs(program: &Program) -> Vec<Cost> {
+    let mut steps = vec![1; program.kernels.len()];
+    for launch in &program.launches {
+        if let Launch::Repeat { steps: n, body, .. } = launch {
+            for launch in body {
+                if let Launch::Run(id) = launch
+                    && let Some(of) = steps.get_mut(id.0 as usize)
+                {
+                    *of = (*n).max(1);
+                }
+            }
+        }
+    }
+    program.kernels.iter().zip(steps).map(|(kernel, steps)| cost(program, kernel, steps)).collect()
+}
+
+fn cost(program: &Program, kernel: &Kernel, steps: usize) -> Cost {
+    let size = program.dtype.size() as f64;
+    match kernel {
+        Kernel::Contraction(contraction) => {
+            let bytes =
+                |len: usize, buffer| if program.is_packed(buffer) { len as f64 / 8.0 } else { size * len as f64 };
+            let [a, b, out] = contraction.lengths();
+            let operands = [(a, &contraction.a), (b, &contraction.b), (out, &contraction.out)];
+            let bytes = operands.into_iter().map(|(len, operand)| bytes(len, operand.buffer)).sum();
+            let macs = contraction.shape.macs() as f64 * contraction.rows as f64;
+            Cost { bytes, operations: 2.0 * macs, macs }
+        }
+        Kernel::Draw(draw) => Cost { bytes: size * draw.len as f64, operations: draw.len as f64, macs: 0.0 },
+        Kernel::Nest(nest) => {
+            let mut stepped: BTreeMap<BufferId, bool> = BTreeMap::new();
+            each_access(&nest.body, &mut |access, _| {
+                let moves = access.index.terms().iter().any(|(atom, _)| matches!(atom, Atom::Step));
+                *stepped.entry(access.buffer).or_default() |= moves;
+            });
+            let touched = touched(kernel);
+            let bytes = |id: &BufferId| {
+                let buffer = program.buffers.get(id.0 as usize).filter(|buffer| buffer.role != Role::Scratch);
+                let bytes = buffer.map_or(0, |buffer| buffer.bytes(program.dtype)) as f64;
+                if stepped.get(id) == Some(&true) { bytes / steps as f64 } else { bytes }
+            };
+            let bytes = touched.reads.union(&touched.writes).map(bytes).sum::<f64>();
+            Cost { bytes, operations: operations(&nest.body, &mut BTreeMap::new()), macs: 0.0 }
+        }
+    }
+}
+
+/// Scalar instructions of a block, each as often as it runs.
+fn operations(body: &[Stmt], extents: &mut BTreeMap<Var, f64>) -> f64 {
+    let mut sum = 0.0;
+    for stmt in body {
+        match stmt {
+            Stmt::For { var, extent, body, .. } => {
+                let iterations = match extent {
+                    Extent::Fixed(n) => *n as f64,
+                    // All blocks together make the total.
+                    Extent::Block { block, total, .. } => {
+                        *total as f64 / extents.get(block).copied().unwrap_or(1.0).max(1.0)
+                    }
+                };
+                extents.insert(*var, iterations);
+                sum += iterations * operations(body, extents);
+            }
+            Stmt::Let(_, Expr::Scalar(..)) => sum += 1.0,
+            Stmt::Let(..) | Stmt::Set(..) | Stmt::Store(..) => {}
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use snn_loops::{Access, Dtype, Ix, LoopKind, NestBuilder, Scalar};
+
+    use super::*;
+
+    #[test]
+    fn blocks_make_their_total_and_steps_their_part() {
+        let mut program = Program::new(Dtype::F32);
+        let x = program.add_buffer("x", 100, Role::Input);
+        let y = program.add_buffer("y", 400, Role::Output);
+        let mut nest = NestBuilder::new("square");
+        let (block, at) = (nest.fresh_var(), nest.fresh_var());
+        nest.open(block, Extent::Fixed(7), LoopKind::Parallel);
+        nest.open(at, Extent::Block { block, size: 16, total: 100 }, LoopKind::Lanes);
+        let element = Ix::var(block).times(16).plus(&Ix::var(at));
+        let value = nest.load(Access::new(x, element.clone()));
+        let square = nest.scalar(Scalar::Mul, &[value, value]);
+        nest.store(Access::new(y, element.plus(&Ix::step().times(100))), square);
+        let kernel = program.add_kernel(Kernel::Nest(nest.finish()));
+        program.launches.push(Launch::Repeat { steps: 4, reverse: false, body: vec![Launch::Run(kernel)] });
+        let [cost] = costs(&program)[..] else { panic!("one kernel") };
+        assert!((cost.operations - 100.0).abs() < 1e-9 && cost.bytes == 800.0 && cost.macs == 0.0, "{cost:?}");
+    }
+}

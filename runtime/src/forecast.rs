@@ -1,0 +1,365 @@
+//! How much memory training or inference will take, in all and layer by layer, before anything is compiled or allocated.
+//!
+//! The graph is lowered and its buffers are placed, which is exact; what the process itself needs is measured once and
+//! written down here. Must never know how a forecast is shown.
+
+use std::collections::BTreeMap;
+
+use snn_graph::lower::{Computed, LowerOptions, Lowered, lower};
+use snn_graph::passes::{self, PassContext};
+use snn_graph::recompute::{self, RecomputeError};
+use snn_graph::setup::{Split, split};
+use snn_graph::training::{self, Optimizer, TrainStep};
+use snn_graph::{Graph, InputKind, Model};
+use snn_loops::plan::{lifetimes, touched};
+use snn_loops::{BufferId, Dtype, Program, Role};
+
+use crate::device::footprint;
+use crate::error::{Result, RuntimeError};
+
+/// What a process has before it has a model: the program itself, its libraries, the standard library's texts.
+const PROCESS: usize = 11 << 20;
+/// What a kernel takes on its way to machine code and as such.
+const KERNEL: usize = 20 << 10;
+/// Bytes of a first weight while it is drawn.
+const DRAWN: usize = size_of::<f64>();
+
+/// What is forecast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Phase<'a> {
+    /// Training with an optimizer, its program within a number of bytes if there is a limit.
+    Training(&'a Optimizer, Option<usize>),
+    /// Inference.
+    Inference,
+}
+
+/// Bytes at the worst moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forecast {
+    /// The process, its machine code, and what it knows of the program.
+    pub process: usize,
+    /// Learned values and running averages, old and new, and what an evaluation computes from them once.
+    pub parameters: usize,
+    /// What the optimizer keeps, old and new.
+    pub slots: usize,
+    /// The batch, here and in the program, and the results.
+    pub batch: usize,
+    /// Constants.
+    pub constants: usize,
+    /// Everything that lives inside of a step: saved for the backward pass, gradients, temporaries.
+    pub arena: usize,
+    /// What the hungriest kernel needs beside its buffers.
+    pub scratch: usize,
+    /// First weights while they are drawn and handed to the program, one after the other; nothing else is there yet but
+    /// the process.
+    pub drawing: usize,
+    /// Layers, in the order of first use.
+    pub layers: Vec<LayerMemory>,
+    /// Names of layers of which something is computed twice, to stay within the limit.
+    pub recomputed: Vec<String>,
+}
+
+/// Bytes of one layer. Those of different layers share the arena, so that their sum is more than it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LayerMemory {
+    /// The user's path; empty for what belongs to no layer.
+    pub path: String,
+    /// Made in the forward pass and read in the backward pass.
+    pub saved: usize,
+    /// Everything else that its kernels make.
+    pub temporary: usize,
+    /// Its learned values, running averages and what the optimizer keeps.
+    pub parameters: usize,
+    /// What of saved and temporary is alive at the moment when most is.
+    pub at_peak: usize,
+}
+
+impl Forecast {
+    /// Adds a program; those of an evaluation stay in memory together, but run one after the other.
+    fn add(&mut self, lowered: &Lowered) -> Result<()> {
+        let needs = footprint(&lowered.program)?;
+        self.process += KERNEL * lowered.program.kernels.len();
+        self.constants += needs.constants + constants_of(&lowered.program);
+        self.arena += needs.arena;
+        self.scratch = self.scratch.max(needs.scratch);
+        for port in lowered.inputs.iter().chain(&lowered.outputs) {
+            let bytes = buffer_bytes(&lowered.program, port.buffer);
+            match Held::of(&port.name) {
+                Held::Parameter => self.parameters += bytes,
+                Held::Slot => self.slots += bytes,
+                Held::Batch => self.batch += bytes,
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the process at the worst moment.
+    pub fn total(&self) -> usize {
+        let running = self.parameters + self.slots + self.batch + self.constants + self.arena + self.scratch;
+        self.process + running.max(self.drawing)
+    }
+}
+
+/// What training or inference with a batch will take.
+///
+/// # Errors
+/// If the model cannot be trained or lowered, or its training does not stay within its limit.
+pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, dtype: Dtype) -> Result<Forecast> {
+    let ahead = Ahead::new(model, phase, dtype)?;
+    ahead.forecast(ahead.fit(batch)?, batch)
+}
+
+/// The largest batch with which training or inference stays within a number of bytes; `None` if one sample is too much.
+///
+/// # Errors
+/// If the model cannot be trained or lowered.
+pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, dtype: Dtype) -> Result<Option<usize>> {
+    const MOST: usize = 1 << 20;
+    let ahead = Ahead::new(model, phase, dtype)?;
+    let fits = |batch: usize| match ahead.fit(batch) {
+        Ok(fitted) => Ok(ahead.forecast(fitted, batch)?.total() <= limit),
+        Err(RecomputeError::TooMuch { .. }) => Ok(false),
+        Err(error) => Err(RuntimeError::from(error)),
+    };
+    if !fits(1)? {
+        return Ok(None);
+    }
+    let (mut fitting, mut beyond) = (1, 2);
+    while beyond < MOST && fits(beyond)? {
+        (fitting, beyond) = (beyond, 2 * beyond);
+    }
+    while beyond - fitting > 1 {
+        let middle = fitting + (beyond - fitting) / 2;
+        match fits(middle)? {
+            true => fitting = middle,
+            false => beyond = middle,
+        }
+    }
+    Ok(Some(fitting))
+}
+
+/// A model up to lowering, which alone depends on the batch.
+struct Ahead<'m> {
+    model: &'m Model,
+    /// What runs when the weights change; empty for training.
+    setup: TrainStep,
+    step: TrainStep,
+    /// The most bytes of the program of the step.
+    memory_limit: Option<usize>,
+    dtype: Dtype,
+}
+
+impl<'m> Ahead<'m> {
+    fn new(model: &'m Model, phase: Phase<'_>, dtype: Dtype) -> Result<Ahead<'m>> {
+        let is_training = matches!(phase, Phase::Training(..));
+        let passed = passes::run(model, &PassContext::new(model, is_training), None)?;
+        let (split, memory_limit) = match phase {
+            Phase::Training(optimizer, limit) => {
+                let step = training::train_step(&passed, optimizer)?;
+                let setup = TrainStep { graph: Graph::new(step.graph.steps), outputs: Vec::new() };
+                (Split { setup, step }, limit)
+            }
+            Phase::Inference => (split(&training::eval_step(&passed)?)?, None),
+        };
+        let Split { setup, step } = split;
+        Ok(Ahead { model, setup, step, memory_limit, dtype })
+    }
+
+    /// The step with a batch, within its limit, and the names of what is computed twice for that.
+    fn fit(&self, batch: usize) -> Result<(TrainStep, Vec<String>), RecomputeError> {
+        let Some(limit) = self.memory_limit else { return Ok((self.step.clone(), Vec::new())) };
+        let fitted = recompute::fit(&self.step, LowerOptions::new(batch, self.dtype), limit)?;
+        Ok((fitted.step, fitted.recomputed))
+    }
+
+    fn forecast(&self, (step, recomputed): (TrainStep, Vec<String>), batch: usize) -> Result<Forecast> {
+        let mut forecast = Forecast {
+            process: PROCESS,
+            batch: self.host_batch(batch),
+            drawing: self.drawing(),
+            recomputed,
+            ..Forecast::default()
+        };
+        let mut table = Layers::default();
+        for (plan, is_peak) in [(&self.setup, false), (&step, true)] {
+            if plan.outputs.is_empty() {
+                continue;
+            }
+            let options = LowerOptions::new(batch, self.dtype);
+            let lowered =
+                lower(&plan.graph, &plan.outputs, options).map_err(|error| RuntimeError::new(error.message))?;
+            forecast.add(&lowered)?;
+            table.add(&lowered, is_peak);
+            if let Some(output) = lowered.output("output") {
+                // The result of an inference, as the host gets it.
+                let elements: usize = output.ty.extents(self.model.graph.steps, batch).iter().product();
+                forecast.batch += elements * size_of::<f64>();
+            }
+        }
+        forecast.layers = table.list;
+        Ok(forecast)
+    }
+
+    /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.
+    fn drawing(&self) -> usize {
+        let graph = &self.model.graph;
+        let elements = |node| graph.ty(node).extents(graph.steps, 1).iter().product::<usize>();
+        let all: Vec<usize> = self.model.parameters.iter().map(|parameter| elements(parameter.node)).collect();
+        let (mut drawn, mut given, mut worst) = (all.iter().sum::<usize>() * DRAWN, 0, 0);
+        for elements in all {
+            given += elements * self.dtype.size();
+            worst = worst.max(drawn + given);
+            drawn -= elements * DRAWN;
+        }
+        worst
+    }
+
+    /// What the host itself keeps of a batch: values of single precision, however the model computes.
+    fn host_batch(&self, batch: usize) -> usize {
+        let steps = self.model.graph.steps;
+        let of = |input: &snn_graph::Input| {
+            let steps = if input.kind == InputKind::Static { 1 } else { steps };
+            input.dims.iter().product::<usize>().saturating_mul(steps * batch * size_of::<f32>())
+        };
+        self.model.inputs.iter().chain(&self.model.targets).map(of).sum()
+    }
+}
+
+/// What a port holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    Parameter,
+    Slot,
+    Batch,
+}
+
+impl Held {
+    fn of(name: &str) -> Held {
+        let starts = |prefix: &str| name.starts_with(prefix);
+        match () {
+            () if starts("param:") || starts("average:") => Held::Parameter,
+            () if starts("setup:") || starts("input:setup:") => Held::Parameter,
+            () if starts("slot:") || starts("input:slot:") => Held::Slot,
+            () => Held::Batch,
+        }
+    }
+}
+
+/// The layer that a learned value, an average or a slot belongs to: its path without the last part.
+fn layer_of_port(name: &str) -> Option<&str> {
+    let name = name.strip_prefix("input:").unwrap_or(name);
+    let path = ["param:", "average:", "slot:"].iter().find_map(|prefix| name.strip_prefix(prefix))?;
+    let path = path.split(':').next().unwrap_or(path);
+    Some(path.rsplit_once('.').map_or("", |(layer, _)| layer))
+}
+
+/// Programs keep their constants in double precision: one copy to compile, one to run, one to ask.
+fn constants_of(program: &Program) -> usize {
+    let copies = 3 * size_of::<f64>();
+    let elements = program.buffers.iter().filter(|buffer| matches!(buffer.role, Role::Constant(_)));
+    elements.map(|buffer| buffer.len * copies).sum()
+}
+
+fn buffer_bytes(program: &Program, buffer: BufferId) -> usize {
+    program.buffers.get(buffer.0 as usize).map_or(0, |buffer| buffer.bytes(program.dtype))
+}
+
+/// The layer of a node: nodes of an update are named after the parameter.
+fn layer_name(computed: &Computed) -> &str {
+    computed.name.as_deref().unwrap_or("")
+}
+
+/// Layers by path, in the order of first mention.
+#[derive(Default)]
+struct Layers {
+    list: Vec<LayerMemory>,
+    positions: BTreeMap<String, usize>,
+}
+
+impl Layers {
+    fn entry(&mut self, path: &str) -> &mut LayerMemory {
+        let at = match self.positions.get(path) {
+            Some(at) => *at,
+            None => {
+                self.list.push(LayerMemory { path: path.to_owned(), ..LayerMemory::default() });
+                self.positions.insert(path.to_owned(), self.list.len() - 1);
+                self.list.len() - 1
+            }
+        };
+        &mut self.list[at]
+    }
+
+    /// Adds the layers of a program, in the order in which kernels compute them; `is_peak` where its moment of most memory
+    /// is that of the whole.
+    fn add(&mut self, lowered: &Lowered, is_peak: bool) {
+        let program = &lowered.program;
+        let peak = peak(program);
+        let readers = readers(program);
+        let lives = lifetimes(program);
+        let mut makers: BTreeMap<BufferId, usize> = BTreeMap::new();
+        for (at, kernel) in program.kernels.iter().enumerate() {
+            for buffer in touched(kernel).writes {
+                makers.entry(buffer).or_insert(at);
+            }
+        }
+        let first = |kernel: usize| lowered.computed.get(kernel).and_then(|computed| computed.first());
+        let is_backward = |kernel: usize| first(kernel).is_some_and(|computed| computed.grad);
+        let mut in_order: Vec<(BufferId, usize)> = makers.into_iter().collect();
+        in_order.sort_by_key(|(buffer, kernel)| (*kernel, *buffer));
+        for (buffer, kernel) in in_order {
+            if program.buffers.get(buffer.0 as usize).is_none_or(|buffer| buffer.role != Role::Temporary) {
+                continue;
+            }
+            let bytes = buffer_bytes(program, buffer);
+            let layer = self.entry(first(kernel).map_or("", layer_name));
+            let read_later = readers.get(&buffer).is_some_and(|all| all.iter().any(|reader| is_backward(*reader)));
+            match read_later && !is_backward(kernel) {
+                true => layer.saved += bytes,
+                false => layer.temporary += bytes,
+            }
+            if is_peak && lives.get(&buffer).is_some_and(|(begin, end)| (*begin..=*end).contains(&peak)) {
+                layer.at_peak += bytes;
+            }
+        }
+        for port in lowered.inputs.iter().chain(&lowered.outputs) {
+            if let Some(path) = layer_of_port(&port.name) {
+                self.entry(path).parameters += buffer_bytes(program, port.buffer);
+            }
+        }
+    }
+}
+
+/// Kernels that read each buffer.
+fn readers(program: &Program) -> BTreeMap<BufferId, Vec<usize>> {
+    let mut readers: BTreeMap<BufferId, Vec<usize>> = BTreeMap::new();
+    for (at, kernel) in program.kernels.iter().enumerate() {
+        for buffer in touched(kernel).reads {
+            readers.entry(buffer).or_default().push(at);
+        }
+    }
+    readers
+}
+
+/// The launch at which most bytes of temporary buffers are alive.
+fn peak(program: &Program) -> usize {
+    let mut changes: Vec<i128> = vec![0; program.launches.len() + 1];
+    for (buffer, (first, last)) in lifetimes(program) {
+        if program.buffers.get(buffer.0 as usize).is_some_and(|buffer| buffer.role == Role::Temporary) {
+            let bytes = buffer_bytes(program, buffer) as i128;
+            if let Some(begin) = changes.get_mut(first) {
+                *begin += bytes;
+            }
+            if let Some(end) = changes.get_mut(last + 1) {
+                *end -= bytes;
+            }
+        }
+    }
+    let (mut alive, mut most, mut at) = (0, 0, 0);
+    for (launch, change) in changes.into_iter().enumerate() {
+        alive += change;
+        if alive > most {
+            (most, at) = (alive, launch);
+        }
+    }
+    at
+}
