@@ -115,7 +115,8 @@ fn leanest(
     Ok(Fitted { step: fitted, bytes, recomputed })
 }
 
-/// Bytes of all buffers of the program that a step becomes.
+/// Bytes of all buffers of the program that a step becomes. A machine may let a result share the memory of the input that
+/// it replaces; that is the machine's to know, so both are counted here, and the step may take less.
 pub fn bytes(step: &TrainStep, options: LowerOptions) -> Result<usize, RecomputeError> {
     let program = lower(&step.graph, &step.outputs, options).map_err(RecomputeError::Lower)?.program;
     let outside = program.buffers.iter().filter(|buffer| !matches!(buffer.role, Role::Temporary | Role::Scratch));

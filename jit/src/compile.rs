@@ -12,6 +12,7 @@ use crate::call::NestCode;
 use crate::canonical::{Canonical, Key};
 use crate::error::JitError;
 use crate::kernels;
+use crate::kernels::policy::Policy;
 use crate::layout::Layout;
 use crate::module::{Listing, compile_nests, list_nest};
 use crate::options::{Isa, Options};
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub layout: Layout,
     /// `None` where no kernel is worth another thread: then the program runs on the thread that asks for it.
     pub pool: Option<ThreadPool>,
+    pub policy: Policy,
 }
 
 /// A nest that can be launched.
@@ -91,7 +93,8 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
     let nests: Vec<Option<CompiledNest>> = nests.collect();
     let is_small = program.kernels.iter().zip(&nests).all(|(kernel, nest)| stays_on_caller(kernel, nest.as_ref()));
     let pool = if is_small { None } else { Some(pool(options.threads)?) };
-    Ok(Executable { shared: Arc::new(Shared { program: program.clone(), nests, layout, pool }) })
+    let shared = Shared { program: program.clone(), nests, layout, pool, policy: options.policy() };
+    Ok(Executable { shared: Arc::new(shared) })
 }
 
 fn pool(threads: usize) -> Result<ThreadPool, JitError> {

@@ -10,7 +10,8 @@ use crate::call::{Buffers, Span};
 use crate::compile::{CompiledNest, Shared};
 use crate::element::Element;
 use crate::error::JitError;
-use crate::kernels;
+use crate::kernels::policy::Policy;
+use crate::kernels::{self, Special};
 use crate::watch::Watch;
 
 /// Runs all launches of a program, those outside of a repeat at step number `step`, and tells `watch` of each.
@@ -60,8 +61,12 @@ fn launch_kernel(
     let at = id.0 as usize;
     let done = match (shared.program.kernels.get(at), shared.nests.get(at), shared.program.dtype) {
         (Some(Kernel::Nest(_)), Some(Some(nest)), _) => run_nest(nest, buffers, step),
-        (Some(Kernel::Contraction(contraction)), _, Dtype::F32) => contract::<f32>(contraction, buffers, step),
-        (Some(Kernel::Contraction(contraction)), _, Dtype::F64) => contract::<f64>(contraction, buffers, step),
+        (Some(Kernel::Contraction(contraction)), _, Dtype::F32) => {
+            contract::<f32>(&shared.policy, contraction, buffers, step)
+        }
+        (Some(Kernel::Contraction(contraction)), _, Dtype::F64) => {
+            contract::<f64>(&shared.policy, contraction, buffers, step)
+        }
         (Some(Kernel::Draw(draw)), _, Dtype::F32) => fill::<f32>(draw, buffers, key, step),
         (Some(Kernel::Draw(draw)), _, Dtype::F64) => fill::<f64>(draw, buffers, key, step),
         _ => None,
@@ -84,15 +89,20 @@ fn run_nest(nest: &CompiledNest, buffers: &mut Buffers<'_>, step: i64) -> Option
     Some(())
 }
 
-fn contract<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
+fn contract<T: Special>(
+    policy: &Policy,
+    contraction: &Contraction,
+    buffers: &mut Buffers<'_>,
+    step: i64,
+) -> Option<()> {
     let [a_len, b_len, out_len] = contraction.lengths();
     let (a, b) = (span(&contraction.a, a_len, step)?, span(&contraction.b, b_len, step)?);
     if contraction.packed {
         let (spikes, b, out) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
-        return kernels::contract_spikes(contraction.kind, &contraction.shape, contraction.rows, spikes, b, out);
+        return kernels::contract_spikes(policy, contraction, spikes, b, out);
     }
     let ([a, b], out) = buffers.views::<T, 2>([a, b], span(&contraction.out, out_len, step)?)?;
-    kernels::contract(contraction.kind, &contraction.shape, contraction.rows, a, b, out)
+    kernels::contract(policy, contraction.kind, &contraction.shape, contraction.rows, a, b, out)
 }
 
 fn fill<T: Element>(draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Option<()> {

@@ -2,7 +2,7 @@
 //!
 //! Must never know how kernels work; what heavy ones need beside their buffers is a bound from their shapes.
 
-use snn_loops::{Contraction, ContractionKind, Kernel, Program, Role};
+use snn_loops::{BufferId, Contraction, ContractionKind, Kernel, Program, Role};
 
 use crate::error::JitError;
 use crate::layout::Layout;
@@ -13,12 +13,12 @@ const PARTS: usize = 16;
 const COLUMNS: usize = 384;
 
 /// Bytes that a program takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
     /// What temporary buffers share.
     pub arena: usize,
-    /// Inputs and outputs.
-    pub host: usize,
+    /// What each buffer takes of its own; 0 for temporary ones and for outputs that share an input's memory.
+    pub of_buffers: Vec<usize>,
     /// Constants.
     pub constants: usize,
     /// What the hungriest kernel needs beside its buffers.
@@ -26,20 +26,20 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Of a program that an instance would be made of.
+    /// Of a program that an instance would be made of, with the outputs that replace inputs after every run.
     ///
     /// # Errors
     /// If the sizes cannot be counted.
-    pub fn of(program: &Program) -> Result<Footprint, JitError> {
-        let layout = Layout::of(program)?;
-        let mut footprint = Footprint::default();
-        let bytes = |block: usize| layout.blocks.get(block).copied().unwrap_or(0);
-        footprint.arena = bytes(0);
+    pub fn of(program: &Program, pairs: &[(BufferId, BufferId)]) -> Result<Footprint, JitError> {
+        let layout = Layout::of(program)?.sharing(program, pairs);
+        let mut footprint = Footprint { arena: layout.blocks.first().copied().unwrap_or(0), ..Footprint::default() };
+        let mut counted = vec![false; layout.blocks.len()];
         for (buffer, place) in program.buffers.iter().zip(&layout.places) {
-            match buffer.role {
-                Role::Input | Role::Output => footprint.host += bytes(place.block),
-                Role::Constant(_) => footprint.constants += bytes(place.block),
-                Role::Temporary | Role::Scratch => {}
+            let is_new = counted.get_mut(place.block).is_some_and(|counted| !std::mem::replace(counted, true));
+            let bytes = layout.blocks.get(place.block).copied().filter(|_| is_new).unwrap_or(0);
+            footprint.of_buffers.push(if matches!(buffer.role, Role::Temporary | Role::Scratch) { 0 } else { bytes });
+            if matches!(buffer.role, Role::Constant(_)) {
+                footprint.constants += bytes;
             }
         }
         footprint.scratch =

@@ -29,9 +29,16 @@ impl fmt::Debug for Instance {
 impl Instance {
     /// Allocates the buffers and fills in the constants.
     pub fn new(executable: &Executable) -> Result<Instance, JitError> {
+        Instance::replacing(executable, &[])
+    }
+
+    /// The same, where each pair is an output and the input that it replaces after every run ([`Self::swap`]): they share
+    /// memory if the program allows it.
+    pub fn replacing(executable: &Executable, pairs: &[(BufferId, BufferId)]) -> Result<Instance, JitError> {
         let shared = Arc::clone(&executable.shared);
-        let blocks = shared.layout.blocks.iter().map(|bytes| Block::new(*bytes)).collect::<Result<_, _>>()?;
-        let mut instance = Instance { blocks, places: shared.layout.places.clone(), shared: Arc::clone(&shared) };
+        let layout = shared.layout.sharing(&shared.program, pairs);
+        let blocks = layout.blocks.iter().map(|bytes| Block::new(*bytes)).collect::<Result<_, _>>()?;
+        let mut instance = Instance { blocks, places: layout.places, shared: Arc::clone(&shared) };
         for (at, buffer) in shared.program.buffers.iter().enumerate() {
             if let Role::Constant(values) = &buffer.role {
                 let id = BufferId(at as u32);
@@ -77,7 +84,7 @@ impl Instance {
 
     /// Bytes of memory that it holds.
     pub fn memory_bytes(&self) -> usize {
-        self.shared.layout.blocks.iter().sum()
+        self.blocks.iter().map(Block::bytes).sum()
     }
 
     /// The elements of a buffer of an f32 program.

@@ -3,26 +3,46 @@
 //! A contraction becomes matrix products (the `gemm` crate, one thread each) over panels that a thread gathers into its
 //! own scratch memory. Panels, blocks and the order of sums depend on shapes only, so the number of threads changes no bit.
 
+mod bits;
+mod block;
 pub(crate) mod depthwise;
+mod direct;
 pub(crate) mod draw;
+mod filters;
 pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod gemm;
 pub(crate) mod geometry;
 pub(crate) mod input_gradient;
+mod lattice;
+mod panels;
+pub(crate) mod policy;
+mod pool;
+mod scratch;
+mod shared;
+mod single;
+mod spikes;
+pub(crate) mod vector;
 pub(crate) mod weight_gradient;
 pub(crate) mod weights;
+mod winograd;
 
 use snn_loops::{Contraction, ContractionKind, ConvShape};
 
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
 use crate::element::Element;
+use bits::Bits;
 use geometry::Geometry;
+use policy::Policy;
 
 /// Multiplications of a contraction that is not worth another thread.
 const SMALL: usize = 1 << 15;
 
 /// Whether a contraction is computed on the calling thread, without asking which threads there are: a small linear map of
-/// floats. It must agree with what [`gemm::for_each_tile`] does; kernels for packed spikes may always ask for threads.
+/// floats. It must agree with what [`gemm::for_each_tile`] does; kernels for packed spikes may always ask for threads, and
+/// those of [`Special::dense`] take windows of more than a pixel only.
 pub(crate) fn is_one_task(contraction: &Contraction) -> bool {
     let geometry = Geometry::of(&contraction.shape, contraction.rows);
     let products = geometry.pixels().saturating_mul(geometry.cin).saturating_mul(geometry.cout);
@@ -35,41 +55,73 @@ pub(crate) fn is_one_task(contraction: &Contraction) -> bool {
 }
 
 /// How many spikes there are in packed pixels.
-pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> u64 {
-    let in_last = shape.cin % 64;
-    let last = if in_last == 0 { u64::MAX } else { (1 << in_last) - 1 };
-    let pixels = words.chunks_exact(shape.cin.div_ceil(64).max(1));
-    let of_pixel = |pixel: &[u64]| match pixel.split_last() {
-        Some((tail, whole)) => {
-            u64::from((tail & last).count_ones()) + whole.iter().map(|word| u64::from(word.count_ones())).sum::<u64>()
-        }
-        None => 0,
-    };
-    pixels.map(of_pixel).sum()
+pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> usize {
+    spikes::popcount(Bits { data: words, channels: shape.cin, words: shape.cin.div_ceil(64) })
 }
 
+/// Kernels that only one type of floats has; `None` where none is meant for a shape.
+pub(crate) trait Special: Element + From<u8> {
+    /// A contraction of floats.
+    fn dense(
+        policy: &Policy,
+        kind: ContractionKind,
+        geometry: &Geometry,
+        a: &[Self],
+        b: &[Self],
+        out: &mut [Self],
+    ) -> Option<()>;
+
+    /// A contraction whose first operand is packed spikes.
+    fn spikes(
+        policy: &Policy,
+        kind: ContractionKind,
+        geometry: &Geometry,
+        spikes: &[u64],
+        b: &[Self],
+        out: &mut [Self],
+    ) -> Option<()>;
+}
+
+impl Special for f64 {
+    fn dense(_: &Policy, _: ContractionKind, _: &Geometry, _: &[f64], _: &[f64], _: &mut [f64]) -> Option<()> {
+        None
+    }
+
+    fn spikes(_: &Policy, _: ContractionKind, _: &Geometry, _: &[u64], _: &[f64], _: &mut [f64]) -> Option<()> {
+        None
+    }
+}
+
+/// Pixels that one task unpacks.
+const UNPACKED: usize = 1024;
+
 /// Computes a contraction whose first operand is packed spikes.
-pub(crate) fn contract_spikes<T: Element>(
-    kind: ContractionKind,
-    shape: &ConvShape,
-    rows: usize,
+pub(crate) fn contract_spikes<T: Special>(
+    policy: &Policy,
+    contraction: &Contraction,
     spikes: &[u64],
     b: &[T],
     out: &mut [T],
 ) -> Option<()> {
-    let words = shape.cin.div_ceil(64);
-    let mut dense = vec![T::default(); rows * shape.input_len()];
-    for (pixel, row) in dense.chunks_exact_mut(shape.cin.max(1)).enumerate() {
-        for (channel, out) in row.iter_mut().enumerate() {
-            let word = spikes.get(pixel * words + channel / 64)?;
-            *out = if word >> (channel % 64) & 1 == 1 { T::ONE } else { T::default() };
-        }
+    let Contraction { kind, shape, rows, .. } = contraction;
+    if out.is_empty() || spikes.is_empty() || b.is_empty() {
+        out.fill(T::default());
+        return Some(());
     }
-    contract(kind, shape, rows, &dense, b, out)
+    if let Some(done) = T::spikes(policy, *kind, &Geometry::of(shape, *rows), spikes, b, out) {
+        return Some(done);
+    }
+    let bits = Bits { data: spikes, channels: shape.cin, words: shape.cin.div_ceil(64) };
+    let mut dense = vec![T::default(); rows * shape.input_len()];
+    dense.par_chunks_mut(UNPACKED * shape.cin).enumerate().for_each(|(block, out)| {
+        spikes::unpack(bits, block * UNPACKED..block * UNPACKED + out.len() / shape.cin, out);
+    });
+    contract(policy, *kind, shape, *rows, &dense, b, out)
 }
 
 /// Computes a contraction of slices with exactly its lengths; `None` if they have not.
-pub(crate) fn contract<T: Element>(
+pub(crate) fn contract<T: Special>(
+    policy: &Policy,
     kind: ContractionKind,
     shape: &ConvShape,
     rows: usize,
@@ -91,6 +143,9 @@ pub(crate) fn contract<T: Element>(
             ContractionKind::InputGradient => depthwise::input_gradient(&geometry, a, b, out),
             ContractionKind::WeightGradient => depthwise::weight_gradient(&geometry, a, b, out),
         };
+    }
+    if let Some(done) = T::dense(policy, kind, &geometry, a, b, out) {
+        return Some(done);
     }
     match kind {
         ContractionKind::Forward => forward::run(&geometry, a, b, out),

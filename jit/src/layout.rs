@@ -1,10 +1,11 @@
 //! Where buffers lie: a block of memory for each buffer that the host sees, one block for all temporary buffers.
 
-use snn_loops::{Program, Role};
+use snn_loops::{BufferId, Program, Role};
 
 use crate::alloc::ALIGNMENT;
 use crate::call::Place;
 use crate::error::JitError;
+use crate::in_place::may_share;
 
 /// The memory of a program's instances.
 #[derive(Clone, Debug)]
@@ -41,5 +42,23 @@ impl Layout {
             layout.places.push(place);
         }
         Ok(layout)
+    }
+
+    /// The same layout with one block for an output and the input that it replaces, for all pairs where that is possible.
+    pub fn sharing(&self, program: &Program, pairs: &[(BufferId, BufferId)]) -> Layout {
+        let mut layout = self.clone();
+        for (output, input) in pairs {
+            let place = |id: &BufferId| layout.places.get(id.0 as usize).copied();
+            let (Some(new), Some(old)) = (place(output), place(input)) else { continue };
+            if !may_share(program, *output, *input) {
+                continue;
+            }
+            if let (Some(bytes), Some(place)) =
+                (layout.blocks.get_mut(new.block), layout.places.get_mut(output.0 as usize))
+            {
+                (*bytes, *place) = (0, old);
+            }
+        }
+        layout
     }
 }

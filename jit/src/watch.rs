@@ -121,7 +121,7 @@ fn count<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step:
         let (words, ..) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
         let nonzeros = kernels::spikes(&contraction.shape, words);
         let elements = a_len / contraction.pitch().max(1) * contraction.shape.cin;
-        return Some(Counted { nonzeros, elements: elements as u64 });
+        return Some(Counted { nonzeros: nonzeros as u64, elements: elements as u64 });
     }
     let ([a], _) =
         buffers.views::<T, 1>([span(&contraction.a, a_len, step)?], span(&contraction.out, out_len, step)?)?;

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use snn_loops::plan::{each_access, touched};
-use snn_loops::{Atom, BufferId, Expr, Extent, Kernel, Launch, Program, Role, Stmt, Var};
+use snn_loops::{BufferId, Expr, Extent, Kernel, Program, Role, Stmt, Var};
 
 /// What one launch of a kernel takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,22 +19,10 @@ pub struct Cost {
 
 /// The cost of a launch of each kernel.
 pub fn costs(program: &Program) -> Vec<Cost> {
-    let mut steps = vec![1; program.kernels.len()];
-    for launch in &program.launches {
-        if let Launch::Repeat { steps: n, body, .. } = launch {
-            for launch in body {
-                if let Launch::Run(id) = launch
-                    && let Some(of) = steps.get_mut(id.0 as usize)
-                {
-                    *of = (*n).max(1);
-                }
-            }
-        }
-    }
-    program.kernels.iter().zip(steps).map(|(kernel, steps)| cost(program, kernel, steps)).collect()
+    program.kernels.iter().map(|kernel| cost(program, kernel)).collect()
 }
 
-fn cost(program: &Program, kernel: &Kernel, steps: usize) -> Cost {
+fn cost(program: &Program, kernel: &Kernel) -> Cost {
     let size = program.dtype.size() as f64;
     match kernel {
         Kernel::Contraction(contraction) => {
@@ -49,54 +36,63 @@ fn cost(program: &Program, kernel: &Kernel, steps: usize) -> Cost {
         }
         Kernel::Draw(draw) => Cost { bytes: size * draw.len as f64, operations: draw.len as f64, macs: 0.0 },
         Kernel::Nest(nest) => {
-            let mut stepped: BTreeMap<BufferId, bool> = BTreeMap::new();
-            each_access(&nest.body, &mut |access, _| {
-                let moves = access.index.terms().iter().any(|(atom, _)| matches!(atom, Atom::Step));
-                *stepped.entry(access.buffer).or_default() |= moves;
-            });
-            let touched = touched(kernel);
-            let bytes = |id: &BufferId| {
-                let buffer = program.buffers.get(id.0 as usize).filter(|buffer| buffer.role != Role::Scratch);
-                let bytes = buffer.map_or(0, |buffer| buffer.bytes(program.dtype)) as f64;
-                if stepped.get(id) == Some(&true) { bytes / steps as f64 } else { bytes }
+            let mut counts = Counts::default();
+            counts.block(&nest.body, 1.0);
+            // A part of a buffer is touched at most as often as there are accesses to it.
+            let touched = |(buffer, accesses): (&BufferId, &f64)| {
+                let found = program.buffers.get(buffer.0 as usize).filter(|buffer| buffer.role != Role::Scratch);
+                found.map_or(0.0, |buffer| {
+                    accesses.min(buffer.len as f64) * if buffer.packed { 1.0 / 8.0 } else { size }
+                })
             };
-            let bytes = touched.reads.union(&touched.writes).map(bytes).sum::<f64>();
-            Cost { bytes, operations: operations(&nest.body, &mut BTreeMap::new()), macs: 0.0 }
+            let bytes: f64 = counts.accesses.iter().map(touched).sum();
+            Cost { bytes, operations: counts.operations, macs: 0.0 }
         }
     }
 }
 
-/// Scalar instructions of a block, each as often as it runs.
-fn operations(body: &[Stmt], extents: &mut BTreeMap<Var, f64>) -> f64 {
-    let mut sum = 0.0;
-    for stmt in body {
-        match stmt {
-            Stmt::For { var, extent, body, .. } => {
-                let iterations = match extent {
-                    Extent::Fixed(n) => *n as f64,
-                    // All blocks together make the total.
-                    Extent::Block { block, total, .. } => {
-                        *total as f64 / extents.get(block).copied().unwrap_or(1.0).max(1.0)
-                    }
-                };
-                extents.insert(*var, iterations);
-                sum += iterations * operations(body, extents);
+/// What the statements of a nest do, each as often as it runs.
+#[derive(Default)]
+struct Counts {
+    operations: f64,
+    accesses: BTreeMap<BufferId, f64>,
+    /// Iterations of the loops around.
+    extents: BTreeMap<Var, f64>,
+}
+
+impl Counts {
+    fn block(&mut self, body: &[Stmt], times: f64) {
+        for stmt in body {
+            match stmt {
+                Stmt::For { var, extent, body, .. } => {
+                    let iterations = match extent {
+                        Extent::Fixed(n) => *n as f64,
+                        // All blocks together make the total.
+                        Extent::Block { block, total, .. } => {
+                            *total as f64 / self.extents.get(block).copied().unwrap_or(1.0).max(1.0)
+                        }
+                    };
+                    self.extents.insert(*var, iterations);
+                    self.block(body, times * iterations);
+                }
+                Stmt::Let(_, Expr::Scalar(..)) => self.operations += times,
+                Stmt::Let(_, Expr::Load(access)) | Stmt::Store(access, _) => {
+                    *self.accesses.entry(access.buffer).or_default() += times;
+                }
+                Stmt::Let(..) | Stmt::Set(..) => {}
             }
-            Stmt::Let(_, Expr::Scalar(..)) => sum += 1.0,
-            Stmt::Let(..) | Stmt::Set(..) | Stmt::Store(..) => {}
         }
     }
-    sum
 }
 
 #[cfg(test)]
 mod tests {
-    use snn_loops::{Access, Dtype, Ix, LoopKind, NestBuilder, Scalar};
+    use snn_loops::{Access, Dtype, Ix, Launch, LoopKind, NestBuilder, Scalar};
 
     use super::*;
 
     #[test]
-    fn blocks_make_their_total_and_steps_their_part() {
+    fn blocks_make_their_total_and_a_step_its_part() {
         let mut program = Program::new(Dtype::F32);
         let x = program.add_buffer("x", 100, Role::Input);
         let y = program.add_buffer("y", 400, Role::Output);

@@ -46,12 +46,13 @@ pub enum Watch<'a> {
     Density(&'a mut Densities),
 }
 
-/// Bytes that a program will take on the processor, without taking any.
+/// Bytes that a program will take on the processor, without taking any. Each of `replaced` is an output and the input that
+/// it is swapped with after every run.
 ///
 /// # Errors
 /// If the sizes cannot be counted.
-pub fn footprint(program: &Program) -> Result<Footprint> {
-    Footprint::of(program).map_err(failed)
+pub fn footprint(program: &Program, replaced: &[(BufferId, BufferId)]) -> Result<Footprint> {
+    Footprint::of(program, replaced).map_err(failed)
 }
 
 /// A program loaded on a machine, with its memory.
@@ -66,16 +67,17 @@ enum Loaded {
 }
 
 impl Engine {
-    /// Compiles a program and allocates its memory; inputs are 0.
+    /// Compiles a program and allocates its memory; inputs are 0. Each of `replaced` is an output and the input that it is
+    /// swapped with after every run; they may share memory.
     ///
     /// # Errors
     /// If the program cannot be compiled or its memory not be had.
-    pub fn load(program: Program, device: Device) -> Result<Engine> {
+    pub fn load(program: Program, device: Device, replaced: &[(BufferId, BufferId)]) -> Result<Engine> {
         let dtype = program.dtype;
         let loaded = match device {
             Device::Cpu { threads } => {
                 let executable = snn_jit::compile(&program, &Options::native(threads)).map_err(failed)?;
-                Loaded::Cpu(Box::new(Instance::new(&executable).map_err(failed)?))
+                Loaded::Cpu(Box::new(Instance::replacing(&executable, replaced).map_err(failed)?))
             }
             Device::Reference => {
                 let memory = interp::Memory::new(&program);

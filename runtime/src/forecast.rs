@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use snn_graph::lower::{Computed, LowerOptions, Lowered, lower};
+use snn_graph::lower::{Computed, LowerOptions, Lowered, Port, lower};
 use snn_graph::passes::{self, PassContext};
 use snn_graph::recompute::{self, RecomputeError};
 use snn_graph::setup::{Split, split};
@@ -14,13 +14,18 @@ use snn_graph::{Graph, InputKind, Model};
 use snn_loops::plan::{lifetimes, touched};
 use snn_loops::{BufferId, Dtype, Program, Role};
 
-use crate::device::footprint;
+use crate::device::{Footprint, footprint};
 use crate::error::{Result, RuntimeError};
+use crate::step::pairs;
 
 /// What a process has before it has a model: the program itself, its libraries, the standard library's texts.
 const PROCESS: usize = 11 << 20;
 /// What a kernel takes on its way to machine code and as such.
 const KERNEL: usize = 20 << 10;
+/// The most that a thread keeps for the operands of matrix products; less where matrices are smaller.
+const PACKED: usize = 5 << 19;
+/// The largest piece of freed scratch memory that the allocator keeps for a second thread.
+const HOARDED: usize = 32 << 20;
 /// Bytes of a first weight while it is drawn.
 const DRAWN: usize = size_of::<f64>();
 
@@ -38,9 +43,10 @@ pub enum Phase<'a> {
 pub struct Forecast {
     /// The process, its machine code, and what it knows of the program.
     pub process: usize,
-    /// Learned values and running averages, old and new, and what an evaluation computes from them once.
+    /// Learned values and running averages, old and new where they cannot share memory, and what an evaluation computes from
+    /// them once.
     pub parameters: usize,
-    /// What the optimizer keeps, old and new.
+    /// What the optimizer keeps, likewise.
     pub slots: usize,
     /// The batch, here and in the program, and the results.
     pub batch: usize,
@@ -48,7 +54,7 @@ pub struct Forecast {
     pub constants: usize,
     /// Everything that lives inside of a step: saved for the backward pass, gradients, temporaries.
     pub arena: usize,
-    /// What the hungriest kernel needs beside its buffers.
+    /// What the hungriest kernel and all threads need beside its buffers.
     pub scratch: usize,
     /// First weights while they are drawn and handed to the program, one after the other; nothing else is there yet but
     /// the process.
@@ -75,22 +81,19 @@ pub struct LayerMemory {
 }
 
 impl Forecast {
-    /// Adds a program; those of an evaluation stay in memory together, but run one after the other.
-    fn add(&mut self, lowered: &Lowered) -> Result<()> {
-        let needs = footprint(&lowered.program)?;
+    /// Adds a program, without what its kernels need beside its buffers. Those of an evaluation stay in memory together.
+    fn add(&mut self, lowered: &Lowered, needs: &Footprint) {
         self.process += KERNEL * lowered.program.kernels.len();
         self.constants += needs.constants + constants_of(&lowered.program);
         self.arena += needs.arena;
-        self.scratch = self.scratch.max(needs.scratch);
         for port in lowered.inputs.iter().chain(&lowered.outputs) {
-            let bytes = buffer_bytes(&lowered.program, port.buffer);
+            let bytes = own_bytes(needs, port);
             match Held::of(&port.name) {
                 Held::Parameter => self.parameters += bytes,
                 Held::Slot => self.slots += bytes,
                 Held::Batch => self.batch += bytes,
             }
         }
-        Ok(())
     }
 
     /// Bytes of the process at the worst moment.
@@ -100,12 +103,21 @@ impl Forecast {
     }
 }
 
+/// What a step will run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The type everything is computed in.
+    pub dtype: Dtype,
+    /// Number of threads.
+    pub threads: usize,
+}
+
 /// What training or inference with a batch will take.
 ///
 /// # Errors
 /// If the model cannot be trained or lowered, or its training does not stay within its limit.
-pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, dtype: Dtype) -> Result<Forecast> {
-    let ahead = Ahead::new(model, phase, dtype)?;
+pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, target: Target) -> Result<Forecast> {
+    let ahead = Ahead::new(model, phase, target)?;
     ahead.forecast(ahead.fit(batch)?, batch)
 }
 
@@ -113,9 +125,9 @@ pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, dtype: Dtype) -> 
 ///
 /// # Errors
 /// If the model cannot be trained or lowered.
-pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, dtype: Dtype) -> Result<Option<usize>> {
+pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, target: Target) -> Result<Option<usize>> {
     const MOST: usize = 1 << 20;
-    let ahead = Ahead::new(model, phase, dtype)?;
+    let ahead = Ahead::new(model, phase, target)?;
     let fits = |batch: usize| match ahead.fit(batch) {
         Ok(fitted) => Ok(ahead.forecast(fitted, batch)?.total() <= limit),
         Err(RecomputeError::TooMuch { .. }) => Ok(false),
@@ -146,11 +158,11 @@ struct Ahead<'m> {
     step: TrainStep,
     /// The most bytes of the program of the step.
     memory_limit: Option<usize>,
-    dtype: Dtype,
+    target: Target,
 }
 
 impl<'m> Ahead<'m> {
-    fn new(model: &'m Model, phase: Phase<'_>, dtype: Dtype) -> Result<Ahead<'m>> {
+    fn new(model: &'m Model, phase: Phase<'_>, target: Target) -> Result<Ahead<'m>> {
         let is_training = matches!(phase, Phase::Training(..));
         let passed = passes::run(model, &PassContext::new(model, is_training), None)?;
         let (split, memory_limit) = match phase {
@@ -162,14 +174,18 @@ impl<'m> Ahead<'m> {
             Phase::Inference => (split(&training::eval_step(&passed)?)?, None),
         };
         let Split { setup, step } = split;
-        Ok(Ahead { model, setup, step, memory_limit, dtype })
+        Ok(Ahead { model, setup, step, memory_limit, target })
     }
 
     /// The step with a batch, within its limit, and the names of what is computed twice for that.
     fn fit(&self, batch: usize) -> Result<(TrainStep, Vec<String>), RecomputeError> {
         let Some(limit) = self.memory_limit else { return Ok((self.step.clone(), Vec::new())) };
-        let fitted = recompute::fit(&self.step, LowerOptions::new(batch, self.dtype), limit)?;
+        let fitted = recompute::fit(&self.step, self.lowering(batch), limit)?;
         Ok((fitted.step, fitted.recomputed))
+    }
+
+    fn lowering(&self, batch: usize) -> LowerOptions {
+        LowerOptions::new(batch, self.target.dtype)
     }
 
     fn forecast(&self, (step, recomputed): (TrainStep, Vec<String>), batch: usize) -> Result<Forecast> {
@@ -180,24 +196,33 @@ impl<'m> Ahead<'m> {
             recomputed,
             ..Forecast::default()
         };
-        let mut table = Layers::default();
+        let (mut table, mut hungriest) = (Layers::default(), 0);
         for (plan, is_peak) in [(&self.setup, false), (&step, true)] {
             if plan.outputs.is_empty() {
                 continue;
             }
-            let options = LowerOptions::new(batch, self.dtype);
-            let lowered =
-                lower(&plan.graph, &plan.outputs, options).map_err(|error| RuntimeError::new(error.message))?;
-            forecast.add(&lowered)?;
-            table.add(&lowered, is_peak);
+            let lowered = lower(&plan.graph, &plan.outputs, self.lowering(batch))
+                .map_err(|error| RuntimeError::new(error.message))?;
+            let needs = footprint(&lowered.program, &pairs(&lowered, &carried(&lowered)))?;
+            forecast.add(&lowered, &needs);
+            table.add(&lowered, &needs, is_peak);
+            hungriest = hungriest.max(needs.scratch);
             if let Some(output) = lowered.output("output") {
                 // The result of an inference, as the host gets it.
                 let elements: usize = output.ty.extents(self.model.graph.steps, batch).iter().product();
                 forecast.batch += elements * size_of::<f64>();
             }
         }
+        forecast.scratch = self.scratch(hungriest);
         forecast.layers = table.list;
         Ok(forecast)
+    }
+
+    /// What the hungriest kernel takes, what is left of it on another thread, and what all threads keep.
+    fn scratch(&self, kernel: usize) -> usize {
+        let threads = self.target.threads;
+        let left = if threads > 1 && kernel <= HOARDED { kernel } else { 0 };
+        kernel + left + threads * kernel.min(PACKED)
     }
 
     /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.
@@ -207,7 +232,7 @@ impl<'m> Ahead<'m> {
         let all: Vec<usize> = self.model.parameters.iter().map(|parameter| elements(parameter.node)).collect();
         let (mut drawn, mut given, mut worst) = (all.iter().sum::<usize>() * DRAWN, 0, 0);
         for elements in all {
-            given += elements * self.dtype.size();
+            given += elements * self.target.dtype.size();
             worst = worst.max(drawn + given);
             drawn -= elements * DRAWN;
         }
@@ -245,6 +270,13 @@ impl Held {
     }
 }
 
+/// What replaces what after a step: the names of a result, and of the input that is called after it.
+fn carried(lowered: &Lowered) -> Vec<(String, String)> {
+    let names = lowered.outputs.iter().map(|port| port.name.clone()).filter(|name| Held::of(name) != Held::Batch);
+    let input = |name: &String| if name.starts_with("slot:") { format!("input:{name}") } else { name.clone() };
+    names.map(|name| (name.clone(), input(&name))).collect()
+}
+
 /// The layer that a learned value, an average or a slot belongs to: its path without the last part.
 fn layer_of_port(name: &str) -> Option<&str> {
     let name = name.strip_prefix("input:").unwrap_or(name);
@@ -262,6 +294,11 @@ fn constants_of(program: &Program) -> usize {
 
 fn buffer_bytes(program: &Program, buffer: BufferId) -> usize {
     program.buffers.get(buffer.0 as usize).map_or(0, |buffer| buffer.bytes(program.dtype))
+}
+
+/// What the buffer of a port takes; nothing where it shares the memory of what it replaces.
+fn own_bytes(needs: &Footprint, port: &Port) -> usize {
+    needs.of_buffers.get(port.buffer.0 as usize).copied().unwrap_or(0)
 }
 
 /// The layer of a node: nodes of an update are named after the parameter.
@@ -291,7 +328,7 @@ impl Layers {
 
     /// Adds the layers of a program, in the order in which kernels compute them; `is_peak` where its moment of most memory
     /// is that of the whole.
-    fn add(&mut self, lowered: &Lowered, is_peak: bool) {
+    fn add(&mut self, lowered: &Lowered, needs: &Footprint, is_peak: bool) {
         let program = &lowered.program;
         let peak = peak(program);
         let readers = readers(program);
@@ -323,7 +360,7 @@ impl Layers {
         }
         for port in lowered.inputs.iter().chain(&lowered.outputs) {
             if let Some(path) = layer_of_port(&port.name) {
-                self.entry(path).parameters += buffer_bytes(program, port.buffer);
+                self.entry(path).parameters += own_bytes(needs, port);
             }
         }
     }

@@ -54,7 +54,7 @@ impl Limits {
 fn fastest(program: Program, device: Device) -> Result<f64> {
     let inputs = (0..).map(BufferId).zip(&program.buffers).filter(|(_, buffer)| buffer.role == Role::Input);
     let inputs: Vec<(BufferId, usize)> = inputs.map(|(id, buffer)| (id, buffer.len)).collect();
-    let mut engine = Engine::load(program, device)?;
+    let mut engine = Engine::load(program, device, &[])?;
     // Pages that nothing was written to are one page, which reads like a cache.
     for (id, len) in inputs {
         engine.write_f32(id, &vec![1.0; len])?;

@@ -20,14 +20,20 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Compiles what runs when the weights change and what runs for every batch.
+    /// Compiles what runs when the weights change and what runs for every batch; `carried` as in [`Step::carrying`].
     ///
     /// # Errors
     /// If a graph cannot be lowered or compiled.
-    pub fn new(setup: &TrainStep, step: &TrainStep, options: LowerOptions, device: Device) -> Result<Prepared> {
+    pub fn new(
+        setup: &TrainStep,
+        step: &TrainStep,
+        carried: &[(String, String)],
+        options: LowerOptions,
+        device: Device,
+    ) -> Result<Prepared> {
         Ok(Prepared {
             setup: Setup::new(setup, options, device)?,
-            step: Step::new(&step.graph, &step.outputs, options, device)?,
+            step: Step::carrying(&step.graph, &step.outputs, carried, options, device)?,
             stale: true,
         })
     }

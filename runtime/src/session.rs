@@ -162,11 +162,10 @@ impl Session {
         if let Some(limit) = self.options.memory_limit {
             plan = recompute::fit(&plan, self.options.lowering(), limit)?.step;
         }
-        let mut step = Step::new(&plan.graph, &plan.outputs, self.options.lowering(), self.options.device)?;
+        let carried: Vec<(String, String)> = self.weights.iter().map(|kept| (kept.result(), kept.port())).collect();
+        let (lowering, device) = (self.options.lowering(), self.options.device);
+        let mut step = Step::carrying(&plan.graph, &plan.outputs, &carried, lowering, device)?;
         hand_over(&mut self.weights, &mut step, self.eval.as_ref().map(|eval| eval as &dyn Holder))?;
-        for kept in self.weights.iter() {
-            step.carry(&kept.result(), &kept.port());
-        }
         self.train = Some(step);
         Ok(())
     }
@@ -196,7 +195,7 @@ impl Session {
             return Ok(());
         }
         let Split { setup, step } = split(&self.plan(false, training::eval_step)?)?;
-        let mut eval = Prepared::new(&setup, &step, self.options.lowering(), self.options.device)?;
+        let mut eval = Prepared::new(&setup, &step, &[], self.options.lowering(), self.options.device)?;
         hand_over(&mut self.weights, &mut eval, self.train.as_ref().map(|train| train as &dyn Holder))?;
         (self.eval, self.trained) = (Some(eval), false);
         Ok(())

@@ -53,17 +53,25 @@ impl Step {
     /// # Errors
     /// If the graph cannot be lowered or compiled.
     pub fn new(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions, device: Device) -> Result<Step> {
-        let lowered = lower(graph, outputs, options).map_err(|e| RuntimeError::new(e.message))?;
-        let engine = Engine::load(lowered.program.clone(), device)?;
-        Ok(Step { lowered, engine, batch: options.batch, steps: graph.steps, carried: Vec::new() })
+        Step::carrying(graph, outputs, &[], options, device)
     }
 
-    /// After each run, the output replaces the input of the same shape. Where the program lacks one of them there is
-    /// nothing to do: what it does not read needs no new value.
-    pub fn carry(&mut self, output: &str, input: &str) {
-        if let (Some(from), Some(to)) = (self.lowered.output(output), self.lowered.input(input)) {
-            self.carried.push((from.buffer, to.buffer));
-        }
+    /// The same, where each of `carried` names an output and the input of the same shape that it replaces after each run.
+    /// Where the program lacks one of them there is nothing to do: what it does not read needs no new value.
+    ///
+    /// # Errors
+    /// If the graph cannot be lowered or compiled.
+    pub fn carrying(
+        graph: &Graph,
+        outputs: &[(String, NodeId)],
+        carried: &[(String, String)],
+        options: LowerOptions,
+        device: Device,
+    ) -> Result<Step> {
+        let lowered = lower(graph, outputs, options).map_err(|e| RuntimeError::new(e.message))?;
+        let carried = pairs(&lowered, carried);
+        let engine = Engine::load(lowered.program.clone(), device, &carried)?;
+        Ok(Step { lowered, engine, batch: options.batch, steps: graph.steps, carried })
     }
 
     /// Runs once; carried outputs become inputs.
@@ -211,6 +219,13 @@ impl Step {
         each_sample(port, &raw, &mut values, false);
         Ok(values)
     }
+}
+
+/// The buffers of outputs and of the inputs that they replace, where the program has both.
+pub(crate) fn pairs(lowered: &Lowered, carried: &[(String, String)]) -> Vec<(BufferId, BufferId)> {
+    let pair =
+        |(output, input): &(String, String)| Some((lowered.output(output)?.buffer, lowered.input(input)?.buffer));
+    carried.iter().filter_map(pair).collect()
 }
 
 fn each_sample<T: Copy>(port: &Port, from: &[T], to: &mut [T], to_memory: bool) {

@@ -80,20 +80,20 @@ impl Stream {
         let SessionOptions { batch, dtype, device, .. } = *options;
         // The spikes of one step are few: as floats, small layers need no other thread.
         let lowering = LowerOptions { packed: false, ..LowerOptions::new(batch, dtype) };
-        let mut prepared = Prepared::new(&plan.setup, &plan.step, lowering, device)?;
+        let carried: Vec<(String, String)> =
+            plan.states.iter().map(|state| (state.name.clone(), state_port(&state.name))).collect();
+        let mut prepared = Prepared::new(&plan.setup, &plan.step, &carried, lowering, device)?;
         for kept in weights.iter() {
             let port = kept.port();
             if prepared.takes(&port) {
                 prepared.hold(&port, &read(kept)?)?;
             }
         }
-        let mut step = prepared.into_step()?;
+        let step = prepared.into_step()?;
         let mut states = Vec::with_capacity(plan.states.len());
         for state in &plan.states {
-            let port = format!("input:{}", state.name);
-            step.carry(&state.name, &port);
             // A state that nothing reads any more is none.
-            if let Some(slot) = step.input_slot(&port) {
+            if let Some(slot) = step.input_slot(&state_port(&state.name)) {
                 states.push((TensorSpec { name: state.name.clone(), shape: slot.ty().extents(1, batch) }, slot));
             }
         }
@@ -225,6 +225,11 @@ impl Stream {
         self.done = done as u64;
         Ok(())
     }
+}
+
+/// The input that a state is read from.
+fn state_port(name: &str) -> String {
+    format!("input:{name}")
 }
 
 fn steps_done_spec() -> TensorSpec {

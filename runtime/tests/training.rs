@@ -218,3 +218,21 @@ fn what_does_not_fit_is_explained() {
     let error = train(&mut large, &digits(), &config(1, None), None, TrainingState::default(), &mut Notes::default());
     assert!(error.unwrap_err().message().contains("a batch of 2000 is larger than the 1442 samples"));
 }
+
+#[test]
+fn weights_are_the_same_wherever_they_are() {
+    let data = digits();
+    let mut session = session(ONE_THREAD);
+    let first = session.tensors(true).unwrap();
+    session.prepare_evaluation().unwrap();
+    assert_eq!(session.tensors(true).unwrap(), first);
+    session.prepare_training().unwrap();
+    assert_eq!(session.tensors(true).unwrap(), first);
+    let before = evaluate(&mut session, &data.test).unwrap();
+    train(&mut session, &data, &config(1, Some(2)), None, TrainingState::default(), &mut Notes::default()).unwrap();
+    assert_ne!(session.tensors(true).unwrap(), first);
+    assert_ne!(evaluate(&mut session, &data.test).unwrap(), before);
+    session.restore(&first).unwrap();
+    assert_eq!(session.tensors(true).unwrap(), first);
+    assert_eq!(evaluate(&mut session, &data.test).unwrap(), before);
+}

@@ -2,7 +2,7 @@
 //!
 //! Must never print.
 
-use snn_runtime::forecast::{self, Forecast, Phase};
+use snn_runtime::forecast::{self, Forecast, Phase, Target};
 use snn_runtime::session::SessionOptions;
 
 use crate::error::{Error, Result};
@@ -18,14 +18,14 @@ pub enum Purpose {
 }
 
 impl Model {
-    /// What training or inference will take at its worst moment, with the batch, the type and the limit of a training's
-    /// memory that `options` say; nothing is compiled or allocated for it.
+    /// What training or inference will take at its worst moment, with the batch, the type, the machine and the limit of a
+    /// training's memory that `options` say; nothing is compiled or allocated for it.
     ///
     /// # Errors
     /// If the model cannot be run, there is no `train` to train by, or a training cannot stay within its limit.
     pub fn forecast(&self, purpose: Purpose, options: &SessionOptions) -> Result<Forecast> {
         self.runnable()?;
-        Ok(forecast::forecast(self.graph(), self.phase(purpose, options)?, options.batch, options.dtype)?)
+        Ok(forecast::forecast(self.graph(), self.phase(purpose, options)?, options.batch, target(options))?)
     }
 
     /// The largest batch with which training or inference stays within a number of bytes, whatever batch `options` say;
@@ -35,7 +35,7 @@ impl Model {
     /// As [`Self::forecast`].
     pub fn largest_batch(&self, purpose: Purpose, limit: usize, options: &SessionOptions) -> Result<Option<usize>> {
         self.runnable()?;
-        Ok(forecast::largest_batch(self.graph(), self.phase(purpose, options)?, limit, options.dtype)?)
+        Ok(forecast::largest_batch(self.graph(), self.phase(purpose, options)?, limit, target(options))?)
     }
 
     fn phase(&self, purpose: Purpose, options: &SessionOptions) -> Result<Phase<'_>> {
@@ -48,4 +48,8 @@ impl Model {
             )),
         }
     }
+}
+
+fn target(options: &SessionOptions) -> Target {
+    Target { dtype: options.dtype, threads: options.device.threads() }
 }

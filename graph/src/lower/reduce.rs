@@ -74,7 +74,26 @@ pub(super) fn lower_reduce(
     let reduced = space::collapse(&mut inner, reduced);
     let kept = space::collapse(&mut inner, kept);
     let stores = inner.split_off(inner.len() - 2 * accumulators.len());
-    Ok(assemble(program, nest, Shape { inner, stores, reduced, kept }, &accumulators))
+    let mut shape = Shape { inner, stores, reduced, kept, lanes: None };
+    side_by_side(&mut nest, &mut shape);
+    Ok(assemble(program, nest, shape, &accumulators))
+}
+
+/// Sums that a large reduction to a single element takes side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+/// Where nothing is kept and much is reduced, neighboring elements go to different sums, which the second kernel adds up.
+fn side_by_side(nest: &mut Nest, shape: &mut Shape) {
+    let elements: usize = shape.reduced.iter().map(|axis| axis.extent).product();
+    let Some(last) = shape.reduced.last_mut().filter(|_| shape.kept.is_empty() && elements >= 2 * PART) else { return };
+    if last.extent < 2 * SIDE_BY_SIDE || !last.extent.is_multiple_of(SIDE_BY_SIDE) {
+        return;
+    }
+    let (outer, lane) = (space::fresh(nest), space::fresh(nest));
+    let at = Ix::var(outer).times(SIDE_BY_SIDE as i64).plus(&Ix::var(lane));
+    space::substitute(&mut shape.inner, last.var, &at);
+    *last = Axis { var: outer, extent: last.extent / SIDE_BY_SIDE };
+    shape.lanes = Some(Axis { var: lane, extent: SIDE_BY_SIDE });
 }
 
 struct Shape {
@@ -82,6 +101,8 @@ struct Shape {
     stores: Vec<Stmt>,
     reduced: Vec<Axis>,
     kept: Vec<Axis>,
+    /// A part of the reduced axes that the first kernel keeps; there is no other kept axis then.
+    lanes: Option<Axis>,
 }
 
 /// The longest reduced axis in blocks.
@@ -97,7 +118,8 @@ struct Split {
 }
 
 fn assemble(program: &mut Program, mut nest: Nest, shape: Shape, accumulators: &[Accumulator]) -> Vec<Launch> {
-    let Shape { mut inner, stores, reduced, kept } = shape;
+    let Shape { mut inner, stores, reduced, mut kept, lanes } = shape;
+    kept.extend(lanes);
     let n_kept: usize = kept.iter().map(|axis| axis.extent).product();
     let n_reduced: usize = reduced.iter().map(|axis| axis.extent).product();
     let split = split(&mut nest, &mut inner, &reduced, &kept);
@@ -123,7 +145,7 @@ fn assemble(program: &mut Program, mut nest: Nest, shape: Shape, accumulators: &
         let body = space::serial_lanes(body, kept.clone());
         nest.body = vec![space::for_loop(split.block, Extent::Fixed(split.n_parts), LoopKind::Parallel, body)];
         let kernel = program.add_kernel(Kernel::Nest(nest.clone()));
-        let combine = combine_parts(program, &nest, accumulators, &partials, kept, &stores, split.n_parts);
+        let combine = combine_parts(program, &nest, accumulators, &partials, kept, &stores, split.n_parts, lanes);
         return vec![Launch::Run(kernel), combine];
     }
     body.extend(stores);
@@ -187,6 +209,7 @@ fn combine_parts(
     kept: Vec<Axis>,
     stores: &[Stmt],
     n_parts: usize,
+    lanes: Option<Axis>,
 ) -> Launch {
     let n_kept: usize = kept.iter().map(|axis| axis.extent).product();
     let mut nest = Nest {
@@ -208,6 +231,9 @@ fn combine_parts(
         let after = define(&mut nest, &mut sum, Expr::Scalar(combine(accumulator.reducer), vec![before, val]));
         sum.push(Stmt::Set(accumulator.reg, after));
     }
+    if let Some(lanes) = lanes {
+        sum = vec![space::for_loop(lanes.var, Extent::Fixed(lanes.extent), LoopKind::Serial, sum)];
+    }
     body.push(space::for_loop(part, Extent::Fixed(n_parts), LoopKind::Serial, sum));
     let accesses = stores.iter().filter_map(|stmt| match stmt {
         Stmt::Store(access, _) => Some(access),
@@ -217,7 +243,7 @@ fn combine_parts(
         let val = define(&mut nest, &mut body, Expr::Get(accumulator.reg));
         body.push(Stmt::Store(access.clone(), val));
     }
-    nest.body = space::serial_lanes(body, kept);
+    nest.body = space::serial_lanes(body, if lanes.is_some() { Vec::new() } else { kept });
     Launch::Run(program.add_kernel(Kernel::Nest(nest)))
 }
 

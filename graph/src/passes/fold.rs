@@ -100,7 +100,22 @@ fn fold_pointwise(graph: &mut Graph, truths: &mut Truths, node: &Node, function:
     if product_with_zero && inputs.iter().all(|id| is_finite(graph, *id)) {
         return number(graph, 0.0, &node.ty);
     }
+    if let (Function::Div, [x, _], [_, Some(divisor)]) = (function, inputs, values.as_slice())
+        && is_power_of_two(*divisor)
+    {
+        // Both are exact, and a product takes a fraction of a quotient's time.
+        let inverse = graph.constant(1.0 / divisor)?;
+        let product = graph.mul(narrow(graph, *x), inverse)?;
+        return graph.broadcast(product, &node.ty);
+    }
     sink(graph, node, inputs)
+}
+
+/// Whether a number is a power of two of either sign whose inverse no type of float loses.
+fn is_power_of_two(value: f64) -> bool {
+    let (smallest, largest) = (f64::from(f32::MIN_POSITIVE), 1.0 / f64::from(f32::MIN_POSITIVE));
+    const MANTISSA: u64 = (1 << (f64::MANTISSA_DIGITS - 1)) - 1;
+    value.to_bits() & MANTISSA == 0 && (smallest..=largest).contains(&value.abs())
 }
 
 /// The value of a function of known arguments.

@@ -85,7 +85,7 @@ pub fn read(instance: &Instance, dtype: Dtype, id: BufferId) -> Vec<f64> {
 
 /// All ways to compile that must not matter.
 pub fn all_options() -> Vec<Options> {
-    let options = |(threads, isa)| Options { threads, isa };
+    let options = |(threads, isa)| Options { isa, ..Options::native(threads) };
     [(1, Isa::Native), (3, Isa::Native), (2, Isa::Baseline)].into_iter().map(options).collect()
 }
 

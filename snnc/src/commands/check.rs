@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use snnc::{Code, Error, Model, Program, Result, RuntimeError, SessionOptions, Source};
 
 use super::Status;
-use super::machine::{Memory, Settings, bytes, positive};
+use super::machine::{Kind, Machine, Memory, Settings, bytes, positive};
 use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
@@ -42,6 +42,8 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     training: Memory,
+    #[command(flatten)]
+    machine: Machine,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -58,7 +60,8 @@ pub fn run(args: &Args) -> Result<Status> {
     for model in models {
         let options = SessionOptions { memory_limit: args.training.memory_limit, ..model.options() };
         if args.memory {
-            let options = SessionOptions { batch: args.batch.unwrap_or(options.batch), ..options };
+            let batch = args.batch.unwrap_or(options.batch);
+            let options = SessionOptions { batch, device: args.machine.device(Kind::Cpu), ..options };
             let answers = memory::ask(&model, Question { options, limit: args.limit })?;
             match args.json {
                 true => say(answers.as_json(&model)),

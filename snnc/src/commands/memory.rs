@@ -8,7 +8,7 @@ use super::table::{Align, Table, grouped};
 
 /// What is asked.
 pub struct Question {
-    /// The batch, the type and the limit of a training's memory.
+    /// The batch, the type, the machine and the limit of a training's memory.
     pub options: SessionOptions,
     /// The bytes that there are, if the largest batch is asked for.
     pub limit: Option<usize>,

@@ -1,0 +1,63 @@
+//! What decides which kernel computes a contraction.
+//!
+//! For contractions of spikes it is the number of spikes, counted before every call, held against a table of crossovers. The
+//! table belongs to a kind of machine; it is part of what a run's bits depend on, so whoever resumes a run gives it again.
+
+use snn_loops::ContractionKind;
+
+use super::geometry::Geometry;
+use super::spikes::Method;
+use crate::kernels::vector::Width;
+use crate::options::{Crossovers, SpikeKernels};
+
+/// The choice that belongs to an executable.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Policy {
+    /// The vectors of the kernels.
+    pub width: Width,
+    /// Only kernels whose errors are those of plain sums.
+    pub precise: bool,
+    /// How spikes are taken.
+    pub spikes: SpikeKernels,
+    /// From which density another kernel is faster.
+    pub crossovers: Crossovers,
+}
+
+/// Fewer output pixels do not pay for the tables.
+const TABLE_PIXELS: usize = 256;
+
+impl Policy {
+    /// The method for a contraction of `spikes` of the input's elements; none where a dense kernel is to do it.
+    pub fn method(&self, kind: ContractionKind, geometry: &Geometry, spikes: impl FnOnce() -> usize) -> Option<Method> {
+        match self.spikes {
+            SpikeKernels::Dense => return None,
+            SpikeKernels::Sparse => return Some(Method::Gather),
+            SpikeKernels::Auto => {}
+        }
+        let inputs = geometry.rows * geometry.input_len();
+        let percent = spikes() as f64 * 100.0 / inputs.max(1) as f64;
+        let at = class(geometry);
+        if kind == ContractionKind::WeightGradient {
+            let limit = self.crossovers.weight_gradient.get(at).copied().unwrap_or(100.0);
+            return (percent < limit).then_some(Method::Gather);
+        }
+        let table = self.crossovers.table.get(at).copied().unwrap_or(100.0);
+        let dense = self.crossovers.forward.get(at).copied().unwrap_or(100.0);
+        if percent >= dense {
+            None
+        } else if percent >= table && geometry.pixels() >= TABLE_PIXELS {
+            Some(Method::Table)
+        } else {
+            Some(Method::Gather)
+        }
+    }
+}
+
+/// Which row of the table a shape belongs to, by the dense kernel that it competes with.
+fn class(geometry: &Geometry) -> usize {
+    match (geometry.kernel, geometry.stride) {
+        ([3, 3], [1, 1]) => 0,
+        (kernel, _) if kernel != [1, 1] => 1,
+        _ => 2,
+    }
+}

@@ -1,0 +1,82 @@
+//! Kernels that are driven by spikes: work that is done for bits that are set, not for every input.
+//!
+//! Bits behind the last channel may have any value. The results of all methods differ by rounding only, and no result
+//! depends on the number of threads or on the width of vectors. This file must never know programs.
+
+#![allow(unsafe_code, reason = "vectors, and disjoint tiles of one output that tasks write side by side")]
+
+mod forward;
+mod gather;
+mod masks;
+mod pack;
+mod phases;
+mod plane;
+mod select;
+mod table;
+#[cfg(test)]
+mod tests;
+mod unpack;
+mod weight_gradient;
+
+use crate::kernels::bits::Bits;
+use crate::kernels::geometry::Geometry;
+use crate::kernels::vector::Width;
+
+pub(crate) use unpack::{popcount, unpack};
+
+/// How a forward convolution adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// One addition a spike; best for few spikes.
+    Gather,
+    /// One addition for any four channels; best for many spikes and pixels.
+    Table,
+}
+
+/// Convolves packed spikes with weights `[cout][cin][kernel]` to `out`, channels last, by a method. `None`, and nothing is
+/// written, if the geometry has groups or a length does not fit.
+pub(crate) fn forward_by(
+    width: Width,
+    method: Method,
+    geometry: &Geometry,
+    bits: Bits,
+    weights: &[f32],
+    out: &mut [f32],
+) -> Option<()> {
+    check(geometry, bits, weights.len(), out.len())?;
+    forward::run(width, method, geometry, bits, weights, out);
+    Some(())
+}
+
+/// The gradient of weights `[cout][cin][kernel]` of a convolution of packed spikes, whose output has the gradients
+/// `gradients`, channels last. `None`, and nothing is written, if the geometry has groups or a length does not fit.
+pub(crate) fn weight_gradient(
+    width: Width,
+    geometry: &Geometry,
+    bits: Bits,
+    gradients: &[f32],
+    out: &mut [f32],
+) -> Option<()> {
+    check(geometry, bits, out.len(), gradients.len())?;
+    weight_gradient::run(width, geometry, bits, gradients, out);
+    Some(())
+}
+
+/// Whether kernels may rely on these lengths, of weights and of the output.
+fn check(geometry: &Geometry, bits: Bits, weights: usize, output: usize) -> Option<()> {
+    let Geometry { rows, groups, cin, cout, input, kernel, stride, .. } = *geometry;
+    let product = |factors: &[usize]| factors.iter().try_fold(1usize, |all, factor| all.checked_mul(*factor));
+    let words = product(&[rows, input[0], input[1], bits.words])?;
+    let plane = forward::words(geometry, bits)?;
+    let fits = groups == 1
+        && bits.channels == cin
+        && bits.words == cin.div_ceil(64)
+        && bits.data.len() == words
+        && plane < u32::MAX as usize
+        && product(&[cout, cin, kernel[0], kernel[1]])? == weights
+        && product(&[rows, geometry.output[0], geometry.output[1], cout])? == output
+        && weights > 0
+        && output > 0
+        && stride.iter().all(|stride| *stride > 0);
+    fits.then_some(())
+}

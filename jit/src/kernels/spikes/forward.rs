@@ -1,0 +1,176 @@
+//! Convolutions of spikes: every output pixel is the sum of the weights that the spikes of its window select.
+//!
+//! Output pixels are cut into tiles and output channels into blocks. A tile and a block are visited once for every few
+//! words of the windows, whose weights are in the L1 cache by then, while the sums wait in the L2 cache. This file must
+//! never know how a visit adds.
+
+#![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
+
+use std::ops::Range;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use super::Method;
+use super::gather::{Entry, Gather, Pass};
+use super::pack::{Block, Shared, pack, packed_len};
+use super::plane::Plane;
+use super::table::{self, Lookup, tables_len};
+use crate::kernels::bits::Bits;
+use crate::kernels::geometry::Geometry;
+use crate::kernels::pool::with_scratch;
+use crate::kernels::vector::{Width, dispatch};
+
+/// Output pixels of a tile.
+const TILE: usize = 512;
+/// Floats of the weights that one visit of a gather meets: a little more than fit in the L1 cache, because most rows are
+/// rare.
+const VISIT: usize = 16 * 1024;
+
+/// Words of the copied spikes; `None` if no number can tell.
+pub(crate) fn words(geometry: &Geometry, bits: Bits) -> Option<usize> {
+    let [height, width] = Plane::windows(geometry).size;
+    geometry.rows.checked_mul(height)?.checked_mul(width)?.checked_mul(bits.words)
+}
+
+/// Convolves with packed spikes; the lengths were checked.
+pub(crate) fn run(width: Width, method: Method, geometry: &Geometry, bits: Bits, weights: &[f32], out: &mut [f32]) {
+    let plane = Plane::windows(geometry);
+    let blocks = Block::all(geometry.cout, method.block_vectors(width), width);
+    with_scratch(geometry.rows * plane.pixels() * bits.words, |words: &mut [u64]| {
+        plane.copy(geometry, bits, words);
+        with_scratch(packed_len(&blocks, geometry.window()), |packed: &mut [f32]| {
+            pack(width, geometry, &blocks, weights, packed);
+            let job = Job { width, method, geometry, plane, blocks: &blocks, words, pixel: bits.words, packed };
+            job.run(out);
+        });
+    });
+}
+
+impl Method {
+    /// Vectors of a block of outputs: as many sums as the registers hold, or tables as the L1 cache holds.
+    fn block_vectors(self, width: Width) -> usize {
+        match (self, width) {
+            (Method::Gather, Width::Avx512 | Width::Avx2) => 8,
+            (Method::Gather, Width::Plain) => 4,
+            (Method::Table, Width::Avx512) => 2,
+            (Method::Table, Width::Avx2 | Width::Plain) => table::VECTORS,
+        }
+    }
+}
+
+/// What all tasks share.
+struct Job<'a> {
+    width: Width,
+    method: Method,
+    geometry: &'a Geometry,
+    plane: Plane,
+    blocks: &'a [Block],
+    /// Spikes of the plane.
+    words: &'a [u64],
+    /// Words of a pixel.
+    pixel: usize,
+    /// Packed weights.
+    packed: &'a [f32],
+}
+
+impl Job<'_> {
+    /// All tiles of all blocks; neighboring tasks share weights.
+    fn run(&self, out: &mut [f32]) {
+        let pixels = self.geometry.pixels();
+        let tile = pixels.div_ceil(pixels.div_ceil(TILE).max(1)).max(1);
+        let tiles = pixels.div_ceil(tile);
+        let out = Shared(out.as_mut_ptr());
+        (0..tiles * self.blocks.len()).into_par_iter().for_each(|task| {
+            let first = task % tiles * tile;
+            self.tile(first..pixels.min(first + tile), self.blocks[task / tiles], out);
+        });
+    }
+
+    /// The outputs of one block at some pixels.
+    fn tile(&self, pixels: Range<usize>, block: Block, out: Shared) {
+        let (cout, window) = (self.geometry.cout, self.geometry.window());
+        // SAFETY: the task owns the block's outputs of these pixels.
+        let target = unsafe { out.at(pixels.start * cout + block.first) };
+        // SAFETY: all blocks before this one are full.
+        let weights = unsafe { self.packed.as_ptr().add(block.first * window) };
+        let entries = self.entries(block);
+        let visit = match self.method {
+            Method::Gather => (VISIT / (64 * block.lanes)).max(1),
+            Method::Table => 1,
+        };
+        with_scratch(pixels.len(), |spots: &mut [u32]| {
+            self.spots(pixels, spots);
+            with_scratch(spots.len() * block.lanes, |sums: &mut [f32]| {
+                let (mut done, sums) = (0, sums.as_mut_ptr());
+                while let Some(entries) =
+                    entries.get(done..entries.len().min(done + visit)).filter(|some| !some.is_empty())
+                {
+                    let before = (done > 0).then_some(sums.cast_const());
+                    done += entries.len();
+                    let direct = block.is_full() && done == self.entry_count();
+                    let (to, pitch) = if direct { (target, cout) } else { (sums, block.lanes) };
+                    let words = self.words.as_ptr();
+                    let vectors = block.vectors;
+                    self.visit(Pass { spots, entries, words, weights, sums: before, to, pitch, vectors }, block);
+                }
+                if !block.is_full() {
+                    for pixel in 0..spots.len() {
+                        // SAFETY: the sums have whole blocks, and the target is the task's.
+                        unsafe {
+                            let from = sums.add(pixel * block.lanes);
+                            from.copy_to_nonoverlapping(target.add(pixel * cout), block.outputs);
+                        }
+                    }
+                }
+            });
+        });
+    }
+
+    /// Adds what the entries of a pass contribute.
+    fn visit(&self, pass: Pass, block: Block) {
+        match self.method {
+            Method::Gather => dispatch(self.width, Gather(pass)),
+            Method::Table => with_scratch(tables_len(block.lanes), |tables: &mut [f32]| {
+                dispatch(self.width, Lookup { pass, tables: tables.as_mut_ptr() });
+            }),
+        }
+    }
+
+    /// Entries of every block.
+    fn entry_count(&self) -> usize {
+        self.geometry.taps() * self.pixel
+    }
+
+    /// The words of a window, kernel element after kernel element.
+    fn entries(&self, block: Block) -> Vec<Entry> {
+        let (cin, [_, columns]) = (self.geometry.cin, self.geometry.kernel);
+        let [down, right] = self.geometry.dilation;
+        let entry = |at: usize| {
+            let (tap, word) = (at / self.pixel, at % self.pixel);
+            let pixel = tap / columns * down * self.plane.size[1] + tap % columns * right;
+            Entry {
+                word: pixel * self.pixel + word,
+                weights: (tap * cin + word * 64) * block.lanes,
+                channels: (cin - word * 64).min(64),
+            }
+        };
+        (0..self.entry_count()).map(entry).collect()
+    }
+
+    /// Where the windows of some output pixels begin.
+    fn spots(&self, pixels: Range<usize>, spots: &mut [u32]) {
+        let [down, right] = self.geometry.stride;
+        let (mut image, mut y, mut x) = self.geometry.place(pixels.start);
+        for spot in spots {
+            let pixel = image * self.plane.pixels() + y * down * self.plane.size[1] + x * right;
+            *spot = (pixel * self.pixel) as u32;
+            x += 1;
+            if x == self.geometry.output[1] {
+                (x, y) = (0, y + 1);
+            }
+            if y == self.geometry.output[0] {
+                (y, image) = (0, image + 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Winograd convolution F(4x4, 3x3) for dense 3x3 kernels of stride 1: a quarter of the multiplications.
+//!
+//! Tiles of 6x6 input pixels and kernels are taken to 36 points each, where a convolution is a product; the 36 matrix
+//! products of `[tile][input channel]` with `[input channel][output channel]` are taken back to tiles of 4x4 output pixels.
+//! Everything is cut so that what one step writes is in the L2 cache when the next reads it. The cut depends on the shape
+//! alone, so results are the same for any number of threads.
+//!
+//! Errors are larger than those of sums: for 128 channels up to 1.2e-5 of the outputs' root mean square, at a root mean
+//! square of 1.1e-6, where a sum has 7e-6 and 6e-7.
+
+mod input;
+mod output;
+mod points;
+mod product;
+mod tiles;
+mod weights;
+
+use std::ops::Range;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::kernels::block::ROWS;
+use crate::kernels::filters::Filters;
+use crate::kernels::geometry::Geometry;
+use crate::kernels::panels::Panels;
+use crate::kernels::scratch::with_scratch;
+use crate::kernels::shared::Shared;
+use crate::kernels::vector::{Width, dispatch};
+use points::PRODUCTS;
+use tiles::{Blocks, Tiles};
+
+/// Tiles of a block: enough to reuse a panel of weights, few enough for the L2 cache.
+const BLOCK: usize = 64;
+
+/// With fewer blocks than this the work is cut along the output channels.
+const FEW_BLOCKS: usize = 4;
+
+/// Added to the size of matrices, so that the 36 of them do not meet in the same sets of a cache.
+const SKEW: usize = 9 * 16;
+
+/// Whether a convolution has the shape for it.
+pub(crate) fn fits(geometry: &Geometry) -> bool {
+    geometry.groups == 1 && geometry.kernel == [3, 3] && geometry.stride == [1, 1] && geometry.dilation == [1, 1]
+}
+
+/// `out[r,oh,ow,o] = sum x[r,y,x,i] * w[o,i,kh,kw]`, or with `flipped` the same with `w[i,o,2-kh,2-kw]`: with the geometry
+/// flipped too, that is the gradient of the input. `None` if the shape is another or a length does not fit. With vectors of a width that
+/// the machine has.
+pub(crate) fn convolve_with(
+    width: Width,
+    geometry: &Geometry,
+    x: &[f32],
+    weights: &[f32],
+    flipped: bool,
+    out: &mut [f32],
+) -> Option<()> {
+    let lens = [geometry.rows * geometry.input_len(), geometry.pixels() * geometry.cout];
+    if !fits(geometry) || [x.len(), out.len()] != lens {
+        return None;
+    }
+    let tiles = Tiles::of(geometry);
+    let filters = if flipped {
+        Filters::forward(&Geometry { cin: geometry.cout, cout: geometry.cin, ..*geometry }, weights)?.transposed()
+    } else {
+        Filters::forward(geometry, weights)?
+    };
+    let convolution = Convolution {
+        width,
+        blocks: Blocks::of(tiles.count(), BLOCK),
+        tiles,
+        panels: Panels::of(width, geometry.cout),
+        filters,
+        flipped,
+        x,
+        zeros: &vec![0.0; geometry.cin],
+        out: Shared::of(out),
+    };
+    if convolution.blocks.count < FEW_BLOCKS && convolution.panels.count() > convolution.blocks.count {
+        convolution.by_panels();
+    } else {
+        convolution.by_blocks();
+    }
+    Some(())
+}
+
+/// A convolution whose lengths were checked.
+struct Convolution<'a> {
+    width: Width,
+    tiles: Tiles,
+    blocks: Blocks,
+    panels: Panels,
+    filters: Filters<'a>,
+    flipped: bool,
+    x: &'a [f32],
+    /// What is read in the padding.
+    zeros: &'a [f32],
+    out: Shared<'a>,
+}
+
+/// Transformed tiles: `[PRODUCTS][tile][channel]`.
+#[derive(Clone, Copy)]
+struct Transformed<'a> {
+    data: &'a [f32],
+    /// Elements from one product's matrix to the next.
+    plane: usize,
+}
+
+impl Convolution<'_> {
+    /// Many tiles: all weights are transformed first, then every task takes a block of tiles through all steps.
+    fn by_blocks(&self) {
+        let (size, chunks) = (PRODUCTS * self.panel_plane(), self.chunks());
+        with_scratch(self.panels.count() * size, |packed| {
+            let shared = Shared::of(packed);
+            (0..self.panels.count() * chunks).into_par_iter().for_each(|task| {
+                let panel = task / chunks;
+                self.transform_weights(panel, task % chunks, shared, panel * size);
+            });
+            let packed = &*packed;
+            let plane = self.block_size() + SKEW;
+            (0..self.blocks.count).into_par_iter().for_each(|block| {
+                with_scratch(PRODUCTS * plane, |data| {
+                    self.transform_input(block, Shared::of(data), 0, plane);
+                    for (panel, packed) in packed.chunks_exact(size.max(1)).enumerate() {
+                        self.multiply(block, panel, Transformed { data, plane }, packed);
+                    }
+                });
+            });
+        });
+    }
+
+    /// Few tiles and many channels: all tiles are transformed first, then every task takes a panel of output channels
+    /// through all steps, so that the weights, which are large, are read once and never leave the caches.
+    fn by_panels(&self) {
+        let size = self.block_size();
+        let plane = self.blocks.count * size + SKEW;
+        with_scratch(PRODUCTS * plane, |data| {
+            let shared = Shared::of(data);
+            let blocks = 0..self.blocks.count;
+            blocks.clone().into_par_iter().for_each(|block| self.transform_input(block, shared, block * size, plane));
+            let data = &*data;
+            (0..self.panels.count()).into_par_iter().for_each(|panel| {
+                with_scratch(PRODUCTS * self.panel_plane(), |packed| {
+                    let shared = Shared::of(packed);
+                    (0..self.chunks()).for_each(|chunk| self.transform_weights(panel, chunk, shared, 0));
+                    for block in blocks.clone() {
+                        let data = data.get(block * size..).unwrap_or_default();
+                        self.multiply(block, panel, Transformed { data, plane }, packed);
+                    }
+                });
+            });
+        });
+    }
+
+    /// Elements from one product's matrix of a panel to the next.
+    fn panel_plane(&self) -> usize {
+        self.filters.inputs * self.panels.width() + SKEW
+    }
+
+    /// Elements of a product's matrix of a block of tiles.
+    fn block_size(&self) -> usize {
+        self.blocks.longest().next_multiple_of(ROWS) * self.row()
+    }
+
+    /// Elements from one transformed tile to the next.
+    fn row(&self) -> usize {
+        self.panels.whole_vectors(self.filters.inputs)
+    }
+
+    /// Parts into which the weights of a panel are cut, along the input channels.
+    fn chunks(&self) -> usize {
+        self.filters.inputs.div_ceil(weights::DEPTH)
+    }
+
+    /// Transforms one part of a panel of weights to `out`, where the panel begins at `start`.
+    fn transform_weights(&self, panel: usize, chunk: usize, out: Shared<'_>, start: usize) {
+        let inputs = chunk * weights::DEPTH..self.filters.inputs.min((chunk + 1) * weights::DEPTH);
+        let columns = self.panels.columns(panel);
+        with_scratch(inputs.len() * weights::TAPS * columns, |taps| {
+            self.filters.copy(inputs.clone(), self.panels.channels(panel), taps, columns);
+            let plane = self.panel_plane();
+            let transform = weights::Transform { taps, inputs, columns, flipped: self.flipped, out, start, plane };
+            dispatch(self.width, transform);
+        });
+    }
+
+    /// Transforms the input of a block of tiles to `out`, where the block begins at `start`.
+    fn transform_input(&self, block: usize, out: Shared<'_>, start: usize, plane: usize) {
+        let transform = input::Transform {
+            tiles: &self.tiles,
+            range: self.blocks.range(block),
+            x: self.x,
+            channels: self.filters.inputs,
+            zeros: self.zeros,
+            out,
+            start,
+            row: self.row(),
+            plane,
+        };
+        dispatch(self.width, transform);
+    }
+
+    /// Writes the channels of a panel to the pixels of a block; `a` starts with the block's first tile.
+    fn multiply(&self, block: usize, panel: usize, a: Transformed<'_>, packed: &[f32]) {
+        let range: Range<usize> = self.blocks.range(block);
+        let (rows, columns) = (range.len().next_multiple_of(ROWS), self.panels.columns(panel));
+        let plane = rows * columns + SKEW;
+        with_scratch(PRODUCTS * plane, |products| {
+            let product = product::Product {
+                a: a.data,
+                a_row: self.row(),
+                a_plane: a.plane,
+                rows,
+                depth: self.filters.inputs,
+                b: packed,
+                b_plane: self.panel_plane(),
+                columns,
+                out: products,
+                out_plane: plane,
+            };
+            dispatch(self.width, product);
+            let transform = output::Transform {
+                tiles: &self.tiles,
+                range,
+                products,
+                row: columns,
+                plane,
+                out: self.out,
+                channels: self.panels.channels(panel),
+            };
+            dispatch(self.width, transform);
+        });
+    }
+}
