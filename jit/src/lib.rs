@@ -40,6 +40,7 @@ mod module;
 mod options;
 mod value;
 mod watch;
+mod wide;
 mod work;
 
 pub use compile::{Executable, asm_text, clif_text, compile};

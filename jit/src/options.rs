@@ -13,6 +13,11 @@ pub enum Isa {
 }
 
 impl Isa {
+    /// Whether loops over lanes may use vectors of 512 bits, and functions of the kind that `wide.rs` assembles.
+    pub(crate) fn has_wide_vectors(self) -> bool {
+        cfg!(all(target_arch = "x86_64", unix)) && self == Isa::Native && Width::native() == Width::Avx512
+    }
+
     /// A name: `native` or `baseline`.
     pub fn name(self) -> &'static str {
         match self {
