@@ -67,7 +67,7 @@ pub struct Crossovers {
 impl Default for Crossovers {
     /// As measured on a machine with AVX-512 and 1 MiB of second-level cache a core.
     fn default() -> Crossovers {
-        Crossovers { table: [25.0, 25.0, 25.0], forward: [25.0, 70.0, 30.0], weight_gradient: [25.0, 60.0, 30.0] }
+        Crossovers { table: [25.0, 25.0, 25.0], forward: [18.0, 70.0, 30.0], weight_gradient: [20.0, 60.0, 30.0] }
     }
 }
 

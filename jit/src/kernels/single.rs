@@ -8,10 +8,37 @@ use snn_loops::ContractionKind;
 use super::bits::Bits;
 use super::geometry::Geometry;
 use super::policy::Policy;
+use super::winograd::Images;
 use super::{Special, direct, spikes, winograd};
 
 /// Channels, of input and output, from which both pay.
 const CHANNELS: usize = 16;
+
+/// Whether a shape has enough channels.
+fn is_wide(geometry: &Geometry) -> bool {
+    geometry.groups == 1 && geometry.cin >= CHANNELS && geometry.cout >= CHANNELS
+}
+
+/// Whether tiles are faster, and wanted.
+fn is_for_winograd(policy: &Policy, geometry: &Geometry) -> bool {
+    is_wide(geometry) && !policy.precise && winograd::fits(geometry)
+}
+
+/// A contraction by tiles.
+fn by_winograd(
+    policy: &Policy,
+    kind: ContractionKind,
+    geometry: &Geometry,
+    a: Images<'_>,
+    b: &[f32],
+    out: &mut [f32],
+) -> Option<()> {
+    match kind {
+        ContractionKind::Forward => winograd::convolve_with(policy.width, geometry, a, b, false, out),
+        ContractionKind::InputGradient => winograd::convolve_with(policy.width, &geometry.flipped(), a, b, true, out),
+        ContractionKind::WeightGradient => winograd::weight_gradient_with(policy.width, geometry, a, b, out),
+    }
+}
 
 impl Special for f32 {
     fn dense(
@@ -22,14 +49,10 @@ impl Special for f32 {
         b: &[f32],
         out: &mut [f32],
     ) -> Option<()> {
-        let is_wide = geometry.groups == 1 && geometry.cin >= CHANNELS && geometry.cout >= CHANNELS;
-        let by_tiles = is_wide && !policy.precise && winograd::fits(geometry);
-        let in_place = is_wide && geometry.stride != [1, 1] && geometry.taps() > 1;
+        let by_tiles = is_for_winograd(policy, geometry);
+        let in_place = is_wide(geometry) && geometry.stride != [1, 1] && geometry.taps() > 1;
         match kind {
-            ContractionKind::Forward if by_tiles => winograd::convolve_with(policy.width, geometry, a, b, false, out),
-            ContractionKind::InputGradient if by_tiles => {
-                winograd::convolve_with(policy.width, &geometry.flipped(), a, b, true, out)
-            }
+            _ if by_tiles => by_winograd(policy, kind, geometry, Images::Floats(a), b, out),
             ContractionKind::Forward if in_place => direct::convolve_with(policy.width, geometry, a, b, out),
             ContractionKind::InputGradient if in_place => {
                 direct::input_gradient_with(policy.width, geometry, a, b, out)
@@ -50,7 +73,10 @@ impl Special for f32 {
             return None;
         }
         let bits = Bits { data: words, channels: geometry.cin, words: geometry.cin.div_ceil(64) };
-        let method = policy.method(kind, geometry, || spikes::popcount(bits))?;
+        let Some(method) = policy.method(kind, geometry, || spikes::popcount(bits)) else {
+            let by_tiles = is_for_winograd(policy, geometry);
+            return by_tiles.then(|| by_winograd(policy, kind, geometry, Images::Spikes(bits), b, out))?;
+        };
         match kind {
             ContractionKind::Forward => spikes::forward_by(policy.width, method, geometry, bits, b, out),
             ContractionKind::WeightGradient => spikes::weight_gradient(policy.width, geometry, bits, b, out),
