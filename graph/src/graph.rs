@@ -38,6 +38,9 @@ pub struct Node {
     pub origin: Origin,
     /// Whether differentiation made it.
     pub grad: bool,
+    /// Whether it is computed just before its first user instead of as soon as possible: it is computed a second time so
+    /// that nothing has to be kept in between ([`recompute`](crate::recompute)).
+    pub late: bool,
 }
 
 /// A dataflow graph: a whole model, or the body of a scan (then it describes one step and no value has a time axis).
@@ -93,6 +96,7 @@ impl Graph {
             name: self.current_name.clone(),
             origin: self.current_origin,
             grad: self.current_grad,
+            late: false,
         });
         Ok(id)
     }

@@ -92,6 +92,12 @@ pub struct Lowered {
     pub computed: Vec<Vec<Computed>>,
 }
 
+/// States of time loops that no kernel of the lowered graph stores: the kernels that read them run the loop again. They
+/// read what the loop reads.
+pub(crate) fn replayed_states(graph: &Graph, roots: &[NodeId]) -> Vec<bool> {
+    replay::replayed(graph, &graph.reachable(roots), &|id| roots.contains(&id))
+}
+
 impl Lowered {
     /// The input of that name.
     pub fn input(&self, name: &str) -> Option<&Port> {

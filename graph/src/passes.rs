@@ -12,8 +12,10 @@ pub mod dce;
 pub mod discretise;
 pub mod factor;
 pub mod fold;
+pub mod fold_norms;
 pub mod hoist;
 pub mod mode;
+pub mod plain_spikes;
 pub mod rewrite;
 pub mod scan_prune;
 pub mod strip;
@@ -66,6 +68,19 @@ pub const PASSES: &[Pass] = &[
         name: "fold",
         description: "computes what is known and drops what does nothing",
         run: |model, _| rewrite_model(model, &fold::graph),
+    },
+    Pass {
+        name: "plain_spikes",
+        description: "moves factors and sums of spikes behind the linear maps that read them",
+        run: |model, _| rewrite_model(model, &plain_spikes::graph),
+    },
+    Pass {
+        name: "fold_norms",
+        description: "in evaluation, moves scales of output channels into the weights before them",
+        run: |model, context| match context.training {
+            true => Ok(model.clone()),
+            false => rewrite_model(model, &fold_norms::graph),
+        },
     },
     Pass { name: "cse", description: "computes equal things once", run: |model, _| rewrite_model(model, &cse::graph) },
     Pass {

@@ -67,6 +67,11 @@ impl Block {
         Ok(Block { start, bytes, allocation, layout })
     }
 
+    /// Its size.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The first byte, if `offset..offset + bytes` lies inside. Whoever writes through it must hold the block exclusively.
     pub fn pointer(&mut self, offset: usize, bytes: usize) -> Option<*mut u8> {
         let end = offset.checked_add(bytes)?;

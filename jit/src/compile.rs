@@ -11,6 +11,7 @@ use crate::cache;
 use crate::call::NestCode;
 use crate::canonical::{Canonical, Key};
 use crate::error::JitError;
+use crate::kernels;
 use crate::kernels::policy::Policy;
 use crate::layout::Layout;
 use crate::module::{Listing, compile_nests, list_nest};
@@ -29,7 +30,8 @@ pub(crate) struct Shared {
     /// One a kernel; `None` for heavy kernels.
     pub nests: Vec<Option<CompiledNest>>,
     pub layout: Layout,
-    pub pool: ThreadPool,
+    /// `None` where no kernel is worth another thread: then the program runs on the thread that asks for it.
+    pub pool: Option<ThreadPool>,
     pub policy: Policy,
 }
 
@@ -88,15 +90,28 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
         let schedule = Schedule::of(&canonical.nest, program.dtype);
         Some(CompiledNest { code: code?, slots: canonical.buffers, schedule })
     });
-    let nests = nests.collect();
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(options.threads.min(MAX_THREADS))
+    let nests: Vec<Option<CompiledNest>> = nests.collect();
+    let is_small = program.kernels.iter().zip(&nests).all(|(kernel, nest)| stays_on_caller(kernel, nest.as_ref()));
+    let pool = if is_small { None } else { Some(pool(options.threads)?) };
+    let shared = Shared { program: program.clone(), nests, layout, pool, policy: options.policy() };
+    Ok(Executable { shared: Arc::new(shared) })
+}
+
+fn pool(threads: usize) -> Result<ThreadPool, JitError> {
+    ThreadPoolBuilder::new()
+        .num_threads(threads.min(MAX_THREADS))
         .thread_name(|index| format!("snn-jit-{index}"))
         .build()
-        .map_err(|error| JitError::Threads(error.to_string()))?;
-    Ok(Executable {
-        shared: Arc::new(Shared { program: program.clone(), nests, layout, pool, policy: options.policy() }),
-    })
+        .map_err(|error| JitError::Threads(error.to_string()))
+}
+
+/// Whether a kernel runs on the calling thread alone, without asking which threads there are.
+fn stays_on_caller(kernel: &Kernel, nest: Option<&CompiledNest>) -> bool {
+    match kernel {
+        Kernel::Nest(_) => nest.is_some_and(|nest| nest.schedule.is_one_task()),
+        Kernel::Contraction(contraction) => kernels::is_one_task(contraction),
+        Kernel::Draw(draw) => kernels::draw::is_one_task(draw.len),
+    }
 }
 
 /// The nests of a program in cranelift's intermediate form, each under its name.

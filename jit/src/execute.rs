@@ -1,6 +1,7 @@
 //! The launch order: nests over the pool's threads, heavy kernels, repeated steps.
 //!
-//! Runs inside the pool, so that handing out tasks costs well below a microsecond.
+//! Runs inside the pool, so that handing out tasks costs well below a microsecond; a program without a kernel that is
+//! worth another thread has no pool and runs on the caller's.
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use snn_loops::{Contraction, Draw, Dtype, Kernel, KernelId, Launch, Operand, RandomKey};
@@ -13,14 +14,15 @@ use crate::kernels::policy::Policy;
 use crate::kernels::{self, Special};
 use crate::watch::Watch;
 
-/// Runs all launches of a program and tells `watch` of each.
+/// Runs all launches of a program, those outside of a repeat at step number `step`, and tells `watch` of each.
 pub(crate) fn run(
     shared: &Shared,
     buffers: &mut Buffers<'_>,
     key: RandomKey,
+    step: i64,
     watch: &mut impl Watch,
 ) -> Result<(), JitError> {
-    launch_all(shared, &shared.program.launches, buffers, key, 0, watch)
+    launch_all(shared, &shared.program.launches, buffers, key, step, watch)
 }
 
 fn launch_all(
@@ -76,14 +78,14 @@ fn launch_kernel(
 fn run_nest(nest: &CompiledNest, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
     let table = buffers.table(&nest.slots)?;
     let iterations = nest.schedule.iterations;
-    let grain = nest.schedule.grain(rayon::current_num_threads());
-    if grain >= iterations {
+    if nest.schedule.is_one_task() {
         table.run(&nest.code, 0..iterations, step);
-    } else {
-        (0..iterations.div_ceil(grain)).into_par_iter().for_each(|task| {
-            table.run(&nest.code, task * grain..iterations.min((task + 1) * grain), step);
-        });
+        return Some(());
     }
+    let grain = nest.schedule.grain(rayon::current_num_threads());
+    (0..iterations.div_ceil(grain)).into_par_iter().for_each(|task| {
+        table.run(&nest.code, task * grain..iterations.min((task + 1) * grain), step);
+    });
     Some(())
 }
 

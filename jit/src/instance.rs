@@ -53,25 +53,38 @@ impl Instance {
 
     /// Runs all launches once; what the run draws depends on nothing but the key.
     pub fn run(&mut self, key: RandomKey) -> Result<(), JitError> {
-        self.watched(key, &mut Unwatched)
+        self.run_at(key, 0)
+    }
+
+    /// The same for a program that is one step of a time loop: it draws what step number `step` would draw.
+    pub fn run_at(&mut self, key: RandomKey, step: i64) -> Result<(), JitError> {
+        self.watched(key, step, &mut Unwatched)
     }
 
     /// Runs all launches once and adds the time of each kernel to `timings`.
     pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<(), JitError> {
-        self.watched(key, timings)
+        self.watched(key, 0, timings)
     }
 
     /// Runs all launches once and counts, before each contraction, the elements of its first operand that are not 0.
     pub fn run_counted(&mut self, key: RandomKey, densities: &mut Densities) -> Result<(), JitError> {
-        self.watched(key, densities)
+        self.watched(key, 0, densities)
     }
 
-    fn watched(&mut self, key: RandomKey, watch: &mut impl Watch) -> Result<(), JitError> {
+    fn watched(&mut self, key: RandomKey, step: i64, watch: &mut impl Watch) -> Result<(), JitError> {
         let shared = Arc::clone(&self.shared);
         let Some(mut buffers) = Buffers::new(shared.program.dtype, &mut self.blocks, &self.places) else {
             return Err(JitError::Invalid("a buffer lies outside of the memory".into()));
         };
-        shared.pool.install(|| execute::run(&shared, &mut buffers, key, watch))
+        match &shared.pool {
+            Some(pool) => pool.install(|| execute::run(&shared, &mut buffers, key, step, watch)),
+            None => execute::run(&shared, &mut buffers, key, step, watch),
+        }
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        self.blocks.iter().map(Block::bytes).sum()
     }
 
     /// The elements of a buffer of an f32 program.

@@ -39,6 +39,23 @@ use bits::Bits;
 use geometry::Geometry;
 use policy::Policy;
 
+/// Multiplications of a contraction that is not worth another thread.
+const SMALL: usize = 1 << 15;
+
+/// Whether a contraction is computed on the calling thread, without asking which threads there are: a small linear map of
+/// floats. It must agree with what [`gemm::for_each_tile`] does; kernels for packed spikes may always ask for threads, and
+/// those of [`Special::dense`] take windows of more than a pixel only.
+pub(crate) fn is_one_task(contraction: &Contraction) -> bool {
+    let geometry = Geometry::of(&contraction.shape, contraction.rows);
+    let products = geometry.pixels().saturating_mul(geometry.cin).saturating_mul(geometry.cout);
+    !contraction.packed
+        && contraction.kind == ContractionKind::Forward
+        && geometry.is_pointwise()
+        && geometry.groups == 1
+        && geometry.pixels() <= geometry.panel_pixels(geometry.cin)
+        && products <= SMALL
+}
+
 /// How many spikes there are in packed pixels.
 pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> usize {
     spikes::popcount(Bits { data: words, channels: shape.cin, words: shape.cin.div_ceil(64) })

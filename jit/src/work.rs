@@ -33,6 +33,11 @@ impl Schedule {
         }
     }
 
+    /// Whether all of it is one task, however many threads there are.
+    pub fn is_one_task(&self) -> bool {
+        self.iterations.saturating_mul(self.work) <= TASK || self.iterations <= 1
+    }
+
     /// Iterations of one task.
     pub fn grain(&self, threads: usize) -> usize {
         let worthwhile = TASK.div_ceil(self.work.max(1));
@@ -64,9 +69,10 @@ mod tests {
     #[test]
     fn small_nests_are_one_task_and_large_ones_few() {
         let small = Schedule { iterations: 100, work: 10 };
-        assert!(small.grain(8) >= small.iterations);
+        assert!(small.grain(8) >= small.iterations && small.is_one_task());
         let large = Schedule { iterations: 1 << 20, work: 1 << 10 };
         assert_eq!(large.iterations.div_ceil(large.grain(4)), 32);
+        assert!(!large.is_one_task());
         let heavy = Schedule { iterations: 3, work: 1 << 30 };
         assert_eq!(heavy.grain(64), 1);
     }

@@ -74,9 +74,14 @@ impl std::error::Error for InterpError {}
 
 /// Runs all launches once. Temporary and output buffers are NaN at the start; inputs keep what the host wrote.
 pub fn run(program: &Program, memory: &mut Memory, key: RandomKey) -> Result<(), InterpError> {
+    run_at(program, memory, key, 0)
+}
+
+/// The same for a program that is one step of a time loop: it draws what step number `step` would draw.
+pub fn run_at(program: &Program, memory: &mut Memory, key: RandomKey, step: i64) -> Result<(), InterpError> {
     memory.forget(program);
     program.launches.iter().try_for_each(|launch| match launch {
-        Launch::Run(kernel) => run_kernel(program, *kernel, memory, key, 0),
+        Launch::Run(kernel) => run_kernel(program, *kernel, memory, key, step),
         Launch::Repeat { steps, reverse, body } => {
             let step = |at: usize| if *reverse { steps - 1 - at } else { at };
             (0..*steps).try_for_each(|at| run_step(program, body, memory, key, step(at) as i64))

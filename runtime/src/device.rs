@@ -141,13 +141,44 @@ impl Engine {
         }
     }
 
+    /// Reads a whole buffer into a vector, which keeps its memory.
+    pub fn read_into(&self, buffer: BufferId, values: &mut Vec<f64>) -> Result<()> {
+        values.clear();
+        match (&self.loaded, self.dtype) {
+            (Loaded::Cpu(instance), Dtype::F64) => {
+                values.extend_from_slice(instance.slice_f64(buffer).map_err(failed)?);
+            }
+            (Loaded::Cpu(instance), Dtype::F32) => {
+                values.extend(instance.slice_f32(buffer).map_err(failed)?.iter().map(|v| f64::from(*v)));
+            }
+            (Loaded::Reference(loaded), _) => values.extend_from_slice(loaded.1.buffer(buffer)),
+        }
+        Ok(())
+    }
+
     /// Runs the program once.
     pub fn run(&mut self, key: RandomKey) -> Result<()> {
+        self.run_at(key, 0)
+    }
+
+    /// Runs a program that is one step of a time loop; it draws what step number `step` would draw.
+    pub fn run_at(&mut self, key: RandomKey, step: u64) -> Result<()> {
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
         match &mut self.loaded {
-            Loaded::Cpu(instance) => instance.run(key).map_err(failed),
+            Loaded::Cpu(instance) => instance.run_at(key, step).map_err(failed),
             Loaded::Reference(loaded) => {
                 let (program, memory) = &mut **loaded;
-                interp::run(program, memory, key).map_err(failed)
+                interp::run_at(program, memory, key, step).map_err(failed)
+            }
+        }
+    }
+
+    /// Bytes of memory for one run of the program, as far as a compiled program plans it.
+    pub fn memory_bytes(&self) -> usize {
+        match &self.loaded {
+            Loaded::Cpu(instance) => instance.memory_bytes(),
+            Loaded::Reference(loaded) => {
+                loaded.0.buffers.iter().map(|buffer| buffer.len * std::mem::size_of::<f64>()).sum()
             }
         }
     }

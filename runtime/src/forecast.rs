@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use snn_graph::lower::{Computed, LowerOptions, Lowered, Port, lower};
 use snn_graph::passes::{self, PassContext};
+use snn_graph::recompute::{self, RecomputeError};
+use snn_graph::setup::{Split, split};
 use snn_graph::training::{self, Optimizer, TrainStep};
-use snn_graph::{InputKind, Model};
+use snn_graph::{Graph, InputKind, Model};
 use snn_loops::plan::{lifetimes, touched};
 use snn_loops::{BufferId, Dtype, Program, Role};
 
-use crate::device::footprint;
+use crate::device::{Footprint, footprint};
 use crate::error::{Result, RuntimeError};
 use crate::step::pairs;
 
@@ -30,8 +32,8 @@ const DRAWN: usize = size_of::<f64>();
 /// What is forecast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Phase<'a> {
-    /// Training with an optimizer.
-    Training(&'a Optimizer),
+    /// Training with an optimizer, its program within a number of bytes if there is a limit.
+    Training(&'a Optimizer, Option<usize>),
     /// Inference.
     Inference,
 }
@@ -41,7 +43,8 @@ pub enum Phase<'a> {
 pub struct Forecast {
     /// The process, its machine code, and what it knows of the program.
     pub process: usize,
-    /// Learned values and running averages; old and new where they cannot share memory.
+    /// Learned values and running averages, old and new where they cannot share memory, and what an evaluation computes from
+    /// them once.
     pub parameters: usize,
     /// What the optimizer keeps, likewise.
     pub slots: usize,
@@ -58,6 +61,8 @@ pub struct Forecast {
     pub drawing: usize,
     /// Layers, in the order of first use.
     pub layers: Vec<LayerMemory>,
+    /// Names of layers of which something is computed twice, to stay within the limit.
+    pub recomputed: Vec<String>,
 }
 
 /// Bytes of one layer. Those of different layers share the arena, so that their sum is more than it.
@@ -76,6 +81,21 @@ pub struct LayerMemory {
 }
 
 impl Forecast {
+    /// Adds a program, without what its kernels need beside its buffers. Those of an evaluation stay in memory together.
+    fn add(&mut self, lowered: &Lowered, needs: &Footprint) {
+        self.process += KERNEL * lowered.program.kernels.len();
+        self.constants += needs.constants + constants_of(&lowered.program);
+        self.arena += needs.arena;
+        for port in lowered.inputs.iter().chain(&lowered.outputs) {
+            let bytes = own_bytes(needs, port);
+            match Held::of(&port.name) {
+                Held::Parameter => self.parameters += bytes,
+                Held::Slot => self.slots += bytes,
+                Held::Batch => self.batch += bytes,
+            }
+        }
+    }
+
     /// Bytes of the process at the worst moment.
     pub fn total(&self) -> usize {
         let running = self.parameters + self.slots + self.batch + self.constants + self.arena + self.scratch;
@@ -95,9 +115,10 @@ pub struct Target {
 /// What training or inference with a batch will take.
 ///
 /// # Errors
-/// If the model cannot be trained or lowered.
+/// If the model cannot be trained or lowered, or its training does not stay within its limit.
 pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, target: Target) -> Result<Forecast> {
-    Ahead::new(model, phase, target)?.forecast(batch)
+    let ahead = Ahead::new(model, phase, target)?;
+    ahead.forecast(ahead.fit(batch)?, batch)
 }
 
 /// The largest batch with which training or inference stays within a number of bytes; `None` if one sample is too much.
@@ -107,7 +128,11 @@ pub fn forecast(model: &Model, phase: Phase<'_>, batch: usize, target: Target) -
 pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, target: Target) -> Result<Option<usize>> {
     const MOST: usize = 1 << 20;
     let ahead = Ahead::new(model, phase, target)?;
-    let fits = |batch: usize| Ok::<_, RuntimeError>(ahead.forecast(batch)?.total() <= limit);
+    let fits = |batch: usize| match ahead.fit(batch) {
+        Ok(fitted) => Ok(ahead.forecast(fitted, batch)?.total() <= limit),
+        Err(RecomputeError::TooMuch { .. }) => Ok(false),
+        Err(error) => Err(RuntimeError::from(error)),
+    };
     if !fits(1)? {
         return Ok(None);
     }
@@ -128,50 +153,68 @@ pub fn largest_batch(model: &Model, phase: Phase<'_>, limit: usize, target: Targ
 /// A model up to lowering, which alone depends on the batch.
 struct Ahead<'m> {
     model: &'m Model,
+    /// What runs when the weights change; empty for training.
+    setup: TrainStep,
     step: TrainStep,
+    /// The most bytes of the program of the step.
+    memory_limit: Option<usize>,
     target: Target,
 }
 
 impl<'m> Ahead<'m> {
     fn new(model: &'m Model, phase: Phase<'_>, target: Target) -> Result<Ahead<'m>> {
-        let is_training = matches!(phase, Phase::Training(_));
+        let is_training = matches!(phase, Phase::Training(..));
         let passed = passes::run(model, &PassContext::new(model, is_training), None)?;
-        let step = match phase {
-            Phase::Training(optimizer) => training::train_step(&passed, optimizer)?,
-            Phase::Inference => training::eval_step(&passed)?,
+        let (split, memory_limit) = match phase {
+            Phase::Training(optimizer, limit) => {
+                let step = training::train_step(&passed, optimizer)?;
+                let setup = TrainStep { graph: Graph::new(step.graph.steps), outputs: Vec::new() };
+                (Split { setup, step }, limit)
+            }
+            Phase::Inference => (split(&training::eval_step(&passed)?)?, None),
         };
-        Ok(Ahead { model, step, target })
+        let Split { setup, step } = split;
+        Ok(Ahead { model, setup, step, memory_limit, target })
     }
 
-    fn forecast(&self, batch: usize) -> Result<Forecast> {
-        let options = LowerOptions::new(batch, self.target.dtype);
-        let lowered =
-            lower(&self.step.graph, &self.step.outputs, options).map_err(|error| RuntimeError::new(error.message))?;
-        let needs = footprint(&lowered.program, &pairs(&lowered, &carried(&lowered)))?;
-        let bytes_of = |port: &Port| needs.of_buffers.get(port.buffer.0 as usize).copied().unwrap_or(0);
+    /// The step with a batch, within its limit, and the names of what is computed twice for that.
+    fn fit(&self, batch: usize) -> Result<(TrainStep, Vec<String>), RecomputeError> {
+        let Some(limit) = self.memory_limit else { return Ok((self.step.clone(), Vec::new())) };
+        let fitted = recompute::fit(&self.step, self.lowering(batch), limit)?;
+        Ok((fitted.step, fitted.recomputed))
+    }
+
+    fn lowering(&self, batch: usize) -> LowerOptions {
+        LowerOptions::new(batch, self.target.dtype)
+    }
+
+    fn forecast(&self, (step, recomputed): (TrainStep, Vec<String>), batch: usize) -> Result<Forecast> {
         let mut forecast = Forecast {
-            process: PROCESS + KERNEL * lowered.program.kernels.len(),
-            constants: needs.constants + constants_of(&lowered.program),
-            arena: needs.arena,
-            scratch: self.scratch(needs.scratch),
+            process: PROCESS,
+            batch: self.host_batch(batch),
+            drawing: self.drawing(),
+            recomputed,
             ..Forecast::default()
         };
-        for port in lowered.inputs.iter().chain(&lowered.outputs) {
-            let bytes = bytes_of(port);
-            match Held::of(&port.name) {
-                Held::Parameter => forecast.parameters += bytes,
-                Held::Slot => forecast.slots += bytes,
-                Held::Batch => forecast.batch += bytes,
+        let (mut table, mut hungriest) = (Layers::default(), 0);
+        for (plan, is_peak) in [(&self.setup, false), (&step, true)] {
+            if plan.outputs.is_empty() {
+                continue;
+            }
+            let lowered = lower(&plan.graph, &plan.outputs, self.lowering(batch))
+                .map_err(|error| RuntimeError::new(error.message))?;
+            let needs = footprint(&lowered.program, &pairs(&lowered, &carried(&lowered)))?;
+            forecast.add(&lowered, &needs);
+            table.add(&lowered, &needs, is_peak);
+            hungriest = hungriest.max(needs.scratch);
+            if let Some(output) = lowered.output("output") {
+                // The result of an inference, as the host gets it.
+                let elements: usize = output.ty.extents(self.model.graph.steps, batch).iter().product();
+                forecast.batch += elements * size_of::<f64>();
             }
         }
-        forecast.batch += self.host_batch(batch);
-        if let Some(output) = lowered.output("output") {
-            // The result of an inference, as the host gets it.
-            forecast.batch +=
-                output.ty.extents(self.model.graph.steps, batch).iter().product::<usize>() * size_of::<f64>();
-        }
-        forecast.drawing = self.drawing();
-        forecast.layers = layers(&lowered, &bytes_of);
+        forecast.scratch = self.scratch(hungriest);
+        forecast.layers = table.list;
         Ok(forecast)
     }
 
@@ -220,6 +263,7 @@ impl Held {
         let starts = |prefix: &str| name.starts_with(prefix);
         match () {
             () if starts("param:") || starts("average:") => Held::Parameter,
+            () if starts("setup:") || starts("input:setup:") => Held::Parameter,
             () if starts("slot:") || starts("input:slot:") => Held::Slot,
             () => Held::Batch,
         }
@@ -252,44 +296,9 @@ fn buffer_bytes(program: &Program, buffer: BufferId) -> usize {
     program.buffers.get(buffer.0 as usize).map_or(0, |buffer| buffer.bytes(program.dtype))
 }
 
-/// The memory of each layer, in the order in which kernels compute them.
-fn layers(lowered: &Lowered, bytes_of: &dyn Fn(&Port) -> usize) -> Vec<LayerMemory> {
-    let program = &lowered.program;
-    let mut table = Layers::default();
-    let peak = peak(program);
-    let readers = readers(program);
-    let lives = lifetimes(program);
-    let mut makers: BTreeMap<BufferId, usize> = BTreeMap::new();
-    for (at, kernel) in program.kernels.iter().enumerate() {
-        for buffer in touched(kernel).writes {
-            makers.entry(buffer).or_insert(at);
-        }
-    }
-    let first = |kernel: usize| lowered.computed.get(kernel).and_then(|computed| computed.first());
-    let is_backward = |kernel: usize| first(kernel).is_some_and(|computed| computed.grad);
-    let mut in_order: Vec<(BufferId, usize)> = makers.into_iter().collect();
-    in_order.sort_by_key(|(buffer, kernel)| (*kernel, *buffer));
-    for (buffer, kernel) in in_order {
-        if program.buffers.get(buffer.0 as usize).is_none_or(|buffer| buffer.role != Role::Temporary) {
-            continue;
-        }
-        let bytes = buffer_bytes(program, buffer);
-        let layer = table.entry(first(kernel).map_or("", layer_name));
-        let read_later = readers.get(&buffer).is_some_and(|all| all.iter().any(|reader| is_backward(*reader)));
-        match read_later && !is_backward(kernel) {
-            true => layer.saved += bytes,
-            false => layer.temporary += bytes,
-        }
-        if lives.get(&buffer).is_some_and(|(begin, end)| (*begin..=*end).contains(&peak)) {
-            layer.at_peak += bytes;
-        }
-    }
-    for port in lowered.inputs.iter().chain(&lowered.outputs) {
-        if let Some(path) = layer_of_port(&port.name) {
-            table.entry(path).parameters += bytes_of(port);
-        }
-    }
-    table.list
+/// What the buffer of a port takes; nothing where it shares the memory of what it replaces.
+fn own_bytes(needs: &Footprint, port: &Port) -> usize {
+    needs.of_buffers.get(port.buffer.0 as usize).copied().unwrap_or(0)
 }
 
 /// The layer of a node: nodes of an update are named after the parameter.
@@ -315,6 +324,45 @@ impl Layers {
             }
         };
         &mut self.list[at]
+    }
+
+    /// Adds the layers of a program, in the order in which kernels compute them; `is_peak` where its moment of most memory
+    /// is that of the whole.
+    fn add(&mut self, lowered: &Lowered, needs: &Footprint, is_peak: bool) {
+        let program = &lowered.program;
+        let peak = peak(program);
+        let readers = readers(program);
+        let lives = lifetimes(program);
+        let mut makers: BTreeMap<BufferId, usize> = BTreeMap::new();
+        for (at, kernel) in program.kernels.iter().enumerate() {
+            for buffer in touched(kernel).writes {
+                makers.entry(buffer).or_insert(at);
+            }
+        }
+        let first = |kernel: usize| lowered.computed.get(kernel).and_then(|computed| computed.first());
+        let is_backward = |kernel: usize| first(kernel).is_some_and(|computed| computed.grad);
+        let mut in_order: Vec<(BufferId, usize)> = makers.into_iter().collect();
+        in_order.sort_by_key(|(buffer, kernel)| (*kernel, *buffer));
+        for (buffer, kernel) in in_order {
+            if program.buffers.get(buffer.0 as usize).is_none_or(|buffer| buffer.role != Role::Temporary) {
+                continue;
+            }
+            let bytes = buffer_bytes(program, buffer);
+            let layer = self.entry(first(kernel).map_or("", layer_name));
+            let read_later = readers.get(&buffer).is_some_and(|all| all.iter().any(|reader| is_backward(*reader)));
+            match read_later && !is_backward(kernel) {
+                true => layer.saved += bytes,
+                false => layer.temporary += bytes,
+            }
+            if is_peak && lives.get(&buffer).is_some_and(|(begin, end)| (*begin..=*end).contains(&peak)) {
+                layer.at_peak += bytes;
+            }
+        }
+        for port in lowered.inputs.iter().chain(&lowered.outputs) {
+            if let Some(path) = layer_of_port(&port.name) {
+                self.entry(path).parameters += own_bytes(needs, port);
+            }
+        }
     }
 }
 

@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 
-use snn_graph::lower::Lowered;
+use snn_graph::lower::{LowerOptions, Lowered};
 use snn_graph::passes::{self, PassContext};
+use snn_graph::recompute::{self, Fitted, RecomputeError};
+use snn_graph::setup::{Split, split};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{Model, ShapeError, Tensor};
 use snn_loops::{Dtype, RandomKey};
@@ -14,7 +16,10 @@ use snn_loops::{Dtype, RandomKey};
 use crate::checkpoint::{NamedTensor, TensorSpec};
 use crate::device::{Device, Watch};
 use crate::error::{Result, RuntimeError};
+use crate::holder::{self, Holder, hand_over};
+use crate::prepared::Prepared;
 use crate::step::Step;
+use crate::stream::Stream;
 use crate::weights::{Kept, Weights};
 
 /// Evaluation draws from streams of its own, so that evaluating never changes a training.
@@ -31,12 +36,22 @@ pub struct SessionOptions {
     pub device: Device,
     /// The seed of weights and random draws.
     pub seed: u64,
+    /// The most bytes that the training program may take; `None` for as many as make it fastest. Where it would take
+    /// more, values that the backward pass reads are computed twice instead of being kept. No result depends on it.
+    pub memory_limit: Option<usize>,
 }
 
 impl Default for SessionOptions {
-    /// One sample, single precision, all cores, seed 0.
+    /// One sample, single precision, all cores, seed 0, no limit.
     fn default() -> Self {
-        SessionOptions { batch: 1, dtype: Dtype::F32, device: Device::Cpu { threads: 0 }, seed: 0 }
+        let device = Device::Cpu { threads: 0 };
+        SessionOptions { batch: 1, dtype: Dtype::F32, device, seed: 0, memory_limit: None }
+    }
+}
+
+impl SessionOptions {
+    fn lowering(&self) -> LowerOptions {
+        LowerOptions::new(self.batch, self.dtype)
     }
 }
 
@@ -86,7 +101,7 @@ pub struct Session {
     optimizer: Option<Optimizer>,
     weights: Weights,
     train: Option<Step>,
-    eval: Option<Step>,
+    eval: Option<Prepared>,
     /// Whether the weights in the training program are newer than those in the evaluation program.
     trained: bool,
     updates: u64,
@@ -143,12 +158,32 @@ impl Session {
         if self.train.is_some() {
             return Ok(());
         }
-        let optimizer =
-            self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
-        let mut step = self.compile(true, |model| training::train_step(model, optimizer))?;
-        hand_over(&mut self.weights, &mut step, self.eval.as_ref())?;
+        let mut plan = self.training_plan()?;
+        if let Some(limit) = self.options.memory_limit {
+            plan = recompute::fit(&plan, self.options.lowering(), limit)?.step;
+        }
+        let carried: Vec<(String, String)> = self.weights.iter().map(|kept| (kept.result(), kept.port())).collect();
+        let (lowering, device) = (self.options.lowering(), self.options.device);
+        let mut step = Step::carrying(&plan.graph, &plan.outputs, &carried, lowering, device)?;
+        hand_over(&mut self.weights, &mut step, self.eval.as_ref().map(|eval| eval as &dyn Holder))?;
         self.train = Some(step);
         Ok(())
+    }
+
+    /// What the training program will take of memory, within the limit of the options where there is one.
+    ///
+    /// # Errors
+    /// If it does not fit, the model has no loss, or it cannot be compiled.
+    pub fn training_memory(&self) -> Result<MemoryUse> {
+        let limit = self.options.memory_limit.unwrap_or(usize::MAX);
+        let Fitted { bytes, recomputed, .. } = recompute::fit(&self.training_plan()?, self.options.lowering(), limit)?;
+        Ok(MemoryUse { bytes, recomputed })
+    }
+
+    fn training_plan(&self) -> Result<TrainStep> {
+        let optimizer =
+            self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
+        self.plan(true, |model| training::train_step(model, optimizer))
     }
 
     /// Compiles the evaluation program, if that has not happened yet.
@@ -159,9 +194,10 @@ impl Session {
         if self.eval.is_some() {
             return Ok(());
         }
-        let mut step = self.compile(false, training::eval_step)?;
-        hand_over(&mut self.weights, &mut step, self.train.as_ref())?;
-        (self.eval, self.trained) = (Some(step), false);
+        let Split { setup, step } = split(&self.plan(false, training::eval_step)?)?;
+        let mut eval = Prepared::new(&setup, &step, &[], self.options.lowering(), self.options.device)?;
+        hand_over(&mut self.weights, &mut eval, self.train.as_ref().map(|train| train as &dyn Holder))?;
+        (self.eval, self.trained) = (Some(eval), false);
         Ok(())
     }
 
@@ -170,17 +206,13 @@ impl Session {
         self.train.as_ref().map(Step::lowered)
     }
 
-    /// The evaluation program, once it is compiled.
+    /// The evaluation program that runs for every batch, once it is compiled.
     pub fn evaluation_program(&self) -> Option<&Lowered> {
-        self.eval.as_ref().map(Step::lowered)
+        self.eval.as_ref().map(|eval| eval.step().lowered())
     }
 
-    fn compile(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<Step> {
-        let model = passes::run(&self.model, &PassContext::new(&self.model, training), None)?;
-        let plan = plan(&model)?;
-        let carried: Vec<(String, String)> = self.weights.iter().map(|kept| (kept.result(), kept.port())).collect();
-        let SessionOptions { batch, dtype, device, .. } = self.options;
-        Step::carrying(&plan.graph, &plan.outputs, &carried, batch, dtype, device)
+    fn plan(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<TrainStep> {
+        Ok(plan(&passes::run(&self.model, &PassContext::new(&self.model, training), None)?)?)
     }
 
     /// One update from one full batch, at a learning rate.
@@ -223,7 +255,11 @@ impl Session {
         for (name, value) in [("input:lr", lr), ("input:bias1", bias1), ("input:bias2", bias2)] {
             step.set(name, &[value])?;
         }
-        run(step, RandomKey { seed: self.options.seed, run: self.updates }, watch)?;
+        let key = RandomKey { seed: self.options.seed, run: self.updates };
+        match watch {
+            Some(watch) => step.run_watched(key, watch)?,
+            None => step.run(key)?,
+        }
         self.trained = true;
         self.updates += 1;
         let correct = step.scalar_or("correct", 0.0)?;
@@ -236,9 +272,10 @@ impl Session {
     /// # Errors
     /// If a value is missing or does not have the size of a batch.
     pub fn evaluate_batch(&mut self, values: BatchValues<'_>, weights: &[f32], run: u64) -> Result<EvalOutcome> {
-        let step = self.run_evaluation(values, weights, run, true, None)?;
+        self.run_evaluation(values, weights, run, true, None)?;
+        let step = self.evaluation()?;
         let (loss_sum, correct) = (step.scalar_or("loss_sum", 0.0)?, step.scalar_or("correct", 0.0)?);
-        let rates = self.eval.as_ref().map_or(Ok(Vec::new()), |step| rates(step, &self.model))?;
+        let rates = rates(step, &self.model)?;
         Ok(EvalOutcome { loss_sum, correct, rates })
     }
 
@@ -256,9 +293,10 @@ impl Session {
     /// # Errors
     /// If nothing was inferred before.
     pub fn infer_again(&mut self) -> Result<Vec<f64>> {
-        let Some(step) = &mut self.eval else { return Err(RuntimeError::new("the evaluation program is missing")) };
-        run(step, RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run: 0 }, None)?;
-        rates(step, &self.model)
+        let key = self.evaluation_key(0);
+        let eval = self.eval.as_mut().ok_or_else(no_evaluation)?;
+        eval.run(key, None)?;
+        rates(eval.step(), &self.model)
     }
 
     /// [`Self::infer_batch`] while kernels are watched.
@@ -272,14 +310,15 @@ impl Session {
     fn infer(&mut self, values: BatchValues<'_>, watch: Option<Watch<'_>>) -> Result<Inference> {
         let weights = vec![1.0; self.options.batch];
         let (steps, batch) = (self.model.graph.steps, self.options.batch);
-        let step = self.run_evaluation(values, &weights, 0, false, watch)?;
+        self.run_evaluation(values, &weights, 0, false, watch)?;
+        let step = self.evaluation()?;
         let (ty, data) = step.result("output")?;
         let (stepped, dims) = (ty.time, ty.extents(steps, batch));
         let predictions = match step.result("prediction") {
             Ok((_, classes)) => Some(classes.into_iter().map(|class| class as usize).collect()),
             Err(_) => None,
         };
-        let rates = self.eval.as_ref().map_or(Ok(Vec::new()), |step| rates(step, &self.model))?;
+        let rates = rates(step, &self.model)?;
         let firing_rates = self.layers().into_iter().zip(rates).collect();
         Ok(Inference { output: Tensor { dims, data }, stepped, predictions, firing_rates })
     }
@@ -291,14 +330,32 @@ impl Session {
         number: u64,
         targets: bool,
         watch: Option<Watch<'_>>,
-    ) -> Result<&Step> {
+    ) -> Result<()> {
         self.prepare_evaluation()?;
         self.sync()?;
-        let Some(step) = &mut self.eval else { return Err(RuntimeError::new("the evaluation program is missing")) };
-        feed(&self.model, step, values, targets)?;
-        step.set_f32("input:sample_weight", weights)?;
-        run(step, RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run: number }, watch)?;
-        Ok(step)
+        let key = self.evaluation_key(number);
+        let eval = self.eval.as_mut().ok_or_else(no_evaluation)?;
+        feed(&self.model, eval.step_mut(), values, targets)?;
+        eval.step_mut().set_f32("input:sample_weight", weights)?;
+        eval.run(key, watch)
+    }
+
+    fn evaluation(&self) -> Result<&Step> {
+        self.eval.as_ref().map(Prepared::step).ok_or_else(no_evaluation)
+    }
+
+    fn evaluation_key(&self, run: u64) -> RandomKey {
+        RandomKey { seed: self.options.seed ^ EVALUATION_SEED, run }
+    }
+
+    /// The model step by step, with the present weights; later changes of them do not reach it. It draws what
+    /// [`Self::infer_batch`] draws.
+    ///
+    /// # Errors
+    /// If a value at one step of the model depends on later ones, or it cannot be compiled.
+    pub fn stream(&self) -> Result<Stream> {
+        let read = |kept| self.values(kept);
+        Stream::new(&self.model, &self.weights, &read, &self.options, self.evaluation_key(0))
     }
 
     /// Hands the weights of the training program to the evaluation program.
@@ -307,9 +364,9 @@ impl Session {
         if self.trained {
             for port in self.weights.iter().map(Kept::port) {
                 if eval.takes(&port)
-                    && let Some(values) = train.get_input(&port)?
+                    && let Some(values) = train.held(&port)?
                 {
-                    eval.set(&port, &values)?;
+                    eval.hold(&port, &values)?;
                 }
             }
         }
@@ -319,15 +376,10 @@ impl Session {
 
     /// The present values of a tensor, wherever they are.
     fn values<'a>(&'a self, kept: &'a Kept) -> Result<Cow<'a, [f64]>> {
-        if kept.is_here() {
-            return Ok(Cow::Borrowed(&kept.values));
-        }
-        for step in [&self.train, &self.eval].into_iter().flatten() {
-            if let Some(values) = step.get_input(&kept.port())? {
-                return Ok(Cow::Owned(values));
-            }
-        }
-        Err(RuntimeError::new(format!("the values of `{}` are lost", kept.name())))
+        let train = self.train.as_ref().map(|train| train as &dyn Holder);
+        let eval = self.eval.as_ref().map(|eval| eval as &dyn Holder);
+        let holders: Vec<&dyn Holder> = train.into_iter().chain(eval).collect();
+        holder::values(kept, &holders)
     }
 
     /// All learned tensors and averages and, with `slots`, the optimizer's state.
@@ -352,9 +404,11 @@ impl Session {
         for kept in self.weights.iter_mut().filter(|kept| kept.is_here()) {
             let port = kept.port();
             let mut held = false;
-            for step in [&mut self.train, &mut self.eval].into_iter().flatten() {
-                step.set(&port, &kept.values)?;
-                held |= step.takes(&port);
+            let train = self.train.as_mut().map(|train| train as &mut dyn Holder);
+            let eval = self.eval.as_mut().map(|eval| eval as &mut dyn Holder);
+            for holder in train.into_iter().chain(eval) {
+                holder.hold(&port, &kept.values)?;
+                held |= holder.takes(&port);
             }
             if held {
                 kept.release();
@@ -364,20 +418,27 @@ impl Session {
     }
 }
 
-/// Gives a new program its weights, which it holds from now on; those that are not here come from the other program.
-fn hand_over(weights: &mut Weights, step: &mut Step, other: Option<&Step>) -> Result<()> {
-    for kept in weights.iter_mut() {
-        let port = kept.port();
-        let elsewhere = match other {
-            Some(other) if !kept.is_here() => other.get_input(&port)?,
-            _ => None,
-        };
-        step.set(&port, elsewhere.as_ref().unwrap_or(&kept.values))?;
-        if step.takes(&port) {
-            kept.release();
+/// What a model's training takes of memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryUse {
+    /// Bytes of the training program, all buffers together.
+    pub bytes: usize,
+    /// The layers of which something is computed twice to stay within the limit.
+    pub recomputed: Vec<String>,
+}
+
+impl From<RecomputeError> for RuntimeError {
+    fn from(error: RecomputeError) -> Self {
+        let text = RuntimeError::new(error.to_string());
+        match error {
+            RecomputeError::TooMuch { .. } => text.with_help("take a smaller batch, or allow more memory"),
+            RecomputeError::Lower(_) | RecomputeError::Shape(_) => text,
         }
     }
-    Ok(())
+}
+
+fn no_evaluation() -> RuntimeError {
+    RuntimeError::new("the evaluation program is missing")
 }
 
 /// Hands a batch to a program; every input (and target) of the model must be there, and nothing else.
@@ -397,13 +458,6 @@ fn feed(model: &Model, step: &mut Step, values: BatchValues<'_>, targets: bool) 
             Err(RuntimeError::new(format!("the model has no input `{name}`"))
                 .with_help(format!("it has {}", names.join(", "))))
         }
-    }
-}
-
-fn run(step: &mut Step, key: RandomKey, watch: Option<Watch<'_>>) -> Result<()> {
-    match watch {
-        Some(watch) => step.run_watched(key, watch),
-        None => step.run(key),
     }
 }
 

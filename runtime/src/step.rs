@@ -8,10 +8,34 @@ use std::borrow::Cow;
 use snn_graph::lower::storage::{Layout, rearrange};
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::{Graph, NodeId, Ty};
-use snn_loops::{BufferId, Dtype, RandomKey};
+use snn_loops::{BufferId, RandomKey};
 
 use crate::device::{Device, Engine, Watch};
 use crate::error::{Result, RuntimeError};
+
+/// An input or output that was looked up once, to be written or read often.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    port: Port,
+    len: usize,
+}
+
+impl Slot {
+    /// The type of its value.
+    pub fn ty(&self) -> &Ty {
+        &self.port.ty
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
 
 /// A graph's outputs as a program on a device.
 pub struct Step {
@@ -28,14 +52,8 @@ impl Step {
     ///
     /// # Errors
     /// If the graph cannot be lowered or compiled.
-    pub fn new(
-        graph: &Graph,
-        outputs: &[(String, NodeId)],
-        batch: usize,
-        dtype: Dtype,
-        device: Device,
-    ) -> Result<Step> {
-        Step::carrying(graph, outputs, &[], batch, dtype, device)
+    pub fn new(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions, device: Device) -> Result<Step> {
+        Step::carrying(graph, outputs, &[], options, device)
     }
 
     /// The same, where each of `carried` names an output and the input of the same shape that it replaces after each run.
@@ -47,20 +65,23 @@ impl Step {
         graph: &Graph,
         outputs: &[(String, NodeId)],
         carried: &[(String, String)],
-        batch: usize,
-        dtype: Dtype,
+        options: LowerOptions,
         device: Device,
     ) -> Result<Step> {
-        let lowered =
-            lower(graph, outputs, LowerOptions::new(batch, dtype)).map_err(|e| RuntimeError::new(e.message))?;
+        let lowered = lower(graph, outputs, options).map_err(|e| RuntimeError::new(e.message))?;
         let carried = pairs(&lowered, carried);
         let engine = Engine::load(lowered.program.clone(), device, &carried)?;
-        Ok(Step { lowered, engine, batch, steps: graph.steps, carried })
+        Ok(Step { lowered, engine, batch: options.batch, steps: graph.steps, carried })
     }
 
     /// Runs once; carried outputs become inputs.
     pub fn run(&mut self, key: RandomKey) -> Result<()> {
-        self.engine.run(key)?;
+        self.run_at(key, 0)
+    }
+
+    /// Runs once as step number `step` of a time loop; carried outputs become inputs.
+    pub fn run_at(&mut self, key: RandomKey, step: u64) -> Result<()> {
+        self.engine.run_at(key, step)?;
         self.carry_over()
     }
 
@@ -83,6 +104,49 @@ impl Step {
             self.engine.swap(*from, *to)?;
         }
         Ok(())
+    }
+
+    /// The input of that name, if the program reads it.
+    pub fn input_slot(&self, name: &str) -> Option<Slot> {
+        self.lowered.input(name).map(|port| self.slot(port))
+    }
+
+    /// The output of that name, if there is one.
+    pub fn output_slot(&self, name: &str) -> Option<Slot> {
+        self.lowered.output(name).map(|port| self.slot(port))
+    }
+
+    fn slot(&self, port: &Port) -> Slot {
+        Slot { port: port.clone(), len: port.ty.extents(self.steps, self.batch).iter().product() }
+    }
+
+    /// Writes an input from single-precision row-major values.
+    pub fn write_slot(&mut self, slot: &Slot, values: &[f32]) -> Result<()> {
+        if slot.port.layout == Layout::RowMajor && values.len() == slot.len {
+            return self.engine.write_f32(slot.port.buffer, values);
+        }
+        let arranged = self.to_memory(&slot.port, values)?;
+        self.engine.write_f32(slot.port.buffer, &arranged)
+    }
+
+    /// Writes an input from row-major values.
+    pub fn write_slot_f64(&mut self, slot: &Slot, values: &[f64]) -> Result<()> {
+        let arranged = self.to_memory(&slot.port, values)?;
+        self.engine.write(slot.port.buffer, &arranged)
+    }
+
+    /// Reads an input or output, row-major, into a vector that keeps its memory.
+    pub fn read_slot(&self, slot: &Slot, values: &mut Vec<f64>) -> Result<()> {
+        if slot.port.layout == Layout::RowMajor {
+            return self.engine.read_into(slot.port.buffer, values);
+        }
+        *values = self.read_port(&slot.port)?;
+        Ok(())
+    }
+
+    /// Bytes of memory that the program takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.engine.memory_bytes()
     }
 
     /// Whether something depends on an input of that name.

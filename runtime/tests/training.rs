@@ -68,7 +68,12 @@ fn digits() -> Dataset {
 
 fn session(device: Device) -> Session {
     let rule = UpdateRule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
-    Session::new(model(), Some(rule), SessionOptions { batch: BATCH, dtype: Dtype::F32, device, seed: 1 }).unwrap()
+    Session::new(
+        model(),
+        Some(rule),
+        SessionOptions { batch: BATCH, dtype: Dtype::F32, device, seed: 1, memory_limit: None },
+    )
+    .unwrap()
 }
 
 fn config(epochs: u64, max_updates: Option<u64>) -> TrainConfig {

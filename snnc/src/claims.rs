@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use snn_graph::eval::{EvalContext, evaluate};
+use snn_graph::lower::LowerOptions;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::{Graph, Kind, Model, NodeId, ShapeError, SpikeOutput, Tensor};
 use snn_lang::elaborate::{CompiledTest, Expectation, Relation};
@@ -103,7 +104,7 @@ fn on_reference(model: &Model, nodes: &[NodeId], weights: &Weights, training: bo
 fn on_cpu(model: &Model, nodes: &[NodeId], weights: &Weights) -> Result<Vec<Vec<f64>>> {
     let outputs: Vec<(String, NodeId)> =
         nodes.iter().enumerate().map(|(at, node)| (format!("side{at}"), *node)).collect();
-    let mut step = Step::new(&model.graph, &outputs, 1, Dtype::F64, Device::Cpu { threads: 1 })?;
+    let mut step = Step::new(&model.graph, &outputs, LowerOptions::new(1, Dtype::F64), Device::Cpu { threads: 1 })?;
     for kept in weights.iter() {
         step.set(&kept.port(), &kept.values)?;
     }

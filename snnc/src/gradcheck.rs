@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use snn_graph::eval::{DetachTape, EvalContext, evaluate};
+use snn_graph::lower::LowerOptions;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{TrainStep, gradient_graph};
 use snn_graph::{Model as Graph, NodeId, Tensor};
@@ -127,7 +128,8 @@ impl Check {
     }
 
     fn compiled_gradients(&self, plan: &TrainStep) -> Result<BTreeMap<String, Vec<f64>>> {
-        let mut step = Step::new(&plan.graph, &plan.outputs, self.n_samples, Dtype::F64, Device::Cpu { threads: 0 })?;
+        let options = LowerOptions::new(self.n_samples, Dtype::F64);
+        let mut step = Step::new(&plan.graph, &plan.outputs, options, Device::Cpu { threads: 0 })?;
         for (name, values) in &self.batch {
             step.set_f32(&format!("input:{name}"), values)?;
         }

@@ -32,6 +32,7 @@ pub use snn_lang::codes::Code;
 pub use snn_lang::elaborate::StageRow;
 pub use snn_runtime as runtime;
 pub use snn_runtime::device::Device;
-pub use snn_runtime::session::{Inference, Session, SessionOptions};
+pub use snn_runtime::session::{Inference, MemoryUse, Session, SessionOptions};
+pub use snn_runtime::stream::{Stream, StreamOutput};
 pub use snn_runtime::train::{Evaluation, Event, Observer, Outcome, Silent};
 pub use snn_runtime::{Dtype, RuntimeError};

@@ -2,8 +2,8 @@
 //!
 //! Must never print.
 
-use snn_runtime::device::Device;
 use snn_runtime::forecast::{self, Forecast, Phase, Target};
+use snn_runtime::session::SessionOptions;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -18,36 +18,38 @@ pub enum Purpose {
 }
 
 impl Model {
-    /// What training or inference with a batch will take at its worst moment; nothing is compiled or allocated for it.
+    /// What training or inference will take at its worst moment, with the batch, the type, the machine and the limit of a
+    /// training's memory that `options` say; nothing is compiled or allocated for it.
     ///
     /// # Errors
-    /// If the model cannot be run, or there is no `train` to train by.
-    pub fn forecast(&self, purpose: Purpose, batch: usize, device: Device) -> Result<Forecast> {
+    /// If the model cannot be run, there is no `train` to train by, or a training cannot stay within its limit.
+    pub fn forecast(&self, purpose: Purpose, options: &SessionOptions) -> Result<Forecast> {
         self.runnable()?;
-        Ok(forecast::forecast(self.graph(), self.phase(purpose)?, batch, self.target(device))?)
+        Ok(forecast::forecast(self.graph(), self.phase(purpose, options)?, options.batch, target(options))?)
     }
 
-    /// The largest batch with which training or inference stays within a number of bytes; `None` if one sample is too much.
+    /// The largest batch with which training or inference stays within a number of bytes, whatever batch `options` say;
+    /// `None` if one sample is too much.
     ///
     /// # Errors
     /// As [`Self::forecast`].
-    pub fn largest_batch(&self, purpose: Purpose, limit: usize, device: Device) -> Result<Option<usize>> {
+    pub fn largest_batch(&self, purpose: Purpose, limit: usize, options: &SessionOptions) -> Result<Option<usize>> {
         self.runnable()?;
-        Ok(forecast::largest_batch(self.graph(), self.phase(purpose)?, limit, self.target(device))?)
+        Ok(forecast::largest_batch(self.graph(), self.phase(purpose, options)?, limit, target(options))?)
     }
 
-    fn target(&self, device: Device) -> Target {
-        Target { dtype: self.options().dtype, threads: device.threads() }
-    }
-
-    fn phase(&self, purpose: Purpose) -> Result<Phase<'_>> {
+    fn phase(&self, purpose: Purpose, options: &SessionOptions) -> Result<Phase<'_>> {
         match (purpose, self.recipe()) {
             (Purpose::Inference, _) => Ok(Phase::Inference),
-            (Purpose::Training, Some(recipe)) => Ok(Phase::Training(&recipe.optimizer.rule)),
+            (Purpose::Training, Some(recipe)) => Ok(Phase::Training(&recipe.optimizer.rule, options.memory_limit)),
             (Purpose::Training, None) => Err(Error::new(
                 format!("`{}` has no `train`, so there is nothing to forecast of a training", self.name()),
                 "add a `train` declaration",
             )),
         }
     }
+}
+
+fn target(options: &SessionOptions) -> Target {
+    Target { dtype: options.dtype, threads: options.device.threads() }
 }

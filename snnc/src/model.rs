@@ -14,12 +14,13 @@ use snn_runtime::hash::sha256;
 use snn_runtime::optim::UpdateRule;
 use snn_runtime::run_dir::Manifest;
 use snn_runtime::session::{Session, SessionOptions};
+use snn_runtime::stream::Stream;
 
 use crate::error::{Error, Result};
 use crate::program::{Origin, Override, Program};
 use crate::recipe::Recipe;
 use crate::source::{Source, absolute};
-use crate::training::Training;
+use crate::training::{Training, load_weights};
 
 /// A model without errors.
 ///
@@ -129,6 +130,31 @@ impl Model {
             ));
         }
         Ok(())
+    }
+
+    /// The model step by step, with the weights of a file or else fresh ones.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), snnc::Error> {
+    /// let text = "use std.neurons { LIF }\nmodel Pair {\n    input current: frames[2]\n    time 6\n    current -> LIF()\n}\n";
+    /// let model = snnc::Model::from_text("pair.snn", text, &[])?;
+    /// let mut stream = model.stream(model.options(), None)?;
+    /// for _ in 0..100 {
+    ///     let spikes = &stream.step(&[("current", &[1.5, 0.4])])?.output;
+    ///     assert_eq!(spikes.len(), 2);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::session`]; or if a value at one step of the model depends on later ones.
+    pub fn stream(&self, options: SessionOptions, weights: Option<&Path>) -> Result<Stream> {
+        let mut session = self.session(options)?;
+        if let Some(path) = weights {
+            load_weights(&mut session, path)?;
+        }
+        Ok(session.stream()?)
     }
 
     /// Reads the data that its `train` names; `data_dir` takes the place of the path in the program.

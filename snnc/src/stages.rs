@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use snn_graph::passes::{self, PassContext};
+use snn_graph::setup::{Split, split};
 use snn_graph::training::{TrainStep, eval_step, train_step};
 use snn_graph::{NodeId, print};
 use snn_lang::ast_print;
@@ -67,14 +68,23 @@ pub fn gradient(model: &Model) -> Result<String> {
     Ok(print::print(&plan.graph) + &named(&plan.outputs))
 }
 
-/// The program of a training update or of an evaluation at one of the stages behind the graph.
+/// The program of a training update or of an evaluation at one of the stages behind the graph; of an evaluation both
+/// parts, what runs when the weights change and what runs for every batch.
 ///
 /// # Errors
 /// If the model has no `train` to be trained by, or cannot be compiled.
 pub fn program(model: &Model, form: Form, training: bool) -> Result<String> {
     let plan = plan(model, training)?;
     let options = model.options();
-    Ok(listing(&plan.graph, &plan.outputs, options.batch, options.dtype, form)?)
+    let text = |plan: &TrainStep| listing(&plan.graph, &plan.outputs, options.batch, options.dtype, form);
+    if training {
+        return Ok(text(&plan)?);
+    }
+    let Split { setup, step } = split(&plan)?;
+    if setup.outputs.is_empty() {
+        return Ok(text(&step)?);
+    }
+    Ok(format!("; when the weights change\n{}\n; for every batch\n{}", text(&setup)?, text(&step)?))
 }
 
 fn plan(model: &Model, training: bool) -> Result<TrainStep> {

@@ -156,14 +156,14 @@ impl Run {
         Ok(session)
     }
 
-    /// The training, standing where it was interrupted.
+    /// The training, standing where it was interrupted; `options` are those of [`Self::options`] but for the memory.
     ///
     /// # Errors
     /// If there is no checkpoint, or anything that it needs is damaged.
-    pub fn training(&self, threads: usize, data_dir: Option<&Path>) -> Result<Training> {
+    pub fn training(&self, options: SessionOptions, data_dir: Option<&Path>) -> Result<Training> {
         let recipe = self.model.recipe().ok_or_else(|| RuntimeError::new("the run's model has no `train`"))?;
         let (path, file, state) = self.dir.load_checkpoint()?;
-        let mut session = self.model.session(self.options(threads))?;
+        let mut session = self.model.session(options)?;
         session.restore(&file.take(&session.tensor_specs(true), &path)?)?;
         self.dir.metrics().truncate(state.epoch)?;
         let data = self.data(data_dir)?;

@@ -53,7 +53,7 @@ pub(super) fn groups(region: &Region<'_>) -> Result<Vec<Group>, LowerError> {
     let mut open: Vec<(usize, Group, BTreeSet<NodeId>)> = Vec::new();
     for id in region.graph.ids().filter(|id| kept[id.index()] && !region.is_stored(*id)) {
         let node = region.graph.node(id);
-        if matches!(node.op, Op::Project(_)) {
+        if matches!(node.op, Op::Project(_)) || region.is_replay_only(id) {
             continue;
         }
         let leaves = leaves(region, &kept, id);
@@ -151,8 +151,10 @@ fn kept(region: &Region<'_>) -> Vec<bool> {
             let repeated = spread[id.index()] && cost[id.index()] >= REPEATED;
             kept[id.index()] = several || repeated || cost[id.index()] > LARGE;
         }
-        let own: BTreeSet<NodeId> =
-            if kept[id.index()] { BTreeSet::from([id]) } else { std::mem::take(&mut roots[id.index()]) };
+        let own: BTreeSet<NodeId> = match kept[id.index()] && !region.is_replay_only(id) {
+            true => BTreeSet::from([id]),
+            false => std::mem::take(&mut roots[id.index()]),
+        };
         let node = graph.node(id);
         let elements = region.len(&graph.ty(id).clone());
         for input in &node.inputs {
@@ -220,10 +222,28 @@ fn depths(region: &Region<'_>, kept: &[bool]) -> Vec<usize> {
     for id in region.graph.ids().filter(|id| region.needed[id.index()]) {
         let node = region.graph.node(id);
         let waits = node.inputs.iter().map(|input| depth[input.index()]).max().unwrap_or(0);
-        let own = kept[id.index()] && !region.is_stored(id) && !matches!(node.op, Op::Project(_));
+        let is_part = matches!(node.op, Op::Project(_)) || region.is_replay_only(id);
+        let own = kept[id.index()] && !region.is_stored(id) && !is_part;
         depth[id.index()] = waits + usize::from(own);
     }
+    postpone(region, kept, &mut depth);
     depth
+}
+
+/// Moves what is marked as late to just before its first user.
+fn postpone(region: &Region<'_>, kept: &[bool], depth: &mut [usize]) {
+    let mut first_use = vec![usize::MAX; region.graph.len()];
+    for id in region.graph.ids().rev().filter(|id| region.needed[id.index()]) {
+        let (at, node) = (id.index(), region.graph.node(id));
+        let has_kernel = kept[at] && !region.is_replay_only(id);
+        if has_kernel && node.late && first_use[at] != usize::MAX {
+            depth[at] = depth[at].max(first_use[at].saturating_sub(1));
+        }
+        let used = if has_kernel { depth[at] } else { first_use[at] };
+        for input in &node.inputs {
+            first_use[input.index()] = first_use[input.index()].min(used);
+        }
+    }
 }
 
 /// The kept nodes that a node's kernel reads.

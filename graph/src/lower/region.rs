@@ -26,6 +26,8 @@ pub(super) struct Region<'g> {
     unpacked: Vec<bool>,
     /// States that are computed anew by whoever reads them.
     replayed: Vec<bool>,
+    /// Time loops that are run by the readers of their states only.
+    silent: Vec<bool>,
     /// What the kernels made so far compute, by position in the program.
     pub computed: BTreeMap<usize, Vec<Computed>>,
 }
@@ -62,6 +64,7 @@ impl<'g> Region<'g> {
             packs: false,
             unpacked: vec![true; graph.len()],
             replayed: vec![false; graph.len()],
+            silent: vec![false; graph.len()],
             computed: BTreeMap::new(),
         }
     }
@@ -69,11 +72,18 @@ impl<'g> Region<'g> {
     /// Decides which states of time loops are not kept; after outputs were assigned.
     pub fn forget_states(&mut self) {
         self.replayed = replay::replayed(self.graph, &self.needed, &|id| self.is_assigned(id) || self.is_stored(id));
+        self.silent = replay::silent(self.graph, &self.needed, &self.replayed);
     }
 
     /// Whether a node is computed anew by whoever reads it.
     pub fn is_replayed(&self, id: NodeId) -> bool {
         self.replayed.get(id.index()).copied().unwrap_or(false)
+    }
+
+    /// Whether a node has no kernel of its own, because it is computed inside of those that read it: a replayed state, or
+    /// a time loop of which nothing else is read.
+    pub fn is_replay_only(&self, id: NodeId) -> bool {
+        self.is_replayed(id) || self.silent.get(id.index()).copied().unwrap_or(false)
     }
 
     /// The same, with spikes kept as bits wherever their reader can take them so.

@@ -43,6 +43,20 @@ pub(super) fn replayed(graph: &Graph, needed: &[bool], is_output: &dyn Fn(NodeId
     replayed
 }
 
+/// Which nodes are time loops that nothing but replayed states is read of: they are never launched.
+pub(super) fn silent(graph: &Graph, needed: &[bool], replayed: &[bool]) -> Vec<bool> {
+    let mut silent = vec![false; graph.len()];
+    let mut heard = vec![false; graph.len()];
+    for id in graph.ids().filter(|id| needed[id.index()]) {
+        for input in &graph.node(id).inputs {
+            let result = if replayed[id.index()] { &mut silent } else { &mut heard };
+            result[input.index()] = true;
+        }
+    }
+    silent.iter_mut().zip(heard).for_each(|(silent, heard)| *silent &= !heard);
+    silent
+}
+
 /// The fused scan, its shape and the state behind a node that is a state before every step.
 fn source(graph: &Graph, id: NodeId) -> Option<(&Scan, Ty, usize)> {
     let node = graph.node(id);

@@ -1,5 +1,5 @@
-//! Sums without factors: what a sum does not run over is multiplied once, behind it, and a large value is not divided by a
-//! small one element by element.
+//! The pass `factor`: sums lose their factors. What a sum does not run over is multiplied once, behind it, and a large value
+//! is not divided by a small one element by element.
 //!
 //! - `sum(a * b * c)` where `c` is the same along the summed axes becomes `c * sum(a * b)`, signs and quotients alike. Norms
 //!   and their gradients then share their sums, which the pass `cse` finds.

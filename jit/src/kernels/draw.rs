@@ -10,8 +10,16 @@ use crate::element::Element;
 /// Numbers of one task.
 const TASK: usize = 4096;
 
+/// Whether so many numbers are drawn on the calling thread.
+pub(crate) fn is_one_task(len: usize) -> bool {
+    len <= TASK
+}
+
 /// Fills `out` with elements `first..` of a stream, rounded to the type.
 pub(crate) fn fill<T: Element>(distribution: Distribution, key: RandomKey, stream: u64, first: u64, out: &mut [T]) {
+    if is_one_task(out.len()) {
+        return fill_part(distribution, key, stream, first, out);
+    }
     out.par_chunks_mut(TASK).enumerate().for_each(|(task, out)| {
         fill_part(distribution, key, stream, first + (task * TASK) as u64, out);
     });

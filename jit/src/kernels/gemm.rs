@@ -126,7 +126,8 @@ impl<T> Start<T> {
 }
 
 /// Splits a matrix of contiguous rows into tiles of `[height, width]` and runs `body` on each, with its first row and
-/// column, in any order on any thread; `None` if the matrix has not `columns` columns or a task gave `None`.
+/// column, in any order on any thread of the pool, or all on the caller where that is in no pool; `None` if the matrix
+/// has not `columns` columns or a task gave `None`.
 pub(crate) fn for_each_tile<T: Element>(
     data: &mut [T],
     columns: usize,
@@ -139,7 +140,8 @@ pub(crate) fn for_each_tile<T: Element>(
     let rows = data.len() / columns;
     let across = columns.div_ceil(width);
     let start = Start(data.as_mut_ptr());
-    (0..rows.div_ceil(height) * across).into_par_iter().try_for_each(|task| {
+    let tasks = 0..rows.div_ceil(height) * across;
+    let run = |task: usize| {
         let (row, column) = (task / across * height, task % across * width);
         // SAFETY: the tile lies inside `data`, which is borrowed exclusively; tiles of different tasks do not overlap.
         let start = unsafe { start.pointer().add(row * columns + column) };
@@ -151,7 +153,11 @@ pub(crate) fn for_each_tile<T: Element>(
             memory: PhantomData,
         };
         body(tile, row, column)
-    })
+    };
+    match rayon::current_thread_index() {
+        Some(_) => tasks.into_par_iter().try_for_each(run),
+        None => tasks.into_iter().try_for_each(run),
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ struct Shape;
 impl Kernel for Shape {
     type Output = [usize; 2];
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) -> [usize; 2] {
         [V::LANES, panel_vectors::<V>()]

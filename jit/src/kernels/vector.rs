@@ -15,24 +15,54 @@ pub(crate) trait Vector: Copy {
     /// How many.
     const LANES: usize;
     /// Zeros.
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
     unsafe fn zero() -> Self;
     /// One value in every lane.
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
     unsafe fn splat(value: f32) -> Self;
     /// One in the lanes whose bits are set, zero in the others; the lowest bit is the first lane.
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
     unsafe fn from_bits(bits: u64) -> Self;
     /// Elements from memory.
+    ///
+    /// # Safety
+    /// The machine must have the vectors, and memory `LANES` elements there.
     unsafe fn load(from: *const f32) -> Self;
     /// Elements to memory.
+    ///
+    /// # Safety
+    /// The machine must have the vectors, and memory `LANES` elements there.
     unsafe fn store(self, to: *mut f32);
     /// `self + b`
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
     unsafe fn add(self, b: Self) -> Self;
     /// `self - b`
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
     unsafe fn sub(self, b: Self) -> Self;
     /// `self * b`
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
     unsafe fn mul(self, b: Self) -> Self;
     /// `self * b + c`, rounded once where the machine can.
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     /// Transposes a square of 16 by 16: element `k` of source `i` becomes element `i` of target `k`. All have 16 elements.
+    ///
+    /// # Safety
+    /// The machine must have the vectors, and memory the elements.
     #[inline(always)]
     unsafe fn transpose(from: &[*const f32; 16], to: &[*mut f32; 16]) {
         for (i, from) in from.iter().enumerate() {
@@ -43,6 +73,9 @@ pub(crate) trait Vector: Copy {
         }
     }
     /// The first `count < LANES` lanes from memory, zeros in the others.
+    ///
+    /// # Safety
+    /// The machine must have the vectors, and memory the elements.
     #[inline(always)]
     unsafe fn load_some(from: *const f32, count: usize) -> Self {
         let mut lanes = [0.0f32; WIDEST];
@@ -53,6 +86,9 @@ pub(crate) trait Vector: Copy {
         }
     }
     /// The first `count < LANES` lanes to memory.
+    ///
+    /// # Safety
+    /// The machine must have the vectors, and memory the elements.
     #[inline(always)]
     unsafe fn store_some(self, to: *mut f32, count: usize) {
         let mut lanes = [0.0f32; WIDEST];
@@ -74,40 +110,58 @@ pub(crate) struct Plain([f32; 8]);
 
 impl Vector for Plain {
     const LANES: usize = 8;
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn zero() -> Self {
         Plain([0.0; 8])
     }
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Plain([value; 8])
     }
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn from_bits(bits: u64) -> Self {
         Plain(std::array::from_fn(|i| (bits >> i & 1) as f32))
     }
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller vouches for eight elements.
         Plain(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
     }
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: the caller vouches for eight elements.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }
     }
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn add(self, b: Self) -> Self {
         Plain(std::array::from_fn(|i| self.0[i] + b.0[i]))
     }
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn sub(self, b: Self) -> Self {
         Plain(std::array::from_fn(|i| self.0[i] - b.0[i]))
     }
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn mul(self, b: Self) -> Self {
         Plain(std::array::from_fn(|i| self.0[i] * b.0[i]))
     }
+    /// # Safety
+    /// As in [`Vector`].
     #[inline(always)]
     unsafe fn mul_add(self, b: Self, c: Self) -> Self {
         Plain(std::array::from_fn(|i| self.0[i] * b.0[i] + c.0[i]))
@@ -123,46 +177,64 @@ macro_rules! x86_vector {
 
         impl Vector for $name {
             const LANES: usize = $lanes;
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn zero() -> Self {
                 // SAFETY: only functions that `dispatch` compiled for these instructions use this type.
                 $name(unsafe { $zero() })
             }
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn splat(value: f32) -> Self {
                 // SAFETY: as above.
                 $name(unsafe { $splat(value) })
             }
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn from_bits(bits: u64) -> Self {
                 // SAFETY: as above.
                 $name(unsafe { $bits(bits) })
             }
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
                 // SAFETY: as above, and the caller vouches for the elements.
                 $name(unsafe { $load(from) })
             }
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
                 // SAFETY: as above, and the caller vouches for the elements.
                 unsafe { $store(to, self.0) }
             }
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn add(self, b: Self) -> Self {
                 // SAFETY: as above.
                 $name(unsafe { $add(self.0, b.0) })
             }
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn sub(self, b: Self) -> Self {
                 // SAFETY: as above.
                 $name(unsafe { $sub(self.0, b.0) })
             }
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn mul(self, b: Self) -> Self {
                 // SAFETY: as above.
                 $name(unsafe { $mul(self.0, b.0) })
             }
+            /// # Safety
+            /// As in [`Vector`].
             #[inline(always)]
             unsafe fn mul_add(self, b: Self, c: Self) -> Self {
                 // SAFETY: as above.
@@ -188,6 +260,8 @@ x86_vector!(
     _mm512_mul_ps,
     _mm512_fmadd_ps,
     {
+        /// # Safety
+        /// As in [`Vector`].
         #[inline(always)]
         unsafe fn transpose(from: &[*const f32; 16], to: &[*mut f32; 16]) {
             // SAFETY: as above, and the caller vouches for the elements.
@@ -213,6 +287,9 @@ x86_vector!(
 );
 
 /// Ones where bits are set.
+///
+/// # Safety
+/// The machine must have the vectors.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn ones_512(bits: u64) -> __m512 {
@@ -221,6 +298,9 @@ unsafe fn ones_512(bits: u64) -> __m512 {
 }
 
 /// Ones where bits are set.
+///
+/// # Safety
+/// The machine must have the vectors.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn ones_256(bits: u64) -> __m256 {
@@ -234,6 +314,9 @@ unsafe fn ones_256(bits: u64) -> __m256 {
 
 /// [`Vector::transpose`] in registers: pairs of rows are interleaved by single and double elements, then quarters change
 /// places.
+///
+/// # Safety
+/// As for [`Vector::transpose`].
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn transpose_512(from: &[*const f32; 16], to: &[*mut f32; 16]) {
@@ -328,11 +411,15 @@ pub(crate) trait Kernel {
 pub(crate) fn dispatch<K: Kernel>(width: Width, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
+        /// # Safety
+        /// The machine must have the instructions.
         #[target_feature(enable = "avx512f,avx2,fma,bmi1,bmi2,popcnt")]
         unsafe fn avx512<K: Kernel>(kernel: K) -> K::Output {
             // SAFETY: compiled for these instructions.
             unsafe { kernel.run::<Avx512>() }
         }
+        /// # Safety
+        /// The machine must have the instructions.
         #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt")]
         unsafe fn avx2<K: Kernel>(kernel: K) -> K::Output {
             // SAFETY: compiled for these instructions.

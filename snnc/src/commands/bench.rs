@@ -9,7 +9,7 @@ use snnc::bench::{Phase, Report, Settings as Measured, Spread, bench};
 use snnc::{Model, Program, Result, SessionOptions, Source};
 
 use super::Status;
-use super::machine::{Kind, Machine, Settings, positive};
+use super::machine::{Kind, Machine, Memory, Settings, positive};
 use super::table::{Align, Table};
 use super::terminal::{say, warn, write};
 
@@ -41,6 +41,8 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     machine: Machine,
+    #[command(flatten)]
+    memory: Memory,
 }
 
 /// What is measured alone.
@@ -58,9 +60,9 @@ pub fn run(args: &Args) -> Result<Status> {
     warn(&program);
     let model = program.model()?;
     let front_end_ms = 1e3 * clock.elapsed().as_secs_f64();
-    let device = args.machine.device(Kind::Cpu);
+    let (device, memory_limit) = (args.machine.device(Kind::Cpu), args.memory.memory_limit);
     let batch = args.batch.unwrap_or(model.options().batch);
-    let options = SessionOptions { batch, device, ..model.options() };
+    let options = SessionOptions { batch, device, memory_limit, ..model.options() };
     let settings = Measured {
         options,
         training: args.only != Some(Only::Inference),

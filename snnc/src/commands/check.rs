@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use snnc::{Code, Error, Model, Program, Result, RuntimeError, Source};
+use snnc::{Code, Error, Model, Program, Result, RuntimeError, SessionOptions, Source};
 
 use super::Status;
-use super::machine::{Kind, Machine, Settings, positive};
+use super::machine::{Kind, Machine, Memory, Settings, bytes, positive};
 use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
@@ -33,13 +33,15 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = positive, requires = "memory")]
     batch: Option<usize>,
     /// Says for which batches this much memory is enough, such as 2GiB or 600MB.
-    #[arg(long, value_name = "BYTES", value_parser = memory::bytes, requires = "memory")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, requires = "memory")]
     limit: Option<usize>,
     /// The forecast as JSON, one line a model.
     #[arg(long, requires = "memory")]
     json: bool,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    training: Memory,
     #[command(flatten)]
     machine: Machine,
 }
@@ -56,10 +58,11 @@ pub fn run(args: &Args) -> Result<Status> {
         say(format_args!("{}: no errors, no model", file.display()));
     }
     for model in models {
+        let options = SessionOptions { memory_limit: args.training.memory_limit, ..model.options() };
         if args.memory {
-            let batch = args.batch.unwrap_or(model.options().batch);
-            let answers =
-                memory::ask(&model, Question { batch, limit: args.limit, device: args.machine.device(Kind::Cpu) })?;
+            let batch = args.batch.unwrap_or(options.batch);
+            let options = SessionOptions { batch, device: args.machine.device(Kind::Cpu), ..options };
+            let answers = memory::ask(&model, Question { options, limit: args.limit })?;
             match args.json {
                 true => say(answers.as_json(&model)),
                 false => write(&answers.as_text()),
@@ -69,6 +72,9 @@ pub fn run(args: &Args) -> Result<Status> {
         write(&layers(&model));
         if args.params {
             write(&parameters(&model));
+        }
+        if options.memory_limit.is_some() && model.recipe().is_some() {
+            write(&within_limit(&model, options)?);
         }
     }
     Ok(Status::Success)
@@ -121,6 +127,16 @@ fn layers(model: &Model) -> String {
             n => format!("{n} layers"),
         }
     )
+}
+
+/// What a training step takes within the limit.
+fn within_limit(model: &Model, options: SessionOptions) -> Result<String> {
+    let needed = model.session(options)?.training_memory()?;
+    let twice = match needed.recomputed.as_slice() {
+        [] => "nothing is computed twice".to_owned(),
+        layers => format!("computed twice: {}", layers.join(", ")),
+    };
+    Ok(format!("memory: {} bytes a training step, {twice}\n", grouped(needed.bytes)))
 }
 
 fn row(path: &str, kind: &str, ty: &snnc::graph::Ty, parameters: String) -> Vec<String> {

@@ -12,10 +12,13 @@ use super::Status;
 use super::machine::Machine;
 use super::terminal::say;
 
+mod stream;
+
 /// Shows what a trained model makes of one input.
 ///
 /// Prints the score of each class (averaged over time where the model gives one a
-/// step) and the predicted class.
+/// step) and the predicted class. With `--stream` the model is fed step by step, as by a
+/// sensor, in memory that does not grow with time; the answer is the same.
 #[derive(clap::Args)]
 pub struct Args {
     /// The folder of a run.
@@ -35,6 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
+    stream: stream::Args,
+    #[command(flatten)]
     machine: Machine,
 }
 
@@ -42,17 +47,20 @@ pub fn run(args: &Args) -> Result<Status> {
     let run = Run::open(&args.run)?;
     let options = SessionOptions { batch: 1, ..run.options(args.machine.threads) };
     let mut session = run.session(options, args.weights.as_deref())?;
-    match (&args.input, args.sample) {
-        (Some(path), _) => report(&from_file(&mut session, path)?, None),
-        (None, sample) => {
-            let (result, label) = from_data(&run, &mut session, sample.unwrap_or_default(), args.data.as_deref())?;
-            report(&result, label);
-        }
-    }
+    let streams = args.stream.stream;
+    let (values, label) = match (&args.input, args.sample) {
+        (Some(path), _) => (vec![from_file(&session, path, streams)?], None),
+        (None, sample) => from_data(&run, &session, sample.unwrap_or_default(), args.data.as_deref())?,
+    };
+    let values: Vec<(&str, &[f32])> = values.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect();
+    let result =
+        if streams { stream::infer(&mut session, &values, &args.stream)? } else { session.infer_batch(&values)? };
+    report(&result, label);
     Ok(Status::Success)
 }
 
-fn from_file(session: &mut Session, path: &Path) -> Result<Inference> {
+/// The values of the only input; with any number of steps where the model `streams`.
+fn from_file(session: &Session, path: &Path, streams: bool) -> Result<(String, Vec<f32>)> {
     let model = session.model();
     let [input] = model.inputs.as_slice() else {
         let error = RuntimeError::new(format!("`{}` has more than one input", model.name));
@@ -62,20 +70,19 @@ fn from_file(session: &mut Session, path: &Path) -> Result<Inference> {
     let wanted: Vec<usize> = steps.into_iter().chain(input.dims.iter().copied()).collect();
     let name = input.name.clone();
     let (shape, values) = data::read_array(path)?;
-    if shape != wanted {
+    let is_longer = streams && steps.is_some() && shape.get(1..) == wanted.get(1..) && shape.first() > Some(&0);
+    if shape != wanted && !is_longer {
         let error =
             RuntimeError::new(format!("`{}` has shape {shape:?}, the input `{name}` {wanted:?}", path.display()));
         return Err(error.with_help("save one sample, without a batch axis").into());
     }
-    Ok(session.infer_batch(&[(name.as_str(), &values)])?)
+    Ok((name, values))
 }
 
-fn from_data(
-    run: &Run,
-    session: &mut Session,
-    sample: usize,
-    data_dir: Option<&Path>,
-) -> Result<(Inference, Option<u32>)> {
+/// The values of a sample by input, and its label.
+type Labeled = (Vec<(String, Vec<f32>)>, Option<u32>);
+
+fn from_data(run: &Run, session: &Session, sample: usize, data_dir: Option<&Path>) -> Result<Labeled> {
     let data = run.data(data_dir)?;
     let plan = BatchPlan::evaluation(data.test.len(), 1);
     let batch = plan.batches().nth(sample).ok_or_else(|| {
@@ -87,7 +94,8 @@ fn from_data(
     })?;
     let mut feed = Feed::new(session.model(), &data.test, 1)?;
     feed.load(&data.test, &batch, None)?;
-    Ok((session.infer_batch(&feed.values())?, data.test.labels.get(sample).copied()))
+    let values = feed.values().into_iter().map(|(name, values)| (name.to_owned(), values.to_vec())).collect();
+    Ok((values, data.test.labels.get(sample).copied()))
 }
 
 fn report(result: &Inference, label: Option<u32>) {

@@ -32,6 +32,15 @@ impl Machine {
     }
 }
 
+/// How much memory training may take.
+#[derive(Args)]
+pub struct Memory {
+    /// The most memory that a training step may take: a number of bytes, or `500MB`, `2GiB`. Where it would take more, values
+    /// are computed a second time for the backward pass instead of being kept; no result depends on it.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub memory_limit: Option<usize>,
+}
+
 /// Settings given from outside the program.
 #[derive(Args)]
 pub struct Settings {
@@ -67,9 +76,44 @@ fn threads(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Units of memory, the longest names first.
+const UNITS: &[(&str, f64)] = &[
+    ("KiB", 1024.0),
+    ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("kB", 1e3),
+    ("MB", 1e6),
+    ("GB", 1e9),
+    ("B", 1.0),
+];
+
+/// A number of bytes such as `2GiB`, `600MB` or `4096`.
+pub fn bytes(text: &str) -> Result<usize, String> {
+    /// More than any machine has, and exact in a float.
+    const MOST: f64 = 1e15;
+    let unit = UNITS.iter().find_map(|(name, factor)| Some((text.strip_suffix(name)?, *factor)));
+    let (number, factor) = unit.unwrap_or((text, 1.0));
+    match number.trim().parse::<f64>().map(|number| number * factor) {
+        Ok(bytes) if (1.0..=MOST).contains(&bytes) => Ok(bytes as usize),
+        _ => Err("write a number of bytes, or one with a unit, such as 500MB or 2GiB".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_has_units() {
+        let known =
+            [("17", 17), ("2GiB", 2 << 30), ("1.5 KiB", 1536), ("500MB", 500_000_000), ("3kB", 3000), ("9B", 9)];
+        for (text, expected) in known {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for wrong in ["", "B", "GiB", "-1", "0", "1TiB", "1e300GB", "inf", "nan", "2 Gib"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn settings_are_names_and_values() {

@@ -2,18 +2,16 @@
 
 use serde_json::{Map, Value, json};
 use snnc::runtime::forecast::Forecast;
-use snnc::{Device, Model, Purpose, Result};
+use snnc::{Model, Purpose, Result, SessionOptions};
 
 use super::table::{Align, Table, grouped};
 
 /// What is asked.
 pub struct Question {
-    /// Samples in a batch.
-    pub batch: usize,
+    /// The batch, the type, the machine and the limit of a training's memory.
+    pub options: SessionOptions,
     /// The bytes that there are, if the largest batch is asked for.
     pub limit: Option<usize>,
-    /// What would run it.
-    pub device: Device,
 }
 
 /// The answers for training, where there is any, and for inference.
@@ -36,11 +34,12 @@ pub fn ask(model: &Model, question: Question) -> Result<Answers> {
         if purpose == Purpose::Training && model.recipe().is_none() {
             continue;
         }
-        let forecast = model.forecast(purpose, question.batch, question.device)?;
-        let largest_batch = question
-            .limit
-            .map(|limit| Ok::<_, snnc::Error>(model.largest_batch(purpose, limit, question.device)?.unwrap_or(0)));
-        answers.push(Answer { purpose, forecast, largest_batch: largest_batch.transpose()? });
+        let forecast = model.forecast(purpose, &question.options)?;
+        let largest_batch = match question.limit {
+            Some(limit) => Some(model.largest_batch(purpose, limit, &question.options)?.unwrap_or(0)),
+            None => None,
+        };
+        answers.push(Answer { purpose, forecast, largest_batch });
     }
     Ok(Answers { question, answers })
 }
@@ -55,7 +54,7 @@ impl Answers {
     pub fn as_json(&self, model: &Model) -> Value {
         let mut all = Map::new();
         all.insert("model".into(), json!(model.name()));
-        all.insert("batch".into(), json!(self.question.batch));
+        all.insert("batch".into(), json!(self.question.options.batch));
         all.insert("limit_bytes".into(), json!(self.question.limit));
         for answer in &self.answers {
             all.insert(answer.name().into(), answer.as_json());
@@ -90,7 +89,7 @@ impl Answer {
         let mut text = format!(
             "\n{} with a batch of {} takes {}\n\n",
             self.name(),
-            grouped(question.batch),
+            grouped(question.options.batch),
             mebibytes(self.forecast.total())
         );
         let mut table = Table::new(&[("part", Align::Left), ("memory", Align::Right)]);
@@ -111,6 +110,9 @@ impl Answer {
             table.row(std::iter::once(path.to_owned()).chain(bytes.map(mebibytes)).collect());
         }
         text.push_str(&format!("\n{}", table.render()));
+        if !self.forecast.recomputed.is_empty() {
+            text.push_str(&format!("\ncomputed twice: {}\n", self.forecast.recomputed.join(", ")));
+        }
         if let (Some(limit), Some(largest)) = (question.limit, self.largest_batch) {
             text.push_str(&match largest {
                 0 => format!("\n{} does not fit into {}, not even with one sample\n", self.name(), mebibytes(limit)),
@@ -129,6 +131,7 @@ impl Answer {
         if let Some(largest) = self.largest_batch {
             all.insert("largest_batch".into(), json!(largest));
         }
+        all.insert("computed_twice".into(), json!(self.forecast.recomputed));
         let layers = self.forecast.layers.iter().map(|layer| {
             json!({
                 "path": layer.path,
@@ -149,40 +152,5 @@ fn mebibytes(bytes: usize) -> String {
         format!("{:.1} KiB", bytes as f64 / 1024.0)
     } else {
         format!("{mebibytes:.1} MiB")
-    }
-}
-
-/// A number of bytes such as `2GiB`, `600MB` or `4096`.
-pub fn bytes(text: &str) -> Result<usize, String> {
-    const UNITS: [(&str, u64); 7] = [
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("kB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("B", 1),
-    ];
-    let unit = UNITS.iter().find(|(unit, _)| text.ends_with(unit));
-    let (number, factor) = unit.map_or((text, 1), |(unit, factor)| (text.trim_end_matches(unit), *factor));
-    match number.trim().parse::<f64>() {
-        Ok(number) if number > 0.0 && number * factor as f64 <= 1e15 => Ok((number * factor as f64) as usize),
-        _ => Err("write a number of bytes such as 600MB or 2GiB".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_have_units() {
-        let cases = [("4096", 4096), ("2GiB", 2 << 30), ("1.5 MiB", 3 << 19), ("600MB", 600_000_000), ("10B", 10)];
-        for (text, expected) in cases {
-            assert_eq!(bytes(text), Ok(expected), "{text}");
-        }
-        for wrong in ["", "GiB", "-1", "0", "nan", "1e30", "2 gib"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -7,7 +7,7 @@ use snnc::profile::{Line, Profile, Row, Settings as Profiled, profile};
 use snnc::{Model, Program, Result, SessionOptions, Source};
 
 use super::Status;
-use super::machine::{Kind, Machine, Settings, positive};
+use super::machine::{Kind, Machine, Memory, Settings, positive};
 use super::table::{Align, Table};
 use super::terminal::{say, warn, write};
 
@@ -40,15 +40,17 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     machine: Machine,
+    #[command(flatten)]
+    memory: Memory,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
     let program = Program::compile(Source::from_file(&args.file)?, &args.settings.overrides)?;
     warn(&program);
     let model = program.model()?;
-    let device = args.machine.device(Kind::Cpu);
+    let (device, memory_limit) = (args.machine.device(Kind::Cpu), args.memory.memory_limit);
     let batch = args.batch.unwrap_or(model.options().batch);
-    let options = SessionOptions { batch, device, ..model.options() };
+    let options = SessionOptions { batch, device, memory_limit, ..model.options() };
     let training = !args.inference && model.recipe().is_some();
     let profile = profile(&model, &Profiled { options, training, runs: args.runs })?;
     let what = if training { "training step" } else { "inference" };

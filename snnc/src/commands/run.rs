@@ -6,7 +6,7 @@ use snnc::runtime::run_dir::{ExistingRun, RunDir};
 use snnc::{Model, Program, Result, Run, SessionOptions, Source, Training};
 
 use super::Status;
-use super::machine::{Kind, Machine, Settings};
+use super::machine::{Kind, Machine, Memory, Settings};
 use super::progress::Progress;
 use super::simulate::simulate;
 use super::table::grouped;
@@ -34,6 +34,8 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     machine: Machine,
+    #[command(flatten)]
+    memory: Memory,
     /// What computes.
     #[arg(long, value_enum, default_value_t = Kind::Cpu, conflicts_with = "resume")]
     device: Kind,
@@ -57,7 +59,8 @@ fn start(args: &Args, file: &Path) -> Result<Status> {
     let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
     warn(&program);
     let model = program.model()?;
-    let options = SessionOptions { device: args.machine.device(args.device), ..model.options() };
+    let (device, memory_limit) = (args.machine.device(args.device), args.memory.memory_limit);
+    let options = SessionOptions { device, memory_limit, ..model.options() };
     if model.recipe().is_none() {
         return simulate(&model, options);
     }
@@ -77,7 +80,8 @@ fn start(args: &Args, file: &Path) -> Result<Status> {
 
 fn resume(args: &Args, path: &Path) -> Result<Status> {
     let run = Run::open(path)?;
-    let training = run.training(args.machine.threads, args.data.as_deref())?;
+    let options = SessionOptions { memory_limit: args.memory.memory_limit, ..run.options(args.machine.threads) };
+    let training = run.training(options, args.data.as_deref())?;
     let state = training.state();
     let epochs = run.model.recipe().map_or(0, |recipe| recipe.epochs);
     if state.epoch >= epochs {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use snn_graph::eval::{EvalContext, evaluate};
+use snn_graph::lower::LowerOptions;
 use snn_graph::{Graph, NodeId, Tensor, passes};
 use snn_loops::{Dtype, RandomKey};
 use snn_runtime::device::Device;
@@ -71,7 +72,7 @@ impl Wanted {
     }
 
     fn compile(&self, dtype: Dtype, batch: usize) -> Step {
-        let step = Step::new(&self.graph, &self.outputs, batch, dtype, Device::Cpu { threads: 1 });
+        let step = Step::new(&self.graph, &self.outputs, LowerOptions::new(batch, dtype), Device::Cpu { threads: 1 });
         step.unwrap_or_else(|error| panic!("{error}"))
     }
 

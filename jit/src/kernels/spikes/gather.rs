@@ -43,6 +43,8 @@ pub(crate) struct Gather<'a>(pub Pass<'a>);
 impl Kernel for Gather<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`]; what the fields point to must be there.
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let pass = self.0;

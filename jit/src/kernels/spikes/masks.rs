@@ -38,6 +38,8 @@ struct Group<'a> {
 impl Kernel for Group<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         for (word, masks) in self.masks.chunks_exact_mut(64).enumerate() {

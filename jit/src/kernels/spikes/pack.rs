@@ -100,6 +100,8 @@ struct PackStrip<'a> {
 impl Kernel for PackStrip<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`]; what the fields point to must be there.
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let PackStrip { geometry, block, columns: [begin, end], weights, to } = self;

@@ -79,6 +79,8 @@ pub(crate) fn block_vectors(width: Width, taps: usize) -> usize {
 impl Kernel for Selection<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`]; what the fields point to must be there.
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         macro_rules! cases {

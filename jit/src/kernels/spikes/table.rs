@@ -29,6 +29,8 @@ pub(crate) struct Lookup<'a> {
 impl Kernel for Lookup<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`]; what the fields point to must be there.
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the caller of `dispatch` vouches for the pass.

@@ -161,6 +161,8 @@ struct CopyTile<'a> {
 impl Kernel for CopyTile<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`]; what the fields point to must be there.
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let CopyTile { copy: Copy { geometry, phase, block, from }, first, to } = self;
@@ -210,6 +212,8 @@ struct Unpack<'a> {
 impl Kernel for Unpack<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`]; what the fields point to must be there.
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the sums hold the rows, and the columns are the task's.

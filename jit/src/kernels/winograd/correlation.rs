@@ -40,6 +40,8 @@ pub(crate) struct Correlation<'a> {
 impl Kernel for Correlation<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         assert!(self.depth <= self.tiles && self.rows.is_multiple_of(ROWS));

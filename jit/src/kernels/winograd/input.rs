@@ -50,6 +50,8 @@ trait Element: Sized {
 }
 
 impl Element for f32 {
+    /// # Safety
+    /// The machine must have the vectors, and memory the elements.
     #[inline(always)]
     unsafe fn read<V: Vector, const SOME: bool>(pixel: *const f32, channel: usize, count: usize) -> V {
         // SAFETY: the caller vouches for the vectors and for the channels.
@@ -61,6 +63,8 @@ impl Element for f32 {
 }
 
 impl Element for u64 {
+    /// # Safety
+    /// The machine must have the vectors, and memory the elements.
     #[inline(always)]
     unsafe fn read<V: Vector, const SOME: bool>(pixel: *const u64, channel: usize, count: usize) -> V {
         // SAFETY: the caller vouches for the vectors and for the channels, and lanes divide words.
@@ -98,6 +102,8 @@ pub(crate) struct Transform<'a> {
 impl Kernel for Transform<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the entry point checked the length of the images; the caller of `run` vouches for the vectors.

@@ -33,6 +33,8 @@ pub(crate) struct Transform<'a> {
 impl Kernel for Transform<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let (inputs, vectors) = (self.inputs.len(), self.outputs.len().div_ceil(V::LANES));

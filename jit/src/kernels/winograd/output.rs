@@ -33,6 +33,8 @@ pub(crate) struct Transform<'a> {
 impl Kernel for Transform<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let mut sink = [0.0f32; WIDEST_PANEL];

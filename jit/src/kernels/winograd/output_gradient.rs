@@ -36,6 +36,8 @@ pub(crate) struct Transform<'a> {
 impl Kernel for Transform<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let (x, zeros) = (self.dy.as_ptr(), self.zeros.as_ptr());

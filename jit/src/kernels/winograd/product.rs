@@ -33,6 +33,8 @@ pub(crate) struct Product<'a> {
 impl Kernel for Product<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the caller of `run` vouches for the vectors.

@@ -34,6 +34,8 @@ pub(crate) struct Transform<'a> {
 impl Kernel for Transform<'_> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         let width = self.columns;
