@@ -132,7 +132,7 @@ pub fn neurons(backward: bool, threads: usize) -> Result<Step> {
         outputs = vec![("spikes".to_owned(), passed.output)];
         passed.graph
     };
-    let mut step = Step::new(&compiled, &outputs, 1, Float::F32, Device::Cpu { threads })?;
+    let mut step = Step::new(&compiled, &outputs, 1, Float::F32, Device::cpu(threads))?;
     for input in graph.inputs.iter().chain(&graph.targets) {
         step.set_f32(&format!("input:{}", input.name), &random_values(input, graph.graph.steps, 1, 1))?;
     }

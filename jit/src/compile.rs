@@ -79,10 +79,11 @@ const MAX_THREADS: usize = 1024;
 /// Compiles a program. Nests that this process already has code for are not compiled again.
 pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitError> {
     check(program)?;
+    let policy = options.kernels.policy()?;
     let layout = Layout::of(program)?;
     let canonical: Vec<Option<Canonical>> =
         program.kernels.iter().map(|kernel| nest(kernel).map(|nest| Canonical::of(nest, program))).collect();
-    let codes = codes(&canonical, program, options.isa)?;
+    let codes = codes(&canonical, program, options.kernels.isa)?;
     let nests = canonical.into_iter().zip(codes).map(|(canonical, code)| {
         let canonical = canonical?;
         let schedule = Schedule::of(&canonical.nest, program.dtype);
@@ -94,9 +95,7 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
         .thread_name(|index| format!("snn-jit-{index}"))
         .build()
         .map_err(|error| JitError::Threads(error.to_string()))?;
-    Ok(Executable {
-        shared: Arc::new(Shared { program: program.clone(), nests, layout, pool, policy: options.policy() }),
-    })
+    Ok(Executable { shared: Arc::new(Shared { program: program.clone(), nests, layout, pool, policy }) })
 }
 
 /// The nests of a program in cranelift's intermediate form, each under its name.

@@ -36,7 +36,7 @@ pub struct SessionOptions {
 impl Default for SessionOptions {
     /// One sample, single precision, all cores, seed 0.
     fn default() -> Self {
-        SessionOptions { batch: 1, dtype: Dtype::F32, device: Device::Cpu { threads: 0 }, seed: 0 }
+        SessionOptions { batch: 1, dtype: Dtype::F32, device: Device::cpu(0), seed: 0 }
     }
 }
 

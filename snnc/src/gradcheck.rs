@@ -127,7 +127,7 @@ impl Check {
     }
 
     fn compiled_gradients(&self, plan: &TrainStep) -> Result<BTreeMap<String, Vec<f64>>> {
-        let mut step = Step::new(&plan.graph, &plan.outputs, self.n_samples, Dtype::F64, Device::Cpu { threads: 0 })?;
+        let mut step = Step::new(&plan.graph, &plan.outputs, self.n_samples, Dtype::F64, Device::cpu(0))?;
         for (name, values) in &self.batch {
             step.set_f32(&format!("input:{name}"), values)?;
         }

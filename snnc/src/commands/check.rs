@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use snnc::{Code, Error, Model, Program, Result, RuntimeError, Source};
+use snnc::{Code, Device, Error, Model, Program, Result, RuntimeError, Source};
 
 use super::Status;
-use super::machine::{Kind, Machine, Settings, positive};
+use super::machine::{Settings, Threads, positive};
 use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
@@ -41,7 +41,7 @@ pub struct Args {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
-    machine: Machine,
+    threads: Threads,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<Status> {
         if args.memory {
             let batch = args.batch.unwrap_or(model.options().batch);
             let answers =
-                memory::ask(&model, Question { batch, limit: args.limit, device: args.machine.device(Kind::Cpu) })?;
+                memory::ask(&model, Question { batch, limit: args.limit, device: Device::cpu(args.threads.threads) })?;
             match args.json {
                 true => say(answers.as_json(&model)),
                 false => write(&answers.as_text()),

@@ -57,7 +57,7 @@ fn start(args: &Args, file: &Path) -> Result<Status> {
     let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
     warn(&program);
     let model = program.model()?;
-    let options = SessionOptions { device: args.machine.device(args.device), ..model.options() };
+    let options = SessionOptions { device: args.machine.device(args.device)?, ..model.options() };
     if model.recipe().is_none() {
         return simulate(&model, options);
     }
@@ -77,7 +77,7 @@ fn start(args: &Args, file: &Path) -> Result<Status> {
 
 fn resume(args: &Args, path: &Path) -> Result<Status> {
     let run = Run::open(path)?;
-    let training = run.training(args.machine.threads, args.data.as_deref())?;
+    let training = run.training(args.machine.threads(), &args.machine.choice(), args.data.as_deref())?;
     let state = training.state();
     let epochs = run.model.recipe().map_or(0, |recipe| recipe.epochs);
     if state.epoch >= epochs {
@@ -85,6 +85,9 @@ fn resume(args: &Args, path: &Path) -> Result<Status> {
         return Ok(Status::Success);
     }
     say(format_args!("training {} goes on after {} updates, {}", run.model.name(), state.updates, path.display()));
+    if let Some(why) = run.difference(&training)? {
+        note(format_args!("note: {why}: the results will not be those of an uninterrupted run to the last bit"));
+    }
     train(&run.model, training, &run.dir, args.max_updates)
 }
 

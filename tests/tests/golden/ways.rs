@@ -71,7 +71,7 @@ impl Wanted {
     }
 
     fn compile(&self, dtype: Dtype, batch: usize) -> Step {
-        let step = Step::new(&self.graph, &self.outputs, batch, dtype, Device::Cpu { threads: 1 });
+        let step = Step::new(&self.graph, &self.outputs, batch, dtype, Device::cpu(1));
         step.unwrap_or_else(|error| panic!("{error}"))
     }
 
