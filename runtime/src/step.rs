@@ -53,9 +53,23 @@ impl Step {
     ) -> Result<Step> {
         let lowered =
             lower(graph, outputs, LowerOptions::new(batch, dtype)).map_err(|e| RuntimeError::new(e.message))?;
+        Step::load(lowered, graph.steps, carried, batch, device)
+    }
+
+    /// What a graph of so many time steps was lowered to, on a device; the rest as for [`Self::carrying`].
+    ///
+    /// # Errors
+    /// If it cannot be compiled.
+    pub fn load(
+        lowered: Lowered,
+        steps: usize,
+        carried: &[(String, String)],
+        batch: usize,
+        device: Device,
+    ) -> Result<Step> {
         let carried = pairs(&lowered, carried);
         let engine = Engine::load(lowered.program.clone(), device, &carried)?;
-        Ok(Step { lowered, engine, batch, steps: graph.steps, carried })
+        Ok(Step { lowered, engine, batch, steps, carried })
     }
 
     /// Runs once; carried outputs become inputs.
