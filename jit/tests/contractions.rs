@@ -6,7 +6,7 @@ use common::{DTYPES, Numbers, execute, interpret};
 use snn_jit::{Isa, Kernels, Options, SpikeKernels};
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
-    NestBuilder, Operand, Program, Role,
+    NestBuilder, Operand, Program, Role, WORD,
 };
 
 const KINDS: [ContractionKind; 3] =

@@ -12,7 +12,7 @@ use snn_graph::{InputKind, Model};
 use snn_loops::plan::{lifetimes, touched};
 use snn_loops::{BufferId, Dtype, Program, Role};
 
-use crate::device::footprint;
+use crate::device::{Footprint, footprint};
 use crate::error::{Result, RuntimeError};
 use crate::step::pairs;
 
@@ -153,7 +153,7 @@ impl<'m> Ahead<'m> {
             process: PROCESS + KERNEL * lowered.program.kernels.len(),
             constants: needs.constants + constants_of(&lowered.program),
             arena: needs.arena,
-            scratch: self.scratch(needs.scratch),
+            scratch: self.scratch(&needs),
             ..Forecast::default()
         };
         for port in lowered.inputs.iter().chain(&lowered.outputs) {
@@ -175,11 +175,13 @@ impl<'m> Ahead<'m> {
         Ok(forecast)
     }
 
-    /// What the hungriest kernel takes, what is left of it on another thread, and what all threads keep.
-    fn scratch(&self, kernel: usize) -> usize {
-        let threads = self.target.threads;
-        let left = if threads > 1 && kernel <= HOARDED { kernel } else { 0 };
-        kernel + left + threads * kernel.min(PACKED)
+    /// What kernels keep; and of those that give back, what the hungriest takes, what is left of it on another thread, and
+    /// what all threads keep.
+    fn scratch(&self, needs: &Footprint) -> usize {
+        let (threads, passing) = (self.target.threads, needs.passing);
+        let left = if threads > 1 && passing <= HOARDED { passing } else { 0 };
+        let kept = needs.kept.saturating_add(threads.saturating_mul(needs.kept_by_thread));
+        kept.saturating_add(passing + left + threads * passing.min(PACKED))
     }
 
     /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.

@@ -13,6 +13,27 @@ use super::{Special, direct, spikes, winograd};
 /// Channels, of input and output, from which both pay.
 const CHANNELS: usize = 16;
 
+/// Kernels that are not matrix products of gathered windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dense {
+    /// Transformed tiles.
+    Tiles,
+    /// Pixels are read where they lie.
+    InPlace,
+}
+
+/// Which of them is meant for a shape.
+pub(crate) fn dense_kernel(kind: ContractionKind, geometry: &Geometry, precise: bool) -> Option<Dense> {
+    let is_wide = geometry.groups == 1 && geometry.cin >= CHANNELS && geometry.cout >= CHANNELS;
+    if !is_wide || kind == ContractionKind::WeightGradient {
+        None
+    } else if !precise && winograd::fits(geometry) {
+        Some(Dense::Tiles)
+    } else {
+        (geometry.stride != [1, 1] && geometry.taps() > 1).then_some(Dense::InPlace)
+    }
+}
+
 impl Special for f32 {
     fn dense(
         policy: &Policy,
@@ -22,19 +43,12 @@ impl Special for f32 {
         b: &[f32],
         out: &mut [f32],
     ) -> Option<()> {
-        let is_wide = geometry.groups == 1 && geometry.cin >= CHANNELS && geometry.cout >= CHANNELS;
-        let by_tiles = is_wide && !policy.precise && winograd::fits(geometry);
-        let in_place = is_wide && geometry.stride != [1, 1] && geometry.taps() > 1;
-        match kind {
-            ContractionKind::Forward if by_tiles => winograd::convolve_with(policy.width, geometry, a, b, false, out),
-            ContractionKind::InputGradient if by_tiles => {
-                winograd::convolve_with(policy.width, &geometry.flipped(), a, b, true, out)
-            }
-            ContractionKind::Forward if in_place => direct::convolve_with(policy.width, geometry, a, b, out),
-            ContractionKind::InputGradient if in_place => {
-                direct::input_gradient_with(policy.width, geometry, a, b, out)
-            }
-            _ => None,
+        let is_forward = kind == ContractionKind::Forward;
+        match dense_kernel(kind, geometry, policy.precise)? {
+            Dense::Tiles if is_forward => winograd::convolve_with(policy.width, geometry, a, b, false, out),
+            Dense::Tiles => winograd::convolve_with(policy.width, &geometry.flipped(), a, b, true, out),
+            Dense::InPlace if is_forward => direct::convolve_with(policy.width, geometry, a, b, out),
+            Dense::InPlace => direct::input_gradient_with(policy.width, geometry, a, b, out),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::probe::{Probe, bind, bind_cotangents, bind_number, sequence};
 use crate::source::{compile, literal, prepare};
 use crate::spikingjelly::one_neuron;
 use crate::surrogates;
-use crate::ways::{ALL, Bindings, Wanted, Way};
+use crate::ways::{ALL, Bindings, Wanted};
 
 const DECLARATIONS: &str = include_str!("../../golden/snntorch.snn");
 
