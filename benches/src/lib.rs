@@ -4,10 +4,11 @@
 
 use snn_jit::{Executable, Instance, JitError, Options, compile};
 use snn_loops::{
-    BufferId, Contraction, ContractionKind, ConvShape, Dtype, Kernel, Launch, Operand, Program, RandomKey, Role,
+    Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
+    NestBuilder, Operand, Program, RandomKey, Role,
 };
+use snnc::graph::autodiff;
 use snnc::graph::passes::{self, PassContext};
-use snnc::graph::training::gradient_graph;
 use snnc::graph::{Axes, Input, InputKind, NodeId, Ty, ops::InputOp};
 use snnc::runtime::noise::random_values;
 use snnc::runtime::step::Step;
@@ -107,36 +108,56 @@ pub fn model(name: &str, text: &str, overrides: &[(&str, &str)]) -> Result<Model
     Model::from_text(name, text, overrides)
 }
 
-/// Neurons with their input in place.
+/// Neurons with their input in place; what they give is their firing rate, for which their spikes are
+/// kept, and with `backward` the gradient of a weighted sum of the spikes.
 ///
 /// # Errors
 /// If they cannot be compiled.
 pub fn neurons(backward: bool, threads: usize) -> Result<Step> {
-    let mut graph = model("lif.snn", NEURONS, &[])?.graph().clone();
-    let outputs: Vec<(String, NodeId)>;
-    let compiled = if backward {
-        // The gradient of a weighted sum of the spikes, with weights that are given.
-        let ty = Ty::signal(true, &graph.graph.ty(graph.output).dims);
-        let weight = graph.graph.push(InputOp { name: "weight".to_owned(), ty: ty.clone() }, &[])?;
-        let weighted = graph.graph.mul(graph.output, weight)?;
-        let axes = Axes { time: true, dims: vec![0], ..Axes::default() };
-        graph.loss = Some(graph.graph.sum(weighted, &axes)?);
-        graph.targets =
-            vec![Input { name: "weight".to_owned(), kind: InputKind::Frames, dims: ty.dims.clone(), node: weight }];
-        let passed = passes::run(&graph, &PassContext::new(&graph, true), None)?;
-        let plan = gradient_graph(&passed, true)?;
-        outputs = plan.outputs.into_iter().filter(|(name, _)| name == "grad:current").collect();
-        plan.graph
-    } else {
-        let passed = passes::run(&graph, &PassContext::new(&graph, false), None)?;
-        outputs = vec![("spikes".to_owned(), passed.output)];
-        passed.graph
-    };
-    let mut step = Step::new(&compiled, &outputs, 1, Float::F32, Device::cpu(threads))?;
-    for input in graph.inputs.iter().chain(&graph.targets) {
-        step.set_f32(&format!("input:{}", input.name), &random_values(input, graph.graph.steps, 1, 1))?;
+    let neurons = model("lif.snn", NEURONS, &[])?.graph().clone();
+    let passed = passes::run(&neurons, &PassContext::new(&neurons, true), None)?;
+    let mut graph = passed.graph.clone();
+    let ty = Ty::signal(true, &graph.ty(passed.output).dims);
+    let everything = Axes { time: true, batch: true, dims: vec![0] };
+    let mut outputs = vec![("rate".to_owned(), graph.mean(passed.output, &everything)?)];
+    let weight = graph.push(InputOp { name: "weight".to_owned(), ty: ty.clone() }, &[])?;
+    if backward {
+        let currents: Vec<NodeId> = passed.inputs.iter().map(|input| input.node).collect();
+        let gradients = autodiff::gradients(&mut graph, &[(passed.output, weight)], &currents)?;
+        outputs.extend(gradients.into_iter().flatten().map(|gradient| ("gradient".to_owned(), gradient)));
+    }
+    let (names, nodes): (Vec<String>, Vec<NodeId>) = outputs.into_iter().unzip();
+    let (graph, nodes) = passes::finish(&graph, &nodes)?;
+    let outputs: Vec<(String, NodeId)> = names.into_iter().zip(nodes).collect();
+    let weight = Input { name: "weight".to_owned(), kind: InputKind::Frames, dims: ty.dims, node: passed.output };
+    let mut step = Step::new(&graph, &outputs, 1, Float::F32, Device::cpu(threads))?;
+    for input in passed.inputs.iter().chain([&weight]) {
+        step.set_f32(&format!("input:{}", input.name), &random_values(input, graph.steps, 1, 1))?;
     }
     Ok(step)
+}
+
+/// A program that copies so many floats.
+///
+/// # Errors
+/// If it cannot be compiled.
+pub fn copy(elements: usize, threads: usize) -> Result<Instance, JitError> {
+    const BLOCK: usize = 1 << 13;
+    let mut program = Program::new(Dtype::F32);
+    let from = program.add_buffer("from", elements, Role::Input);
+    let to = program.add_buffer("to", elements, Role::Output);
+    let mut nest = NestBuilder::new("copy");
+    let (block, lane) = (nest.fresh_var(), nest.fresh_var());
+    nest.open(block, Extent::Fixed(elements.div_ceil(BLOCK)), LoopKind::Parallel);
+    nest.open(lane, Extent::Block { block, size: BLOCK, total: elements }, LoopKind::Lanes);
+    let at = Ix::var(block).times(BLOCK as i64).plus(&Ix::var(lane));
+    let value = nest.load(Access::new(from, at.clone()));
+    nest.store(Access::new(to, at), value);
+    let kernel = program.add_kernel(Kernel::Nest(nest.finish()));
+    program.launches.push(Launch::Run(kernel));
+    let mut instance = Instance::new(&compile(&program, &Options::native(threads))?)?;
+    instance.slice_f32_mut(from)?.fill(1.0);
+    Ok(instance)
 }
 
 /// Unwraps what a benchmark cannot go on without.

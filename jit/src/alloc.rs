@@ -18,6 +18,24 @@ pub(crate) const ALIGNMENT: usize = 64;
 /// Readable bytes after every block.
 const SLACK: usize = 64;
 
+/// From this many bytes on, memory is better had in large pages: kernels that walk through time touch many places at once,
+/// each on a page of its own.
+const HUGE: usize = 8 << 20;
+
+/// Tells the system that pages may be large; where it does not listen nothing changes.
+#[cfg(target_os = "linux")]
+fn prefer_huge_pages(start: NonNull<u8>, bytes: usize) {
+    const PAGE: usize = 4096;
+    let skipped = start.as_ptr().align_offset(PAGE);
+    if let Some(whole) = bytes.checked_sub(skipped).map(|rest| rest / PAGE * PAGE) {
+        // SAFETY: the range lies inside of the allocation and starts at a page; advice never changes what memory holds.
+        unsafe { libc::madvise(start.as_ptr().add(skipped).cast(), whole, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn prefer_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
+
 /// Memory that this value owns.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -43,6 +61,9 @@ impl Block {
         let skipped = allocation.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         // SAFETY: at most ALIGNMENT bytes are skipped, which the layout holds beside `bytes` and SLACK.
         let start = unsafe { allocation.add(skipped) };
+        if bytes >= HUGE {
+            prefer_huge_pages(start, bytes);
+        }
         Ok(Block { start, bytes, allocation, layout })
     }
 

@@ -12,14 +12,20 @@ mod bits;
 mod lanes;
 mod scalar;
 mod values;
+mod wide_call;
+
+use std::collections::BTreeMap;
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types};
+use cranelift_codegen::ir::{
+    Block, BlockArg, FuncRef, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types,
+};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use snn_loops::{Expr, Extent, LoopKind, Stmt, Var};
 
 use crate::canonical::Canonical;
 use crate::value::{Slot, Types};
+use crate::wide::Body;
 
 /// Arrays on the stack start at whole cache lines of 2 to this power bytes.
 const CACHE_LINE: u8 = 6;
@@ -67,6 +73,8 @@ pub(crate) struct Emitter<'f> {
     vals: Vec<Option<Slot>>,
     /// Whether a value is the constant +0.
     positive_zero: Vec<bool>,
+    /// Bodies of `Lanes` loops that are called.
+    wide: BTreeMap<Var, (Body, FuncRef)>,
     /// Set when something was met that no verified nest has.
     malformed: bool,
 }
@@ -77,6 +85,7 @@ pub(crate) fn emit<'f>(
     nest: &Canonical,
     types: Types,
     folds_unaligned: bool,
+    wide: BTreeMap<Var, (Body, FuncRef)>,
 ) -> (FunctionBuilder<'f>, bool) {
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
@@ -118,6 +127,7 @@ pub(crate) fn emit<'f>(
         vars: vec![None; n_vars],
         vals: vec![None; n_vals],
         positive_zero: vec![false; n_vals],
+        wide,
         malformed: false,
     };
     emitter.statements(&nest.nest.body);
@@ -164,7 +174,10 @@ impl Emitter<'_> {
             }
             LoopKind::Serial => self.serial(var, extent, body),
             LoopKind::Reverse => self.reverse(var, extent, body),
-            LoopKind::Lanes => self.lanes(var, extent, body),
+            LoopKind::Lanes => match self.wide.get(&var).cloned() {
+                Some((body, function)) => self.call_wide(var, extent, &body, function),
+                None => self.lanes(var, extent, body),
+            },
         }
         self.may_be_skipped = may_be_skipped;
         self.open.pop();

@@ -3,7 +3,7 @@
 //! A nest says: for every neuron (in lanes) walk through time. Taken literally, each vector of neurons touches as many
 //! distant places as there are steps, which costs caches and prefetchers more than the arithmetic. As lanes never see each
 //! other, the order may be exchanged: for every step, all neurons of a chunk side by side. Registers and values that live
-//! across the border become small arrays on the stack, one element a lane, that stay in the first-level cache. Scratch
+//! across the border become small arrays on the stack, one element a lane, that stay in the cache. Scratch
 //! buffers, of which every lane has its own, become such arrays, too. No bit of any result changes.
 //!
 //! What is split: a `Lanes` loop whose body has a loop of some length, or scratch. Statements between loops become `Lanes`
@@ -18,13 +18,15 @@ use crate::canonical::Canonical;
 use segment::{Segment, Segments};
 
 /// Shorter loops stay inside of their lanes.
-const LONG: usize = 8;
+const LONG: usize = 4;
 /// Fewer lanes than this are not worth it.
 const WIDE: usize = 64;
-/// Bytes of all arrays of a chunk.
-const ARRAYS: usize = 24 * 1024;
+/// Bytes of all arrays of a chunk: what a second-level cache holds beside what streams through it. Long runs through each of
+/// the places that steps lie at are worth more than arrays in the first level (measured: 1.4 ns instead of 1.7 ns an element
+/// of 16 steps of 2^20 neurons, forward and backward).
+const ARRAYS: usize = 320 * 1024;
 /// Lanes of a chunk, at least and at most; both powers of two.
-const CHUNK: (usize, usize) = (64, 2048);
+const CHUNK: (usize, usize) = (64, 4096);
 
 /// Exchanges loops where that pays or is needed; `size` is the number of bytes of a float.
 pub(crate) fn interchange(canonical: &mut Canonical, size: usize) {

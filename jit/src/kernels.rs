@@ -5,6 +5,8 @@
 
 mod bits;
 mod block;
+#[cfg(test)]
+mod dense_tests;
 pub(crate) mod depthwise;
 mod direct;
 pub(crate) mod draw;

@@ -41,6 +41,7 @@ mod module;
 mod options;
 mod value;
 mod watch;
+mod wide;
 mod work;
 
 pub use calibrate::calibrate;

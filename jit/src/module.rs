@@ -2,6 +2,7 @@
 //!
 //! This file must never know programs, threads or memory; `call.rs` decides how the code is entered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cranelift_codegen::Context;
@@ -10,7 +11,7 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{Linkage, Module, default_libcall_names};
+use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
 use snn_loops::Dtype;
 
 use crate::call::{Code, NestCode};
@@ -19,6 +20,10 @@ use crate::codegen::emit;
 use crate::error::JitError;
 use crate::options::Isa;
 use crate::value::Types;
+use crate::wide::{Wide, wide_loops};
+
+/// Code for wide vectors starts on a cache line.
+const WIDE_ALIGNMENT: u64 = 64;
 
 /// What a nest looks like after a stage of cranelift.
 pub(crate) struct Listing {
@@ -35,7 +40,7 @@ pub(crate) fn compile_nests(nests: &[&Canonical], dtype: Dtype, isa: Isa) -> Res
     let mut context = module.make_context();
     let mut functions = Vec::with_capacity(nests.len());
     for (at, canonical) in nests.iter().enumerate() {
-        build(&mut context, &mut builders, &module, canonical, dtype)?;
+        build(&mut context, &mut builders, &mut module, canonical, dtype, isa, at)?;
         let function = module
             .declare_function(&format!("nest{at}"), Linkage::Export, &context.func.signature)
             .map_err(|error| refused(canonical, &error))?;
@@ -52,10 +57,10 @@ pub(crate) fn compile_nests(nests: &[&Canonical], dtype: Dtype, isa: Isa) -> Res
 
 /// Compiles one nest for reading.
 pub(crate) fn list_nest(canonical: &Canonical, dtype: Dtype, isa: Isa) -> Result<Listing, JitError> {
-    let module = new_module(isa)?;
+    let mut module = new_module(isa)?;
     let mut context = module.make_context();
     context.set_disasm(true);
-    build(&mut context, &mut FunctionBuilderContext::new(), &module, canonical, dtype)?;
+    build(&mut context, &mut FunctionBuilderContext::new(), &mut module, canonical, dtype, isa, 0)?;
     let clif = context.func.display().to_string();
     let compiled = context
         .compile(module.isa(), &mut Default::default())
@@ -66,20 +71,40 @@ pub(crate) fn list_nest(canonical: &Canonical, dtype: Dtype, isa: Isa) -> Result
 fn build(
     context: &mut Context,
     builders: &mut FunctionBuilderContext,
-    module: &JITModule,
+    module: &mut JITModule,
     canonical: &Canonical,
     dtype: Dtype,
+    isa: Isa,
+    number: usize,
 ) -> Result<(), JitError> {
     let mut signature = module.make_signature();
     signature.params = vec![AbiParam::new(types::I64); 4];
     context.func.signature = signature;
+    let mut wide = BTreeMap::new();
+    let found = if isa.has_wide_vectors() { wide_loops(canonical, dtype) } else { BTreeMap::new() };
+    for (var, loop_code) in found {
+        let function = define_wide(module, canonical, &loop_code, &format!("nest{number}.lanes{}", var.0))?;
+        wide.insert(var, (loop_code.body, module.declare_func_in_func(function, &mut context.func)));
+    }
     let builder = FunctionBuilder::new(&mut context.func, builders);
-    let (builder, well_formed) = emit(builder, canonical, Types::of(dtype), folds_unaligned(module.isa()));
+    let (builder, well_formed) = emit(builder, canonical, Types::of(dtype), folds_unaligned(module.isa()), wide);
     if !well_formed {
         return Err(JitError::Invalid(format!("kernel `{}` is malformed", canonical.nest.name)));
     }
     builder.finalize(module.target_config());
     Ok(())
+}
+
+/// A function from code that was assembled for wide vectors.
+fn define_wide(module: &mut JITModule, canonical: &Canonical, wide: &Wide, name: &str) -> Result<FuncId, JitError> {
+    let mut signature = module.make_signature();
+    signature.params = vec![AbiParam::new(types::I64); 2];
+    let function =
+        module.declare_function(name, Linkage::Local, &signature).map_err(|error| refused(canonical, &error))?;
+    module
+        .define_function_bytes(function, WIDE_ALIGNMENT, &wide.code, &[])
+        .map_err(|error| refused(canonical, &error))?;
+    Ok(function)
 }
 
 /// Instructions of x86 before AVX demand that vectors in memory are aligned.

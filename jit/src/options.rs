@@ -16,6 +16,11 @@ pub enum Isa {
 }
 
 impl Isa {
+    /// Whether loops over lanes may use vectors of 512 bits, and functions of the kind that `wide.rs` assembles.
+    pub(crate) fn has_wide_vectors(self) -> bool {
+        cfg!(all(target_arch = "x86_64", unix)) && self == Isa::Native && Width::native() == Width::Avx512
+    }
+
     /// Every choice.
     pub const ALL: [Isa; 3] = [Isa::Native, Isa::Avx2, Isa::Baseline];
 
@@ -86,7 +91,7 @@ pub struct Crossovers {
 impl Crossovers {
     /// As measured on a machine with AVX-512 and 1 MiB of second-level cache a core.
     pub const BUILT_IN: Crossovers =
-        Crossovers { table: [25, 25, 25], forward: [25, 70, 30], weight_gradient: [25, 60, 30] };
+        Crossovers { table: [25, 25, 25], forward: [18, 70, 30], weight_gradient: [20, 60, 30] };
 }
 
 /// Which code computes, of all that compute the same but for rounding. Results are equal to the bit where this and the

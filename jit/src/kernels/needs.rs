@@ -8,7 +8,7 @@ use snn_loops::{Contraction, ContractionKind, Dtype};
 use super::block::ROWS;
 use super::geometry::Geometry;
 use super::panels::Panels;
-use super::single::{Dense, dense_kernel};
+use super::single::{is_for_winograd, is_read_in_place};
 use super::vector::Width;
 
 /// Parts that the gradient of a weight is computed in, as far as its columns do not make as many.
@@ -22,6 +22,8 @@ const SIDE: usize = 4;
 /// Transformed tiles of a block, and how many blocks are few.
 const TILES: usize = 64;
 const FEW_BLOCKS: usize = 4;
+/// Transformed tiles of a block of a gradient.
+const GRADIENT_TILES: usize = 128;
 /// Floats that a task driven by spikes keeps at most, beside the sums of weights: sums of a tile of pixels.
 const SPIKE_TILE: usize = 512 * 128;
 /// Input channels of a gradient's task that is driven by spikes, and its outputs, at most.
@@ -64,13 +66,16 @@ impl Needs {
         if *packed && single && geometry.groups == 1 {
             return Needs { spikes: of_spikes(*kind, &geometry), ..Needs::default() };
         }
-        if single && let Some(kernel) = dense_kernel(*kind, &geometry, false) {
-            let dense = match kernel {
-                Dense::Tiles if *kind == ContractionKind::Forward => of_tiles(&geometry),
-                Dense::Tiles => of_tiles(&geometry.flipped()),
-                Dense::InPlace => Kept { once: weights, each: 0 },
+        if single && is_for_winograd(false, &geometry) {
+            let dense = match kind {
+                ContractionKind::Forward => of_tiles(&geometry),
+                ContractionKind::InputGradient => of_tiles(&geometry.flipped()),
+                ContractionKind::WeightGradient => of_tiles_gradient(&geometry),
             };
             return Needs { dense, ..Needs::default() };
+        }
+        if single && is_read_in_place(&geometry) && *kind != ContractionKind::WeightGradient {
+            return Needs { dense: Kept { once: weights, each: 0 }, ..Needs::default() };
         }
         let window = shape.weight_len() / shape.cout.max(1);
         let unpacked = if *packed { rows.saturating_mul(shape.input_len()).saturating_mul(dtype.size()) } else { 0 };
@@ -109,6 +114,13 @@ fn of_tiles(geometry: &Geometry) -> Kept {
     } else {
         Kept { once: bytes(panels.count() * panel), each: bytes(block + products) }
     }
+}
+
+/// Sums at all points, with a block of tiles of input and output.
+fn of_tiles_gradient(geometry: &Geometry) -> Kept {
+    let channels = geometry.cin + geometry.cout;
+    let floats = (geometry.cin * geometry.cout).saturating_add(channels * GRADIENT_TILES);
+    Kept { once: floats.saturating_mul(PRODUCTS * size_of::<f32>()), each: 0 }
 }
 
 /// The spikes in another order and, forward, all weights in whole vectors.

@@ -8,29 +8,40 @@ use snn_loops::ContractionKind;
 use super::bits::Bits;
 use super::geometry::Geometry;
 use super::policy::Policy;
+use super::winograd::Images;
 use super::{Special, direct, spikes, winograd};
 
 /// Channels, of input and output, from which both pay.
 const CHANNELS: usize = 16;
 
-/// Kernels that are not matrix products of gathered windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dense {
-    /// Transformed tiles.
-    Tiles,
-    /// Pixels are read where they lie.
-    InPlace,
+/// Whether a shape has enough channels.
+fn is_wide(geometry: &Geometry) -> bool {
+    geometry.groups == 1 && geometry.cin >= CHANNELS && geometry.cout >= CHANNELS
 }
 
-/// Which of them is meant for a shape.
-pub(crate) fn dense_kernel(kind: ContractionKind, geometry: &Geometry, precise: bool) -> Option<Dense> {
-    let is_wide = geometry.groups == 1 && geometry.cin >= CHANNELS && geometry.cout >= CHANNELS;
-    if !is_wide || kind == ContractionKind::WeightGradient {
-        None
-    } else if !precise && winograd::fits(geometry) {
-        Some(Dense::Tiles)
-    } else {
-        (geometry.stride != [1, 1] && geometry.taps() > 1).then_some(Dense::InPlace)
+/// Whether tiles are faster, and wanted.
+pub(super) fn is_for_winograd(precise: bool, geometry: &Geometry) -> bool {
+    is_wide(geometry) && !precise && winograd::fits(geometry)
+}
+
+/// Whether pixels are read where they lie, except for gradients of weights.
+pub(super) fn is_read_in_place(geometry: &Geometry) -> bool {
+    is_wide(geometry) && geometry.stride != [1, 1] && geometry.taps() > 1
+}
+
+/// A contraction by tiles.
+fn by_winograd(
+    policy: &Policy,
+    kind: ContractionKind,
+    geometry: &Geometry,
+    a: Images<'_>,
+    b: &[f32],
+    out: &mut [f32],
+) -> Option<()> {
+    match kind {
+        ContractionKind::Forward => winograd::convolve_with(policy.width, geometry, a, b, false, out),
+        ContractionKind::InputGradient => winograd::convolve_with(policy.width, &geometry.flipped(), a, b, true, out),
+        ContractionKind::WeightGradient => winograd::weight_gradient_with(policy.width, geometry, a, b, out),
     }
 }
 
@@ -43,12 +54,15 @@ impl Special for f32 {
         b: &[f32],
         out: &mut [f32],
     ) -> Option<()> {
-        let is_forward = kind == ContractionKind::Forward;
-        match dense_kernel(kind, geometry, policy.precise)? {
-            Dense::Tiles if is_forward => winograd::convolve_with(policy.width, geometry, a, b, false, out),
-            Dense::Tiles => winograd::convolve_with(policy.width, &geometry.flipped(), a, b, true, out),
-            Dense::InPlace if is_forward => direct::convolve_with(policy.width, geometry, a, b, out),
-            Dense::InPlace => direct::input_gradient_with(policy.width, geometry, a, b, out),
+        let by_tiles = is_for_winograd(policy.precise, geometry);
+        let in_place = is_read_in_place(geometry);
+        match kind {
+            _ if by_tiles => by_winograd(policy, kind, geometry, Images::Floats(a), b, out),
+            ContractionKind::Forward if in_place => direct::convolve_with(policy.width, geometry, a, b, out),
+            ContractionKind::InputGradient if in_place => {
+                direct::input_gradient_with(policy.width, geometry, a, b, out)
+            }
+            _ => None,
         }
     }
 
@@ -64,7 +78,10 @@ impl Special for f32 {
             return None;
         }
         let bits = Bits { data: words, channels: geometry.cin, words: geometry.cin.div_ceil(64) };
-        let method = policy.method(kind, geometry, || spikes::popcount(bits))?;
+        let Some(method) = policy.method(kind, geometry, || spikes::popcount(bits)) else {
+            let by_tiles = is_for_winograd(policy.precise, geometry);
+            return by_tiles.then(|| by_winograd(policy, kind, geometry, Images::Spikes(bits), b, out))?;
+        };
         match kind {
             ContractionKind::Forward => spikes::forward_by(policy.width, method, geometry, bits, b, out),
             ContractionKind::WeightGradient => spikes::weight_gradient(policy.width, geometry, bits, b, out),

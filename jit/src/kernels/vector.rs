@@ -18,6 +18,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn zero() -> Self;
     /// One value in every lane.
     unsafe fn splat(value: f32) -> Self;
+    /// One in the lanes whose bits are set, zero in the others; the lowest bit is the first lane.
+    unsafe fn from_bits(bits: u64) -> Self;
     /// Elements from memory.
     unsafe fn load(from: *const f32) -> Self;
     /// Elements to memory.
@@ -63,7 +65,7 @@ pub(crate) trait Vector: Copy {
 }
 
 /// Lanes of the widest vector.
-const WIDEST: usize = 16;
+pub(crate) const WIDEST: usize = 16;
 
 /// Eight floats that the compiler may or may not keep in vectors.
 #[derive(Clone, Copy)]
@@ -79,6 +81,10 @@ impl Vector for Plain {
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Plain([value; 8])
+    }
+    #[inline(always)]
+    unsafe fn from_bits(bits: u64) -> Self {
+        Plain(std::array::from_fn(|i| (bits >> i & 1) as f32))
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
@@ -110,7 +116,7 @@ impl Vector for Plain {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($name:ident, $raw:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, {$($more:item)*}) => {
+    ($name:ident, $raw:ty, $lanes:literal, $zero:ident, $splat:ident, $bits:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, {$($more:item)*}) => {
         /// Floats of one register of this width.
         #[derive(Clone, Copy)]
         pub(crate) struct $name($raw);
@@ -126,6 +132,11 @@ macro_rules! x86_vector {
             unsafe fn splat(value: f32) -> Self {
                 // SAFETY: as above.
                 $name(unsafe { $splat(value) })
+            }
+            #[inline(always)]
+            unsafe fn from_bits(bits: u64) -> Self {
+                // SAFETY: as above.
+                $name(unsafe { $bits(bits) })
             }
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
@@ -169,6 +180,7 @@ x86_vector!(
     16,
     _mm512_setzero_ps,
     _mm512_set1_ps,
+    ones_512,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_add_ps,
@@ -190,6 +202,7 @@ x86_vector!(
     8,
     _mm256_setzero_ps,
     _mm256_set1_ps,
+    ones_256,
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_add_ps,
@@ -198,6 +211,26 @@ x86_vector!(
     _mm256_fmadd_ps,
     {}
 );
+
+/// Ones where bits are set.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn ones_512(bits: u64) -> __m512 {
+    // SAFETY: only functions compiled for AVX-512 call this.
+    unsafe { _mm512_maskz_mov_ps(bits as u16, _mm512_set1_ps(1.0)) }
+}
+
+/// Ones where bits are set.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn ones_256(bits: u64) -> __m256 {
+    // SAFETY: only functions compiled for AVX2 call this.
+    unsafe {
+        let lanes = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        let set = _mm256_and_si256(_mm256_set1_epi32(bits as i32), lanes);
+        _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lanes)), _mm256_set1_ps(1.0))
+    }
+}
 
 /// [`Vector::transpose`] in registers: pairs of rows are interleaved by single and double elements, then quarters change
 /// places.

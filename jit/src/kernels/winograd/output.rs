@@ -24,7 +24,9 @@ pub(crate) struct Transform<'a> {
     pub plane: usize,
     /// The images.
     pub out: Shared<'a>,
-    /// Channels to write.
+    /// Channels of a pixel.
+    pub width: usize,
+    /// Those to write.
     pub channels: Range<usize>,
 }
 
@@ -36,12 +38,12 @@ impl Kernel for Transform<'_> {
         let mut sink = [0.0f32; WIDEST_PANEL];
         for (at, tile) in self.range.clone().enumerate() {
             let pixels = self.tiles.outputs(tile);
-            // SAFETY: `Tiles::outputs` gives starts of pixels inside of `out`, whose length the entry point checked, and
-            // pixels belong to one tile; the sink is as wide as the widest panel.
+            // SAFETY: `Tiles::outputs` gives pixels of `out`, whose length the entry point checked, and pixels belong
+            // to one tile; the sink is as wide as the widest panel.
             unsafe {
                 let sink = sink.as_mut_ptr();
                 let to: [*mut f32; OUTPUTS * OUTPUTS] = std::array::from_fn(|pixel| {
-                    pixels[pixel].map_or(sink, |start| self.out.at(start + self.channels.start))
+                    pixels[pixel].map_or(sink, |pixel| self.out.at(pixel * self.width + self.channels.start))
                 });
                 let from = self.products.as_ptr().add(at * self.row);
                 let count = self.channels.len();

@@ -83,3 +83,42 @@ pub(crate) unsafe fn output<V: Vector>(m: [V; INPUTS]) -> [V; OUTPUTS] {
         ]
     }
 }
+
+/// The adjoint of [`weights`]: what three taps receive from their values at the points.
+///
+/// # Safety
+/// The machine has the vectors.
+#[inline(always)]
+pub(crate) unsafe fn weights_adjoint<V: Vector>(u: [V; INPUTS]) -> [V; 3] {
+    // SAFETY: the caller vouches for the vectors.
+    unsafe {
+        let (even_a, odd_a) = (u[1].add(u[2]).mul(V::splat(SCALE_A)), u[1].sub(u[2]).mul(V::splat(A * SCALE_A)));
+        let (even_b, odd_b) = (u[3].add(u[4]).mul(V::splat(SCALE_B)), u[3].sub(u[4]));
+        [
+            u[0].mul_add(V::splat(SCALE_0), even_a.add(even_b)),
+            odd_b.mul_add(V::splat(B * SCALE_B), odd_a),
+            even_a.mul_add(V::splat(A2), even_b.mul_add(V::splat(B2), u[5])),
+        ]
+    }
+}
+
+/// The adjoint of [`output`]: what the products at the points receive from four outputs.
+///
+/// # Safety
+/// The machine has the vectors.
+#[inline(always)]
+pub(crate) unsafe fn output_adjoint<V: Vector>(y: [V; OUTPUTS]) -> [V; INPUTS] {
+    // SAFETY: the caller vouches for the vectors.
+    unsafe {
+        let (even_a, odd_a) = (y[2].mul_add(V::splat(A2), y[0]), y[3].mul_add(V::splat(A2), y[1]));
+        let (even_b, odd_b) = (y[2].mul_add(V::splat(B2), y[0]), y[3].mul_add(V::splat(B2), y[1]));
+        [
+            y[0],
+            odd_a.mul_add(V::splat(A), even_a),
+            odd_a.mul_add(V::splat(-A), even_a),
+            odd_b.mul_add(V::splat(B), even_b),
+            odd_b.mul_add(V::splat(-B), even_b),
+            y[3],
+        ]
+    }
+}

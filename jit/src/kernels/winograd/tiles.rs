@@ -30,7 +30,7 @@ impl Tiles {
         (line / self.grid[0], [line % self.grid[0] * OUTPUTS, across * OUTPUTS])
     }
 
-    /// For every input pixel under a tile where it starts among the images' elements; `None` in the padding.
+    /// The input pixels under a tile, counted over all images; `None` in the padding.
     pub fn inputs(&self, tile: usize) -> [Option<usize>; PRODUCTS] {
         let (image, at) = self.place(tile);
         let [height, width] = self.geometry.input;
@@ -42,18 +42,17 @@ impl Tiles {
         let lines: [Option<usize>; INPUTS] = std::array::from_fn(|y| inside(0, y, height));
         std::array::from_fn(|pixel| {
             let (y, x) = (lines[pixel / INPUTS]?, columns[pixel % INPUTS]?);
-            Some(((image * height + y) * width + x) * self.geometry.cin)
+            Some((image * height + y) * width + x)
         })
     }
 
-    /// For every output pixel of a tile where it starts among the images' elements; `None` outside of the image.
+    /// The output pixels of a tile, counted over all images; `None` outside of the image.
     pub fn outputs(&self, tile: usize) -> [Option<usize>; OUTPUTS * OUTPUTS] {
         let (image, at) = self.place(tile);
         let [height, width] = self.geometry.output;
         std::array::from_fn(|pixel| {
             let (y, x) = (at[0] + pixel / OUTPUTS, at[1] + pixel % OUTPUTS);
-            let start = ((image * height + y) * width + x) * self.geometry.cout;
-            (y < height && x < width).then_some(start)
+            (y < height && x < width).then_some((image * height + y) * width + x)
         })
     }
 }

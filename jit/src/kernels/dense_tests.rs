@@ -1,0 +1,306 @@
+//! The dense kernels against sums in f64, for every width of vectors that this machine has and for odd shapes.
+
+use crate::kernels::bits::Bits;
+use crate::kernels::geometry::Geometry;
+use crate::kernels::vector::Width;
+use crate::kernels::winograd::Images;
+use crate::kernels::{direct, lattice, winograd};
+
+/// A kernel, its stride, and its dilation.
+const KERNELS: [([usize; 2], [usize; 2], usize); 6] = [
+    ([3, 3], [1, 1], 1),
+    ([3, 3], [2, 2], 1),
+    ([1, 1], [1, 1], 1),
+    ([1, 1], [2, 2], 1),
+    ([5, 2], [3, 2], 2),
+    ([2, 2], [3, 3], 1),
+];
+const CHANNELS: [(usize, usize); 7] = [(1, 1), (3, 10), (10, 3), (16, 17), (17, 16), (64, 130), (130, 64)];
+const IMAGES: [[usize; 2]; 4] = [[1, 1], [5, 7], [8, 8], [9, 33]];
+
+/// The widths that this machine has.
+fn widths() -> Vec<Width> {
+    match Width::native() {
+        Width::Avx512 => vec![Width::Avx512, Width::Avx2, Width::Plain],
+        Width::Avx2 => vec![Width::Avx2, Width::Plain],
+        Width::Plain => vec![Width::Plain],
+    }
+}
+
+/// Numbers in -0.5..0.5 that every run of a test has.
+fn numbers(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / 16_777_216.0 - 0.5
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn geometry(
+    rows: usize,
+    [cin, cout]: [usize; 2],
+    input: [usize; 2],
+    (kernel, stride, dilation): ([usize; 2], [usize; 2], usize),
+    pad: usize,
+) -> Option<Geometry> {
+    let mut output = [0; 2];
+    for axis in 0..2 {
+        let room = (input[axis] + 2 * pad).checked_sub(dilation * (kernel[axis] - 1) + 1)?;
+        output[axis] = room / stride[axis] + 1;
+    }
+    let (pad, dilation) = ([pad as isize; 2], [dilation; 2]);
+    Some(Geometry { rows, groups: 1, cin, cout, input, output, kernel, stride, pad, dilation })
+}
+
+/// All geometries of the tables.
+fn geometries() -> Vec<Geometry> {
+    let mut all = Vec::new();
+    for (cin, cout) in CHANNELS {
+        for input in IMAGES {
+            for kernel in KERNELS {
+                for pad in 0..3 {
+                    // Small images of many rows, so that a block of tiles meets several images.
+                    let rows = if input[0] * input[1] * cin.max(cout) < 1000 { 9 } else { 1 };
+                    all.extend(geometry(rows, [cin, cout], input, kernel, pad));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Calls `each` with the elements of input, weights and output that meet.
+fn meet(geometry: &Geometry, mut each: impl FnMut(usize, usize, usize)) {
+    let [height, width] = geometry.input;
+    for pixel in 0..geometry.pixels() {
+        let (row, oh, ow) = geometry.place(pixel);
+        for tap in 0..geometry.taps() {
+            let (kh, kw) = (tap / geometry.kernel[1], tap % geometry.kernel[1]);
+            let (Some(y), Some(x)) = (geometry.source(0, oh, kh), geometry.source(1, ow, kw)) else { continue };
+            let from = ((row * height + y) * width + x) * geometry.cin;
+            for o in 0..geometry.cout {
+                for i in 0..geometry.cin {
+                    let weight = (o * geometry.cin + i) * geometry.taps() + tap;
+                    each(from + i, weight, pixel * geometry.cout + o);
+                }
+            }
+        }
+    }
+}
+
+/// Spikes where numbers are above zero, and the same packed; the bits behind the last channel are set.
+fn spikes(x: &[f32], channels: usize) -> (Vec<f32>, Vec<u64>) {
+    let floats = x.iter().map(|x| if *x > 0.0 { 1.0 } else { 0.0 }).collect();
+    let word = |x: &[f32]| {
+        let channel = |channel: usize| x.get(channel).is_none_or(|x| *x > 0.0);
+        (0..64).fold(0, |word, at| word | u64::from(channel(at)) << at)
+    };
+    (floats, x.chunks(channels).flat_map(|pixel| pixel.chunks(64).map(word)).collect())
+}
+
+/// Packed spikes of so many channels.
+fn bits(words: &[u64], channels: usize) -> Bits<'_> {
+    Bits { data: words, channels, words: channels.div_ceil(64) }
+}
+
+/// What a kernel is compared with.
+struct Case {
+    geometry: Geometry,
+    x: Vec<f32>,
+    weights: Vec<f32>,
+    dy: Vec<f32>,
+    y: Vec<f64>,
+    dx: Vec<f64>,
+    dw: Vec<f64>,
+}
+
+impl Case {
+    fn new(geometry: Geometry) -> Case {
+        Case::of(geometry, numbers(geometry.rows * geometry.input_len(), 1))
+    }
+
+    fn of(geometry: Geometry, x: Vec<f32>) -> Case {
+        let weights = numbers(geometry.cin * geometry.cout * geometry.taps(), 2);
+        let dy = numbers(geometry.pixels() * geometry.cout, 3);
+        let (mut y, mut dx, mut dw) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; weights.len()]);
+        meet(&geometry, |i, w, o| {
+            y[o] += f64::from(x[i]) * f64::from(weights[w]);
+            dx[i] += f64::from(dy[o]) * f64::from(weights[w]);
+            dw[w] += f64::from(x[i]) * f64::from(dy[o]);
+        });
+        Case { geometry, x, weights, dy, y, dx, dw }
+    }
+
+    /// Runs a kernel on memory that is full of NaN and compares.
+    fn check(&self, name: &str, want: &[f64], bound: f64, run: impl FnOnce(&mut [f32]) -> Option<()>) {
+        let mut got = vec![f32::NAN; want.len()];
+        run(&mut got).expect("lengths fit");
+        let rms = (want.iter().map(|x| x * x).sum::<f64>() / want.len() as f64).sqrt();
+        for (at, (got, want)) in got.iter().zip(want).enumerate() {
+            let error = (f64::from(*got) - want).abs();
+            assert!(error <= bound * rms, "{name} {:?}: element {at} is {got}, not {want}", self.geometry);
+        }
+    }
+}
+
+#[test]
+fn kernels_match_sums_in_f64() {
+    for case in geometries().into_iter().map(Case::new) {
+        let (geometry, weights) = (&case.geometry, &case.weights);
+        for width in widths() {
+            case.check("direct", &case.y, 2e-5, |out| direct::convolve_with(width, geometry, &case.x, weights, out));
+            case.check("direct gradient", &case.dx, 2e-5, |out| {
+                direct::input_gradient_with(width, geometry, &case.dy, weights, out)
+            });
+            if !winograd::fits(geometry) {
+                continue;
+            }
+            let floats = Images::Floats(&case.x);
+            case.check("winograd", &case.y, 5e-5, |out| {
+                winograd::convolve_with(width, geometry, floats, weights, false, out)
+            });
+            case.check("winograd gradient", &case.dx, 5e-5, |out| {
+                let gradients = Images::Floats(&case.dy);
+                winograd::convolve_with(width, &geometry.flipped(), gradients, weights, true, out)
+            });
+            case.check("winograd weights", &case.dw, 5e-5, |out| {
+                winograd::weight_gradient_with(width, geometry, floats, &case.dy, out)
+            });
+        }
+    }
+}
+
+#[test]
+fn packed_spikes_give_what_floats_give() {
+    for geometry in geometries().into_iter().filter(winograd::fits) {
+        let (x, words) = spikes(&numbers(geometry.rows * geometry.input_len(), 1), geometry.cin);
+        let images = [Images::Floats(&x), Images::Spikes(bits(&words, geometry.cin))];
+        let weights = numbers(geometry.cin * geometry.cout * 9, 2);
+        let dy = numbers(geometry.pixels() * geometry.cout, 3);
+        for width in widths() {
+            let convolve = |images| {
+                let mut out = vec![f32::NAN; dy.len()];
+                winograd::convolve_with(width, &geometry, images, &weights, false, &mut out).expect("lengths fit");
+                out
+            };
+            let weight_gradient = |images| {
+                let mut out = vec![f32::NAN; weights.len()];
+                winograd::weight_gradient_with(width, &geometry, images, &dy, &mut out).expect("lengths fit");
+                out
+            };
+            let [floats, packed] = images.map(convolve);
+            assert!(floats == packed, "{width:?} {geometry:?}");
+            let [floats, packed] = images.map(weight_gradient);
+            assert!(floats == packed, "{width:?} {geometry:?}");
+        }
+    }
+}
+
+#[test]
+fn gradients_of_weights_are_summed_over_blocks_of_tiles() {
+    // 270 tiles, so three blocks, and channels that fill a group of vectors and some of the next.
+    let geometry = geometry(6, [19, 70], [17, 33], KERNELS[0], 1).expect("a geometry");
+    let case = Case::new(geometry);
+    for width in widths() {
+        case.check("winograd weights", &case.dw, 5e-5, |out| {
+            winograd::weight_gradient_with(width, &geometry, Images::Floats(&case.x), &case.dy, out)
+        });
+    }
+}
+
+#[test]
+fn wrong_lengths_and_shapes_are_refused() {
+    let fits = geometry(2, [3, 4], [6, 6], ([3, 3], [1, 1], 1), 1).expect("a geometry");
+    let x = numbers(fits.rows * fits.input_len(), 1);
+    let weights = numbers(3 * 4 * 9, 2);
+    let mut out = vec![0.0; fits.pixels() * 4];
+    let mut kernels = weights.clone();
+    let width = Width::native();
+    let convolve = |geometry: &Geometry, x, weights: &[f32], flipped, out: &mut [f32]| {
+        winograd::convolve_with(width, geometry, x, weights, flipped, out)
+    };
+    let gradient = |geometry: &Geometry, x, dy: &[f32], out: &mut [f32]| {
+        winograd::weight_gradient_with(width, geometry, x, dy, out)
+    };
+    let strided = geometry(2, [3, 4], [6, 6], ([3, 3], [2, 2], 1), 1).expect("a geometry");
+    assert!(!winograd::fits(&strided));
+    let (floats, short) = (Images::Floats(&x), Images::Floats(&x[1..]));
+    assert!(convolve(&fits, floats, &weights, false, &mut out).is_some());
+    assert!(convolve(&fits, short, &weights, false, &mut out).is_none());
+    assert!(convolve(&fits, floats, &weights[1..], true, &mut out).is_none());
+    assert!(convolve(&fits, floats, &weights, false, &mut out[1..]).is_none());
+    assert!(convolve(&strided, floats, &weights, false, &mut vec![0.0; strided.pixels() * 4]).is_none());
+    assert!(gradient(&fits, floats, &out, &mut kernels).is_some());
+    assert!(gradient(&fits, short, &out, &mut kernels).is_none());
+    assert!(gradient(&fits, floats, &out[1..], &mut kernels).is_none());
+    assert!(gradient(&fits, floats, &out, &mut kernels[1..]).is_none());
+    let words = vec![0; fits.rows * 36];
+    let packed = bits(&words, 3);
+    assert!(gradient(&fits, Images::Spikes(packed), &out, &mut kernels).is_some());
+    for wrong in [Bits { data: &words[1..], ..packed }, Bits { words: 2, ..packed }, Bits { channels: 4, ..packed }] {
+        assert!(gradient(&fits, Images::Spikes(wrong), &out, &mut kernels).is_none());
+    }
+    assert!(direct::convolve_with(width, &fits, &x, &weights, &mut out).is_some());
+    assert!(direct::convolve_with(width, &fits, &x[1..], &weights, &mut out).is_none());
+    assert!(direct::convolve_with(width, &Geometry { groups: 2, ..fits }, &x, &weights, &mut out).is_none());
+    assert!(direct::input_gradient_with(width, &fits, &out, &weights[1..], &mut x.clone()).is_none());
+}
+
+#[test]
+fn no_images_have_no_gradient_of_weights() {
+    let none = geometry(0, [3, 4], [6, 6], KERNELS[0], 1).expect("a geometry");
+    let mut kernels = vec![f32::NAN; 3 * 4 * 9];
+    winograd::weight_gradient_with(Width::native(), &none, Images::Floats(&[]), &[], &mut kernels)
+        .expect("lengths fit");
+    assert!(kernels.iter().all(|gradient| *gradient == 0.0));
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    // Many tiles, few tiles with several panels, and a stride.
+    let shapes = [
+        (geometry(9, [20, 70], [17, 19], KERNELS[0], 1), true),
+        (geometry(3, [20, 200], [8, 8], KERNELS[0], 1), true),
+        (geometry(5, [20, 200], [17, 19], KERNELS[1], 1), false),
+    ];
+    for (geometry, is_winograd) in shapes {
+        let geometry = geometry.expect("a geometry");
+        let x = numbers(geometry.rows * geometry.input_len(), 1);
+        let weights = numbers(geometry.cin * geometry.cout * geometry.taps(), 2);
+        let dy = numbers(geometry.pixels() * geometry.cout, 3);
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            let width = Width::native();
+            let (mut y, mut dx, mut dw) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; weights.len()]);
+            pool.install(|| {
+                if is_winograd {
+                    let gradients = Images::Floats(&dy);
+                    winograd::convolve_with(width, &geometry, Images::Floats(&x), &weights, false, &mut y)?;
+                    winograd::convolve_with(width, &geometry.flipped(), gradients, &weights, true, &mut dx)?;
+                    winograd::weight_gradient_with(width, &geometry, Images::Floats(&x), &dy, &mut dw)
+                } else {
+                    direct::convolve_with(width, &geometry, &x, &weights, &mut y)?;
+                    direct::input_gradient_with(width, &geometry, &dy, &weights, &mut dx)
+                }
+            })
+            .expect("lengths fit");
+            [y, dx, dw].map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+        };
+        let one = run(1);
+        assert!(run(2) == one && run(5) == one, "{geometry:?}");
+    }
+}
+
+#[test]
+fn phases_are_all_pixels_of_the_input_once() {
+    for geometry in geometries() {
+        let mut count = vec![0; geometry.rows * geometry.input[0] * geometry.input[1]];
+        for phase in lattice::Lattice::phases(&geometry) {
+            (0..phase.pixels()).for_each(|pixel| count[phase.target(pixel)] += 1);
+        }
+        assert!(count.iter().all(|count| *count == 1), "{geometry:?}");
+    }
+}
