@@ -22,7 +22,8 @@ const PROCESS: usize = 11 << 20;
 const KERNEL: usize = 20 << 10;
 /// The most that a thread keeps for the operands of matrix products; less where matrices are smaller.
 const PACKED: usize = 5 << 19;
-/// The largest piece of freed scratch memory that the allocator keeps for a second thread.
+/// The largest piece of scratch memory that is commonly there once more for a second thread: kept, as either may run a
+/// kernel, or freed and not given back.
 const HOARDED: usize = 32 << 20;
 /// Bytes of a first weight while it is drawn.
 const DRAWN: usize = size_of::<f64>();
@@ -179,8 +180,9 @@ impl<'m> Ahead<'m> {
     /// what all threads keep.
     fn scratch(&self, needs: &Footprint) -> usize {
         let (threads, passing) = (self.target.threads, needs.passing);
-        let left = if threads > 1 && passing <= HOARDED { passing } else { 0 };
-        let kept = needs.kept.saturating_add(threads.saturating_mul(needs.kept_by_thread));
+        let [left, kept_twice] =
+            [passing, needs.kept].map(|bytes| if threads > 1 && bytes <= HOARDED { bytes } else { 0 });
+        let kept = (needs.kept + kept_twice).saturating_add(threads.saturating_mul(needs.kept_by_thread));
         kept.saturating_add(passing + left + threads * passing.min(PACKED))
     }
 
