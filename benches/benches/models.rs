@@ -14,7 +14,7 @@ fn main() {
 #[divan::bench(sample_count = 10)]
 fn mlp_training_step(bencher: Bencher<'_, '_>) {
     let model = must(model("mlp.snn", MLP, &[]));
-    let options = SessionOptions { device: Device::Cpu { threads: 1 }, ..model.options() };
+    let options = SessionOptions { device: Device::cpu(1), ..model.options() };
     let values = random_batch(&model, options.batch, 1);
     let batch: Vec<(&str, &[f32])> = values.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect();
     let mut session = must(model.session(options));
@@ -28,7 +28,7 @@ fn mlp_training_step(bencher: Bencher<'_, '_>) {
 fn resnet19_compilation(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| {
         let model = must(model("tdbn_resnet19.snn", RESNET19, &[("batch", "4")]));
-        let options = SessionOptions { device: Device::Cpu { threads: 1 }, ..model.options() };
+        let options = SessionOptions { device: Device::cpu(1), ..model.options() };
         let mut session = must(model.session(options));
         must(session.prepare_training());
     });

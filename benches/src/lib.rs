@@ -131,7 +131,7 @@ pub fn neurons(backward: bool, threads: usize) -> Result<Step> {
     let (graph, nodes) = passes::finish(&graph, &nodes)?;
     let outputs: Vec<(String, NodeId)> = names.into_iter().zip(nodes).collect();
     let weight = Input { name: "weight".to_owned(), kind: InputKind::Frames, dims: ty.dims, node: passed.output };
-    let mut step = Step::new(&graph, &outputs, LowerOptions::new(1, Float::F32), Device::Cpu { threads })?;
+    let mut step = Step::new(&graph, &outputs, LowerOptions::new(1, Float::F32), Device::cpu(threads))?;
     for input in passed.inputs.iter().chain([&weight]) {
         step.set_f32(&format!("input:{}", input.name), &random_values(input, graph.steps, 1, 1))?;
     }

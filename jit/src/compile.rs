@@ -81,10 +81,11 @@ const MAX_THREADS: usize = 1024;
 /// Compiles a program. Nests that this process already has code for are not compiled again.
 pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitError> {
     check(program)?;
+    let policy = options.kernels.policy()?;
     let layout = Layout::of(program)?;
     let canonical: Vec<Option<Canonical>> =
         program.kernels.iter().map(|kernel| nest(kernel).map(|nest| Canonical::of(nest, program))).collect();
-    let codes = codes(&canonical, program, options.isa)?;
+    let codes = codes(&canonical, program, options.kernels.isa)?;
     let nests = canonical.into_iter().zip(codes).map(|(canonical, code)| {
         let canonical = canonical?;
         let schedule = Schedule::of(&canonical.nest, program.dtype);
@@ -93,7 +94,7 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
     let nests: Vec<Option<CompiledNest>> = nests.collect();
     let is_small = program.kernels.iter().zip(&nests).all(|(kernel, nest)| stays_on_caller(kernel, nest.as_ref()));
     let pool = if is_small { None } else { Some(pool(options.threads)?) };
-    let shared = Shared { program: program.clone(), nests, layout, pool, policy: options.policy() };
+    let shared = Shared { program: program.clone(), nests, layout, pool, policy };
     Ok(Executable { shared: Arc::new(shared) })
 }
 

@@ -1,16 +1,12 @@
 //! How much memory a program will take, before any of it is taken.
 //!
-//! Must never know how kernels work; what heavy ones need beside their buffers is a bound from their shapes.
+//! Must never know how kernels work.
 
-use snn_loops::{BufferId, Contraction, ContractionKind, Kernel, Program, Role};
+use snn_loops::{BufferId, Kernel, Program, Role};
 
 use crate::error::JitError;
+use crate::kernels::needs::Needs;
 use crate::layout::Layout;
-
-/// Parts that the gradient of a weight is computed in, as far as its columns do not make as many.
-const PARTS: usize = 16;
-/// Columns of such a part.
-const COLUMNS: usize = 384;
 
 /// Bytes that a program takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +17,12 @@ pub struct Footprint {
     pub of_buffers: Vec<usize>,
     /// Constants.
     pub constants: usize,
-    /// What the hungriest kernel needs beside its buffers.
-    pub scratch: usize,
+    /// What kernels keep beside their buffers for the next of their kind.
+    pub kept: usize,
+    /// The same, once more for every thread.
+    pub kept_by_thread: usize,
+    /// What the hungriest kernel needs beside its buffers and gives back.
+    pub passing: usize,
 }
 
 impl Footprint {
@@ -42,22 +42,14 @@ impl Footprint {
                 footprint.constants += bytes;
             }
         }
-        footprint.scratch =
-            program.kernels.iter().map(|kernel| scratch(kernel, program.dtype.size())).max().unwrap_or(0);
+        let needs = program.kernels.iter().filter_map(|kernel| match kernel {
+            Kernel::Contraction(contraction) => Some(Needs::of(contraction, program.dtype)),
+            Kernel::Nest(_) | Kernel::Draw(_) => None,
+        });
+        let Needs { dense, spikes, passing } = needs.fold(Needs::default(), Needs::max);
+        footprint.kept = dense.once.saturating_add(spikes.once);
+        footprint.kept_by_thread = dense.each.saturating_add(spikes.each);
+        footprint.passing = passing;
         Ok(footprint)
-    }
-}
-
-/// Weights are packed once where windows are gathered; their gradient is summed in parts, of which there are the more the
-/// smaller it is. Neither is done for gradients of linear maps.
-fn scratch(kernel: &Kernel, size: usize) -> usize {
-    let Kernel::Contraction(Contraction { kind, shape, .. }) = kernel else { return 0 };
-    let weights = shape.weight_len().saturating_mul(size);
-    let window = shape.weight_len() / shape.cout.max(1);
-    match kind {
-        ContractionKind::Forward => weights,
-        ContractionKind::InputGradient | ContractionKind::WeightGradient if shape.kernel == [1, 1] => 0,
-        ContractionKind::InputGradient => weights,
-        ContractionKind::WeightGradient => weights.saturating_mul(PARTS.div_ceil(window.div_ceil(COLUMNS).max(1))),
     }
 }

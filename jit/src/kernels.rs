@@ -17,6 +17,7 @@ pub(crate) mod gemm;
 pub(crate) mod geometry;
 pub(crate) mod input_gradient;
 mod lattice;
+pub(crate) mod needs;
 mod panels;
 pub(crate) mod policy;
 mod pool;

@@ -23,6 +23,7 @@
 
 mod alloc;
 mod cache;
+mod calibrate;
 mod call;
 mod canonical;
 mod codegen;
@@ -43,9 +44,10 @@ mod watch;
 mod wide;
 mod work;
 
+pub use calibrate::calibrate;
 pub use compile::{Executable, asm_text, clif_text, compile};
 pub use error::JitError;
 pub use footprint::Footprint;
 pub use instance::Instance;
-pub use options::{Crossovers, Isa, Options, SpikeKernels};
+pub use options::{Crossovers, Isa, Kernels, Options, SpikeKernels};
 pub use watch::{Densities, KernelTime, Timings};

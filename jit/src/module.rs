@@ -133,6 +133,20 @@ extern "C" fn floor_f64(x: f64) -> f64 {
     libm::floor(x)
 }
 
+/// Cranelift's names of what every machine with AVX2, FMA and BMI2 has.
+const AVX2: [&str; 10] = [
+    "has_sse3",
+    "has_ssse3",
+    "has_sse41",
+    "has_sse42",
+    "has_popcnt",
+    "has_avx",
+    "has_avx2",
+    "has_fma",
+    "has_bmi1",
+    "has_bmi2",
+];
+
 fn target(isa: Isa) -> Result<OwnedTargetIsa, JitError> {
     let mut flags = settings::builder();
     // The code is checked by differential tests; cranelift's verifier would double the time to compile.
@@ -147,7 +161,11 @@ fn target(isa: Isa) -> Result<OwnedTargetIsa, JitError> {
     ] {
         flags.set(name, value).map_err(|error| JitError::Host(error.to_string()))?;
     }
-    let builder = cranelift_native::builder_with_options(isa == Isa::Native)
+    let mut builder = cranelift_native::builder_with_options(isa == Isa::Native)
         .map_err(|message| JitError::Host(message.to_string()))?;
+    if isa == Isa::Avx2 {
+        isa.width()?;
+        AVX2.iter().try_for_each(|flag| builder.enable(flag)).map_err(|error| JitError::Host(error.to_string()))?;
+    }
     builder.finish(settings::Flags::new(flags)).map_err(|error| JitError::Host(error.to_string()))
 }

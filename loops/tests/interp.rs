@@ -342,3 +342,80 @@ fn memory_keeps_inputs_and_forgets_the_rest() {
     assert_eq!(memory.buffer(w), [f64::from(0.1f32)]);
     assert!(memory.buffer(y)[0].is_nan());
 }
+
+/// What is stored counts as 1 unless it is 0, whatever its sign.
+#[test]
+fn bits_are_zeros_and_ones() {
+    let values = [0.0, -0.0, 0.5, -3.0, f64::INFINITY, f64::NAN, 1e-300];
+    let mut program = Program::new(Dtype::F64);
+    let x = program.add_buffer("x", values.len(), Role::Input);
+    let bits = program.add_packed_buffer("bits", 64);
+    let y = program.add_buffer("y", values.len(), Role::Output);
+    for (from, to) in [(x, bits), (bits, y)] {
+        let mut b = NestBuilder::new("copy");
+        let lane = b.fresh_var();
+        b.open(lane, Extent::Fixed(values.len()), LoopKind::Lanes);
+        let value = b.load(Access::new(from, Ix::var(lane)));
+        b.store(Access::new(to, Ix::var(lane)), value);
+        let launch = nest(&mut program, b);
+        program.launches.push(launch);
+    }
+    assert_eq!(execute(&program, &[(x, &values)]).buffer(y), [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+}
+
+/// Spikes of two pixels, each in words of its own, with bits behind the channels that count for nothing.
+#[test]
+fn a_contraction_of_bits_steps_over_what_is_behind_the_channels() {
+    let mut program = Program::new(Dtype::F32);
+    let x = program.add_buffer("x", 128, Role::Input);
+    let w = program.add_buffer("w", 3, Role::Input);
+    let bits = program.add_packed_buffer("bits", 128);
+    let y = program.add_buffer("y", 2, Role::Output);
+    let mut b = NestBuilder::new("pack");
+    let lane = b.fresh_var();
+    b.open(lane, Extent::Fixed(128), LoopKind::Lanes);
+    let value = b.load(Access::new(x, Ix::var(lane)));
+    b.store(Access::new(bits, Ix::var(lane)), value);
+    let pack = nest(&mut program, b);
+    let product = launch(
+        &mut program,
+        Kernel::Contraction(Contraction {
+            name: "product".into(),
+            kind: ContractionKind::Forward,
+            shape: ConvShape::linear(3, 1),
+            rows: 2,
+            packed: true,
+            a: Operand::whole(bits),
+            b: Operand::whole(w),
+            out: Operand::whole(y),
+        }),
+    );
+    program.launches = vec![pack, product];
+    let mut spikes = [1.0; 128];
+    spikes[..3].copy_from_slice(&[1.0, 0.0, 1.0]);
+    spikes[64..67].copy_from_slice(&[0.0, 1.0, 0.0]);
+    assert_eq!(execute(&program, &[(x, &spikes), (w, &[1.0, 10.0, 100.0])]).buffer(y), [101.0, 10.0]);
+}
+
+/// Every lane has scratch of its own: squares are kept on the way up and read on the way down.
+#[test]
+fn lanes_do_not_share_scratch() {
+    let (lanes, steps) = (4, 3);
+    let mut program = Program::new(Dtype::F64);
+    let y = program.add_buffer("y", lanes * steps, Role::Output);
+    let scratch = program.add_buffer("scratch", steps, Role::Scratch);
+    let mut b = NestBuilder::new("there and back");
+    let (lane, up, down) = (b.fresh_var(), b.fresh_var(), b.fresh_var());
+    b.open(lane, Extent::Fixed(lanes), LoopKind::Lanes);
+    b.open(up, Extent::Fixed(steps), LoopKind::Serial);
+    let value = b.define(Expr::Index(Ix::var(lane).times(10).plus(&Ix::var(up))));
+    b.store(Access::new(scratch, Ix::var(up)), value);
+    b.close();
+    b.open(down, Extent::Fixed(steps), LoopKind::Reverse);
+    let value = b.load(Access::new(scratch, Ix::var(down)));
+    b.store(Access::new(y, Ix::var(down).times(lanes as i64).plus(&Ix::var(lane))), value);
+    let launch = nest(&mut program, b);
+    program.launches.push(launch);
+    let expected: Vec<f64> = (0..3).flat_map(|step| (0..4).map(move |lane| f64::from(10 * lane + step))).collect();
+    assert_eq!(execute(&program, &[]).buffer(y), expected);
+}

@@ -15,6 +15,8 @@ buffers
   b2 temporary "current" [6]
   b3 output "y" [6]
   b4 constant "long" [9] = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, ...
+  b5 packed temporary "spikes" [128]
+  b6 scratch "trace" [5]
 
 k0 nest "window"
   parallel i0 in 2
@@ -54,6 +56,8 @@ fn a_program_with_one_of_everything() {
     let current = program.add_buffer("current", 6, Role::Temporary);
     let y = program.add_buffer("y", 6, Role::Output);
     program.add_buffer("long", 9, Role::Constant(vec![0.0; 9]));
+    program.add_packed_buffer("spikes", 128);
+    program.add_buffer("trace", 5, Role::Scratch);
 
     let mut b = NestBuilder::new("window");
     let (block, lane, tap) = (b.fresh_var(), b.fresh_var(), b.fresh_var());

@@ -8,13 +8,16 @@ use snn_loops::{
     KernelId, Launch, LoopKind, NestBuilder, Operand, Program, Reg, Role, Scalar, Stmt, Val, Var,
 };
 
-/// A program with an input b0, an output b1, a temporary b2 and a constant b3, of 12 elements each.
+/// A program with an input b0, an output b1, a temporary b2, a constant b3 and scratch b4, of 12 elements each, and 256
+/// bits b5.
 fn program() -> Program {
     let mut program = Program::new(Dtype::F32);
     program.add_buffer("input", 12, Role::Input);
     program.add_buffer("output", 12, Role::Output);
     program.add_buffer("temporary", 12, Role::Temporary);
     program.add_buffer("constant", 12, Role::Constant(vec![0.0; 12]));
+    program.add_buffer("scratch", 12, Role::Scratch);
+    program.add_packed_buffer("bits", 256);
     program
 }
 
@@ -22,6 +25,10 @@ const INPUT: BufferId = BufferId(0);
 const OUTPUT: BufferId = BufferId(1);
 const TEMPORARY: BufferId = BufferId(2);
 const CONSTANT: BufferId = BufferId(3);
+const SCRATCH: BufferId = BufferId(4);
+const BITS: BufferId = BufferId(5);
+/// A buffer that there is not.
+const NONE: BufferId = BufferId(6);
 
 /// The rules that a program breaks.
 fn broken(program: &Program) -> Vec<u8> {
@@ -65,7 +72,7 @@ type Emit = fn(&mut NestBuilder);
 const NESTS: &[(&str, &[u8], Emit)] = &[
     ("nothing", &[], |_| {}),
     ("missing buffer", &[1], |b| {
-        b.load(Access::new(BufferId(4), at(0)));
+        b.load(Access::new(NONE, at(0)));
     }),
     ("value out of range", &[1], |b| {
         b.scalar(Scalar::Neg, &[Val(9)]);
@@ -258,6 +265,76 @@ const NESTS: &[(&str, &[u8], Emit)] = &[
         store_one(b, TEMPORARY, at(0));
         b.load(Access::new(TEMPORARY, at(0)));
     }),
+    ("bits of a row in lanes", &[], |b| {
+        let row = fixed(b, 2, LoopKind::Parallel);
+        let lane = fixed(b, 100, LoopKind::Lanes);
+        store_one(b, BITS, Ix::var(row).times(128).plus(&Ix::var(lane)));
+    }),
+    ("bits in blocks of words", &[], |b| {
+        let block = fixed(b, 4, LoopKind::Parallel);
+        let lane = b.fresh_var();
+        b.open(lane, Extent::Block { block, size: 64, total: 200 }, LoopKind::Lanes);
+        store_one(b, BITS, Ix::var(block).times(64).plus(&Ix::var(lane)));
+    }),
+    ("a bit of every word", &[], |b| {
+        let word = fixed(b, 4, LoopKind::Serial);
+        store_one(b, BITS, Ix::var(word).times(64));
+    }),
+    ("bits of rows that share words", &[13], |b| {
+        let row = fixed(b, 2, LoopKind::Parallel);
+        let lane = fixed(b, 100, LoopKind::Lanes);
+        store_one(b, BITS, Ix::var(row).times(100).plus(&Ix::var(lane)));
+    }),
+    ("bits from the middle of a word on", &[13], |b| {
+        let lane = fixed(b, 64, LoopKind::Lanes);
+        store_one(b, BITS, Ix::var(lane).offset(32));
+    }),
+    ("every other bit", &[13], |b| {
+        let lane = fixed(b, 64, LoopKind::Lanes);
+        store_one(b, BITS, Ix::var(lane).times(2));
+    }),
+    ("neighboring bits in a loop that is no lanes", &[13], |b| {
+        let i = fixed(b, 64, LoopKind::Serial);
+        store_one(b, BITS, Ix::var(i));
+    }),
+    ("bits in parallel", &[13], |b| {
+        let i = fixed(b, 64, LoopKind::Parallel);
+        store_one(b, BITS, Ix::var(i));
+    }),
+    ("any bit is loaded", &[], |b| {
+        let lane = fixed(b, 64, LoopKind::Lanes);
+        store_one(b, BITS, Ix::var(lane));
+        b.close();
+        let other = fixed(b, 20, LoopKind::Lanes);
+        b.load(Access::new(BITS, Ix::var(other).times(3).offset(1)));
+    }),
+    ("scratch of every lane", &[], |b| {
+        fixed(b, 3, LoopKind::Parallel);
+        fixed(b, 5, LoopKind::Lanes);
+        let step = fixed(b, 12, LoopKind::Serial);
+        store_one(b, SCRATCH, Ix::var(step));
+        b.close();
+        let back = fixed(b, 12, LoopKind::Reverse);
+        b.load(Access::new(SCRATCH, Ix::var(back).times(-1).offset(11)));
+    }),
+    ("scratch by lane", &[14], |b| {
+        let lane = fixed(b, 5, LoopKind::Lanes);
+        store_one(b, SCRATCH, Ix::var(lane));
+    }),
+    ("scratch by parallel iteration", &[14], |b| {
+        let row = fixed(b, 5, LoopKind::Parallel);
+        store_one(b, SCRATCH, Ix::var(row));
+    }),
+    ("scratch with bounds", &[14], |b| {
+        fixed(b, 5, LoopKind::Lanes);
+        store_one(b, SCRATCH, at(3));
+        b.load(Access { bounds: vec![(at(3), 12)], ..Access::new(SCRATCH, at(3)) });
+    }),
+    ("scratch by a quotient", &[14], |b| {
+        fixed(b, 5, LoopKind::Lanes);
+        let step = fixed(b, 12, LoopKind::Serial);
+        store_one(b, SCRATCH, Ix::var(step).divide(5, &|_| None));
+    }),
 ];
 
 #[test]
@@ -316,7 +393,10 @@ fn rules_for_contractions() {
         ("offset negative", &[10], |c| c.out.offset = at(-1)),
         ("loop variable", &[10], |c| c.a.offset = Ix::var(Var(0))),
         ("too many rows", &[10, 10], |c| c.rows = 5),
-        ("missing buffer", &[1], |c| c.b.buffer = BufferId(4)),
+        ("scratch for an operand", &[14, 12], |c| c.b.buffer = SCRATCH),
+        ("bits without a word", &[10, 12], |c| c.a.buffer = BITS),
+        ("bits that are none", &[10, 10], |c| c.packed = true),
+        ("missing buffer", &[1], |c| c.b.buffer = NONE),
         ("result in an input", &[8], |c| (c.a.buffer, c.out.buffer) = (CONSTANT, INPUT)),
         ("unwritten operand", &[12], |c| c.a.buffer = TEMPORARY),
         ("step outside of a repeat", &[11], |c| c.a.offset = Ix::step()),
@@ -351,7 +431,14 @@ fn operands_that_move_with_the_step() {
 
 #[test]
 fn rules_for_draws() {
-    for (buffer, len, rules) in [(OUTPUT, 12, &[][..]), (OUTPUT, 13, &[10]), (INPUT, 1, &[8]), (BufferId(9), 1, &[1])] {
+    for (buffer, len, rules) in [
+        (OUTPUT, 12, &[][..]),
+        (OUTPUT, 13, &[10]),
+        (INPUT, 1, &[8]),
+        (BITS, 1, &[10]),
+        (SCRATCH, 1, &[14]),
+        (BufferId(9), 1, &[1]),
+    ] {
         let mut program = program();
         let draw =
             Draw { name: "d".into(), distribution: Distribution::Uniform, stream: 0, len, out: operand(buffer, at(0)) };

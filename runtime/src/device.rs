@@ -1,6 +1,6 @@
 //! Which machine runs a program: the one place that knows every back end.
 
-pub use snn_jit::{Densities, Footprint, KernelTime, Timings};
+pub use snn_jit::{Crossovers, Densities, Footprint, Isa, KernelTime, Kernels, SpikeKernels, Timings};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
 
@@ -9,16 +9,39 @@ use crate::error::{Result, RuntimeError};
 /// A machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The processor, through compiled code, on this many threads (0: one a core).
+    /// The processor, through compiled code.
     Cpu {
-        /// Number of threads; no result depends on it.
+        /// Number of threads, 0 for one a core; no result depends on it.
         threads: usize,
+        /// Which code computes; results depend on it, by rounding.
+        kernels: Kernels,
     },
     /// The interpreter that defines what programs mean; slow.
     Reference,
 }
 
 impl Device {
+    /// The processor on this many threads (0: one a core), with the kernels that are usual.
+    pub const fn cpu(threads: usize) -> Device {
+        Device::Cpu { threads, kernels: Kernels::NATIVE }
+    }
+
+    /// The same machine with other kernels; nothing changes where there is no choice.
+    pub fn with_kernels(self, kernels: Kernels) -> Device {
+        match self {
+            Device::Cpu { threads, .. } => Device::Cpu { threads, kernels },
+            Device::Reference => Device::Reference,
+        }
+    }
+
+    /// Which code computes, where there is a choice.
+    pub fn kernels(self) -> Option<Kernels> {
+        match self {
+            Device::Cpu { kernels, .. } => Some(kernels),
+            Device::Reference => None,
+        }
+    }
+
     /// The name of the kind of machine; results are the same on machines of one kind.
     pub fn name(self) -> &'static str {
         match self {
@@ -30,8 +53,8 @@ impl Device {
     /// Number of threads that it will use.
     pub fn threads(self) -> usize {
         match self {
-            Device::Cpu { threads: 0 } => std::thread::available_parallelism().map_or(1, usize::from),
-            Device::Cpu { threads } => threads,
+            Device::Cpu { threads: 0, .. } => std::thread::available_parallelism().map_or(1, usize::from),
+            Device::Cpu { threads, .. } => threads,
             Device::Reference => 1,
         }
     }
@@ -75,8 +98,8 @@ impl Engine {
     pub fn load(program: Program, device: Device, replaced: &[(BufferId, BufferId)]) -> Result<Engine> {
         let dtype = program.dtype;
         let loaded = match device {
-            Device::Cpu { threads } => {
-                let executable = snn_jit::compile(&program, &Options::native(threads)).map_err(failed)?;
+            Device::Cpu { threads, kernels } => {
+                let executable = snn_jit::compile(&program, &Options { threads, kernels }).map_err(failed)?;
                 Loaded::Cpu(Box::new(Instance::replacing(&executable, replaced).map_err(failed)?))
             }
             Device::Reference => {

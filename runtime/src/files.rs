@@ -3,8 +3,9 @@
 //! Must never know what is in the files.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Result, RuntimeError};
 
@@ -41,16 +42,34 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<()> {
     })
 }
 
+/// Creates a file with its content, and the folders that it is in. Where there is one, it stays as it is.
+pub(crate) fn create(path: &Path, content: &[u8]) -> Result<()> {
+    let fail = |error| RuntimeError::io("write", path, &error);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(fail)?;
+    }
+    let temporary = temporary_name(path);
+    // A second name for a file can be given to only one of several that try, unlike a new name.
+    let linked = write_durably(&temporary, content).and_then(|()| fs::hard_link(&temporary, path));
+    let _ = fs::remove_file(&temporary);
+    match linked {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked.map_err(fail),
+    }
+}
+
 fn write_durably(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
 
-/// Hidden, and different for every process that writes to the folder.
+/// Hidden, and different for every thread and process that writes to the folder.
 fn temporary_name(path: &Path) -> PathBuf {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    path.with_file_name(format!(".{name}.{}.{write}.tmp", std::process::id()))
 }
 
 #[cfg(test)]
@@ -65,6 +84,17 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_created_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new").join("a.json");
+        create(&path, b"one").unwrap();
+        create(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        create(&path.join("below"), b"").unwrap_err();
     }
 
     #[test]

@@ -24,7 +24,8 @@ const PROCESS: usize = 11 << 20;
 const KERNEL: usize = 20 << 10;
 /// The most that a thread keeps for the operands of matrix products; less where matrices are smaller.
 const PACKED: usize = 5 << 19;
-/// The largest piece of freed scratch memory that the allocator keeps for a second thread.
+/// The largest piece of scratch memory that is commonly there once more for a second thread: kept, as either may run a
+/// kernel, or freed and not given back.
 const HOARDED: usize = 32 << 20;
 /// Bytes of a first weight while it is drawn.
 const DRAWN: usize = size_of::<f64>();
@@ -206,23 +207,26 @@ impl<'m> Ahead<'m> {
             let needs = footprint(&lowered.program, &pairs(&lowered, &carried(&lowered)))?;
             forecast.add(&lowered, &needs);
             table.add(&lowered, &needs, is_peak);
-            hungriest = hungriest.max(needs.scratch);
+            hungriest = hungriest.max(self.scratch(&needs));
             if let Some(output) = lowered.output("output") {
                 // The result of an inference, as the host gets it.
                 let elements: usize = output.ty.extents(self.model.graph.steps, batch).iter().product();
                 forecast.batch += elements * size_of::<f64>();
             }
         }
-        forecast.scratch = self.scratch(hungriest);
+        forecast.scratch = hungriest;
         forecast.layers = table.list;
         Ok(forecast)
     }
 
-    /// What the hungriest kernel takes, what is left of it on another thread, and what all threads keep.
-    fn scratch(&self, kernel: usize) -> usize {
-        let threads = self.target.threads;
-        let left = if threads > 1 && kernel <= HOARDED { kernel } else { 0 };
-        kernel + left + threads * kernel.min(PACKED)
+    /// What kernels keep; and of those that give back, what the hungriest takes, what is left of it on another thread, and
+    /// what all threads keep.
+    fn scratch(&self, needs: &Footprint) -> usize {
+        let (threads, passing) = (self.target.threads, needs.passing);
+        let [left, kept_twice] =
+            [passing, needs.kept].map(|bytes| if threads > 1 && bytes <= HOARDED { bytes } else { 0 });
+        let kept = (needs.kept + kept_twice).saturating_add(threads.saturating_mul(needs.kept_by_thread));
+        kept.saturating_add(passing + left + threads * passing.min(PACKED))
     }
 
     /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.

@@ -3,6 +3,7 @@
 //! Brings together a model from `snn_graph`, a machine and data. Must never know syntax: models come as graphs, settings
 //! as plain data.
 
+pub mod calibration;
 pub mod checkpoint;
 pub mod cost;
 pub mod data;
@@ -13,6 +14,7 @@ pub mod forecast;
 pub mod hash;
 pub mod holder;
 pub mod init;
+pub mod kernels;
 pub mod listing;
 pub mod machine;
 pub mod metrics;

@@ -13,6 +13,7 @@ use crate::checkpoint::{self, NamedTensor, TensorFile};
 use crate::error::{Result, RuntimeError};
 use crate::files;
 use crate::hash::sha256;
+use crate::kernels::Recorded;
 use crate::metrics::MetricsLog;
 
 /// What tells a folder of ours from any other.
@@ -63,8 +64,11 @@ pub struct Manifest {
     pub threads: usize,
     /// `f32` or `f64`.
     pub precision: String,
-    /// The machine and its kernel calibration, in words; results are reproducible on the same.
+    /// The machine, in words; results are reproducible on the same.
     pub machine: String,
+    /// The kernels that the run began with, where the kind of machine has a choice.
+    #[serde(default)]
+    pub kernels: Option<Recorded>,
 }
 
 /// A file that a model uses, kept whole so that the run can be continued without it.
@@ -96,6 +100,9 @@ pub struct TrainingState {
     /// What the epoch in progress gave so far, where training was interrupted inside one.
     #[serde(default)]
     pub partial: Option<PartialEpoch>,
+    /// The kernels that the last update was computed with, where the kind of machine has a choice.
+    #[serde(default)]
+    pub kernels: Option<Recorded>,
 }
 
 /// Running sums of an epoch in progress.

@@ -44,7 +44,7 @@ pub struct SessionOptions {
 impl Default for SessionOptions {
     /// One sample, single precision, all cores, seed 0, no limit.
     fn default() -> Self {
-        let device = Device::Cpu { threads: 0 };
+        let device = Device::cpu(0);
         SessionOptions { batch: 1, dtype: Dtype::F32, device, seed: 0, memory_limit: None }
     }
 }

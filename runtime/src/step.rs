@@ -69,9 +69,23 @@ impl Step {
         device: Device,
     ) -> Result<Step> {
         let lowered = lower(graph, outputs, options).map_err(|e| RuntimeError::new(e.message))?;
+        Step::load(lowered, graph.steps, carried, options.batch, device)
+    }
+
+    /// What a graph of so many time steps was lowered to, on a device; the rest as for [`Self::carrying`].
+    ///
+    /// # Errors
+    /// If it cannot be compiled.
+    pub fn load(
+        lowered: Lowered,
+        steps: usize,
+        carried: &[(String, String)],
+        batch: usize,
+        device: Device,
+    ) -> Result<Step> {
         let carried = pairs(&lowered, carried);
         let engine = Engine::load(lowered.program.clone(), device, &carried)?;
-        Ok(Step { lowered, engine, batch: options.batch, steps: graph.steps, carried })
+        Ok(Step { lowered, engine, batch, steps, carried })
     }
 
     /// Runs once; carried outputs become inputs.

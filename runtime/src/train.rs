@@ -12,6 +12,7 @@ use crate::data::batch::BatchPlan;
 use crate::data::{Dataset, Split};
 use crate::error::{Result, RuntimeError};
 use crate::feed::Feed;
+use crate::kernels::Recorded;
 use crate::metrics::EpochRecord;
 use crate::run_dir::{Best, PartialEpoch, RunDir, TrainingState};
 use crate::schedule::Schedule;
@@ -97,6 +98,7 @@ pub fn train(
     let mut feed = Feed::new(session.model(), &data.train, session.options().batch)?;
     session.prepare_training()?;
     session.set_updates(state.updates);
+    state.kernels = session.options().device.kernels().map(Recorded);
     while state.epoch < config.epochs {
         if config.max_updates.is_some_and(|most| state.updates >= most) {
             return Ok(Outcome { state, finished: false });

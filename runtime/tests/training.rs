@@ -81,7 +81,7 @@ fn config(epochs: u64, max_updates: Option<u64>) -> TrainConfig {
     TrainConfig { lr: optimizer.lr, schedule: Schedule::Cosine { min: 0.1 }, augment: Vec::new(), epochs, max_updates }
 }
 
-const ONE_THREAD: Device = Device::Cpu { threads: 1 };
+const ONE_THREAD: Device = Device::cpu(1);
 
 #[derive(Default)]
 struct Notes {
@@ -133,7 +133,7 @@ fn neither_threads_nor_where_it_stops_nor_the_device_shows_in_the_weights() {
         session.tensors(true).unwrap()
     };
     let one = run(ONE_THREAD, None);
-    assert_eq!(one, run(Device::Cpu { threads: 2 }, None));
+    assert_eq!(one, run(Device::cpu(2), None));
     // The interpreter sums in another order, so its weights agree but for rounding.
     let (compiled, reference) = (run(ONE_THREAD, Some(2)), run(Device::Reference, Some(2)));
     for (compiled, reference) in compiled.iter().zip(&reference) {
@@ -161,6 +161,7 @@ fn manifest() -> Manifest {
         threads: 1,
         precision: text(),
         machine: text(),
+        kernels: None,
     }
 }
 

@@ -104,7 +104,7 @@ fn on_reference(model: &Model, nodes: &[NodeId], weights: &Weights, training: bo
 fn on_cpu(model: &Model, nodes: &[NodeId], weights: &Weights) -> Result<Vec<Vec<f64>>> {
     let outputs: Vec<(String, NodeId)> =
         nodes.iter().enumerate().map(|(at, node)| (format!("side{at}"), *node)).collect();
-    let mut step = Step::new(&model.graph, &outputs, LowerOptions::new(1, Dtype::F64), Device::Cpu { threads: 1 })?;
+    let mut step = Step::new(&model.graph, &outputs, LowerOptions::new(1, Dtype::F64), Device::cpu(1))?;
     for kept in weights.iter() {
         step.set(&kept.port(), &kept.values)?;
     }

@@ -129,7 +129,7 @@ impl Check {
 
     fn compiled_gradients(&self, plan: &TrainStep) -> Result<BTreeMap<String, Vec<f64>>> {
         let options = LowerOptions::new(self.n_samples, Dtype::F64);
-        let mut step = Step::new(&plan.graph, &plan.outputs, options, Device::Cpu { threads: 0 })?;
+        let mut step = Step::new(&plan.graph, &plan.outputs, options, Device::cpu(0))?;
         for (name, values) in &self.batch {
             step.set_f32(&format!("input:{name}"), values)?;
         }

@@ -10,6 +10,7 @@ pub mod profile;
 pub mod stages;
 
 mod error;
+mod kernels;
 mod memory;
 mod model;
 mod program;
@@ -19,6 +20,7 @@ mod source;
 mod training;
 
 pub use error::{Diagnostics, Error, Result};
+pub use kernels::{Calibrated, KernelChoice};
 pub use memory::Purpose;
 pub use model::Model;
 pub use program::{Override, Program, standard_library};
@@ -31,7 +33,7 @@ pub use snn_graph as graph;
 pub use snn_lang::codes::Code;
 pub use snn_lang::elaborate::StageRow;
 pub use snn_runtime as runtime;
-pub use snn_runtime::device::Device;
+pub use snn_runtime::device::{Crossovers, Device, Isa, Kernels, SpikeKernels};
 pub use snn_runtime::session::{Inference, MemoryUse, Session, SessionOptions};
 pub use snn_runtime::stream::{Stream, StreamOutput};
 pub use snn_runtime::train::{Evaluation, Event, Observer, Outcome, Silent};

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use snn_graph::{Model as Graph, Origin as NodeOrigin, TimeAxis};
 use snn_lang::CompiledModel;
 use snn_lang::elaborate::{StageRow, TrainPlan};
+use snn_runtime::calibration;
 use snn_runtime::data::{self, Dataset};
 use snn_runtime::device::Device;
 use snn_runtime::hash::sha256;
+use snn_runtime::kernels::Recorded;
 use snn_runtime::optim::UpdateRule;
 use snn_runtime::run_dir::Manifest;
 use snn_runtime::session::{Session, SessionOptions};
@@ -188,7 +190,7 @@ impl Model {
     /// What a run of the model is made from.
     ///
     /// # Errors
-    /// If the current folder cannot be told.
+    /// If the current folder cannot be told, or the machine lacks the instructions.
     pub fn manifest(&self, options: &SessionOptions, data: &Dataset, data_dir: Option<&Path>) -> Result<Manifest> {
         let source = &self.origin.source;
         let text = |path: &Path| Ok::<_, Error>(absolute(path)?.display().to_string());
@@ -207,7 +209,8 @@ impl Model {
             device: options.device.name().to_owned(),
             threads: options.device.threads(),
             precision: precision(options).to_owned(),
-            machine: machine(options.device),
+            machine: machine(options.device)?,
+            kernels: options.device.kernels().map(Recorded),
         })
     }
 
@@ -243,11 +246,10 @@ fn precision(options: &SessionOptions) -> &'static str {
     }
 }
 
-fn machine(device: Device) -> String {
+/// The machine in words, as manifests have it.
+pub(crate) fn machine(device: Device) -> Result<String> {
     match device {
-        Device::Cpu { .. } => {
-            format!("{}-{}, all instructions of the machine", std::env::consts::ARCH, std::env::consts::OS)
-        }
-        Device::Reference => "interpreter".to_owned(),
+        Device::Cpu { kernels, .. } => Ok(calibration::machine(kernels.isa)?),
+        Device::Reference => Ok("interpreter".to_owned()),
     }
 }

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use snn_runtime::RuntimeError;
 use snn_runtime::checkpoint;
 use snn_runtime::data::Dataset;
-use snn_runtime::device::Device;
+use snn_runtime::device::{Device, Kernels};
 use snn_runtime::run_dir::{RunDir, TrainingState};
 use snn_runtime::session::{Session, SessionOptions};
 use snn_runtime::train::{self, Evaluation, Observer, Outcome, TrainConfig};
 
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::kernels::KernelChoice;
+use crate::model::{Model, machine};
 use crate::program::Program;
 use crate::source::Source;
 
@@ -99,6 +100,8 @@ pub struct Run {
     pub model: Model,
     data_dir: Option<PathBuf>,
     device: String,
+    machine: String,
+    kernels: Kernels,
 }
 
 impl Run {
@@ -111,16 +114,38 @@ impl Run {
         let manifest = dir.manifest()?;
         let program = Program::compile(Source::from_run(&dir)?, &manifest.overrides)?;
         let data_dir = manifest.data_dir.map(PathBuf::from);
-        Ok(Run { dir, model: program.model()?, data_dir, device: manifest.device })
+        let kernels = manifest.kernels.map_or(Kernels::NATIVE, |recorded| recorded.0);
+        let (device, machine) = (manifest.device, manifest.machine);
+        Ok(Run { dir, model: program.model()?, data_dir, device, machine, kernels })
     }
 
-    /// The settings of its sessions, on so many threads (0: one a core).
-    pub fn options(&self, threads: usize) -> SessionOptions {
+    /// The settings of its sessions, on so many threads (0: one a core), with the kernels that it began with but for what
+    /// is asked for.
+    pub fn options(&self, threads: usize, choice: &KernelChoice) -> SessionOptions {
+        self.options_with(threads, choice.over(self.kernels))
+    }
+
+    fn options_with(&self, threads: usize, kernels: Kernels) -> SessionOptions {
         let device = match self.device.as_str() {
             "reference" => Device::Reference,
-            _ => Device::Cpu { threads },
+            _ => Device::Cpu { threads, kernels },
         };
         SessionOptions { device, ..self.model.options() }
+    }
+
+    /// Why a training that goes on will not give the bits that it would have given without the interruption; `None` if it
+    /// will.
+    ///
+    /// # Errors
+    /// If the machine lacks instructions that the training asks for.
+    pub fn difference(&self, training: &Training) -> Result<Option<String>> {
+        let device = training.session.options().device;
+        let here = machine(device)?;
+        if training.state.kernels.is_some_and(|before| device.kernels() != Some(before.0)) {
+            return Ok(Some("other kernels are asked for than those of the checkpoint".to_owned()));
+        }
+        Ok((here != self.machine)
+            .then(|| format!("the run began on another machine ({}, this one is {here})", self.machine)))
     }
 
     /// Its data; `data_dir` takes the place of the folder that the run was made with.
@@ -156,13 +181,22 @@ impl Run {
         Ok(session)
     }
 
-    /// The training, standing where it was interrupted; `options` are those of [`Self::options`] but for the memory.
+    /// The training, standing where it was interrupted, on so many threads (0: one a core), with the kernels of the
+    /// checkpoint but for what is asked for, within a memory limit.
     ///
     /// # Errors
     /// If there is no checkpoint, or anything that it needs is damaged.
-    pub fn training(&self, options: SessionOptions, data_dir: Option<&Path>) -> Result<Training> {
+    pub fn training(
+        &self,
+        threads: usize,
+        memory_limit: Option<usize>,
+        choice: &KernelChoice,
+        data_dir: Option<&Path>,
+    ) -> Result<Training> {
         let recipe = self.model.recipe().ok_or_else(|| RuntimeError::new("the run's model has no `train`"))?;
         let (path, file, state) = self.dir.load_checkpoint()?;
+        let kernels = state.kernels.map_or(self.kernels, |recorded| recorded.0);
+        let options = SessionOptions { memory_limit, ..self.options_with(threads, choice.over(kernels)) };
         let mut session = self.model.session(options)?;
         session.restore(&file.take(&session.tensor_specs(true), &path)?)?;
         self.dir.metrics().truncate(state.epoch)?;

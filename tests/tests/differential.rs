@@ -5,7 +5,7 @@ use snn_graph::lower::{LowerOptions, Lowered, lower};
 use snn_graph::op::Lowering;
 use snn_graph::ops::InputOp;
 use snn_graph::{Graph, NodeId, Op, OpRule, Ty, autodiff};
-use snn_jit::{Instance, Options};
+use snn_jit::{Instance, Kernels, Options, SpikeKernels};
 use snn_loops::{BufferId, Distribution, Dtype, Kernel, RandomKey, Role, draw, interp};
 
 const STEPS: usize = 3;
@@ -29,8 +29,9 @@ fn fill(lowered: &Lowered, ranges: &[(f64, f64)]) -> Vec<(BufferId, Vec<f64>)> {
     values
 }
 
-fn compiled(lowered: &Lowered, inputs: &[(BufferId, Vec<f64>)], threads: usize) -> Vec<Vec<f64>> {
-    let executable = snn_jit::compile(&lowered.program, &Options::native(threads)).unwrap();
+fn compiled(lowered: &Lowered, inputs: &[(BufferId, Vec<f64>)], threads: usize, spikes: SpikeKernels) -> Vec<Vec<f64>> {
+    let options = Options { threads, kernels: Kernels { spikes, ..Kernels::NATIVE } };
+    let executable = snn_jit::compile(&lowered.program, &options).unwrap();
     let mut instance = Instance::new(&executable).unwrap();
     for (buffer, values) in inputs {
         match lowered.program.dtype {
@@ -51,8 +52,17 @@ fn compiled(lowered: &Lowered, inputs: &[(BufferId, Vec<f64>)], threads: usize) 
 
 /// Compares the back end with the interpreter: to the bit, or within `tolerance` where a contraction may sum in its own order.
 fn check(what: &str, graph: &Graph, outputs: &[(String, NodeId)], ranges: &[(f64, f64)]) {
-    for dtype in [Dtype::F64, Dtype::F32] {
-        let lowered = lower(graph, outputs, LowerOptions::new(BATCH, dtype)).unwrap_or_else(|e| panic!("{what}: {e}"));
+    // Kernels of spikes differ in f32 alone, and only where spikes are packed.
+    const WAYS: [(Dtype, bool, SpikeKernels); 4] = [
+        (Dtype::F64, true, SpikeKernels::Auto),
+        (Dtype::F32, true, SpikeKernels::Sparse),
+        (Dtype::F32, true, SpikeKernels::Dense),
+        (Dtype::F32, false, SpikeKernels::Auto),
+    ];
+    for (dtype, packed, spikes) in WAYS {
+        let what = format!("{what}, {dtype:?}, packed {packed}, {spikes:?}");
+        let options = LowerOptions { packed, ..LowerOptions::new(BATCH, dtype) };
+        let lowered = lower(graph, outputs, options).unwrap_or_else(|e| panic!("{what}: {e}"));
         let inputs = fill(&lowered, ranges);
         let mut memory = interp::Memory::new(&lowered.program);
         for (buffer, values) in &inputs {
@@ -65,15 +75,15 @@ fn check(what: &str, graph: &Graph, outputs: &[(String, NodeId)], ranges: &[(f64
             Dtype::F64 => 1e-12,
             Dtype::F32 => 2e-5,
         };
-        let one = compiled(&lowered, &inputs, 1);
-        let two = compiled(&lowered, &inputs, 2);
+        let one = compiled(&lowered, &inputs, 1, spikes);
+        let two = compiled(&lowered, &inputs, 2, spikes);
         for ((port, one), two) in lowered.outputs.iter().zip(&one).zip(&two) {
             let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-            assert_eq!(bits(one), bits(two), "{what} {dtype:?}: threads change {}", port.name);
+            assert_eq!(bits(one), bits(two), "{what}: threads change {}", port.name);
             for (at, (found, expected)) in one.iter().zip(memory.buffer(port.buffer)).enumerate() {
                 let same = found == expected || found.is_nan() && expected.is_nan();
                 let close = (found - expected).abs() <= tolerance * expected.abs().max(1.0);
-                assert!(same || close, "{what} {dtype:?}: {} [{at}] is {found}, not {expected}", port.name);
+                assert!(same || close, "{what}: {} [{at}] is {found}, not {expected}", port.name);
             }
         }
     }

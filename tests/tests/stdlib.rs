@@ -12,7 +12,7 @@ use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::ops::InputOp;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::{Graph, Kind, Model, NodeId, Tensor, Ty, autodiff};
-use snn_jit::{Instance, Options};
+use snn_jit::{Instance, Kernels, Options, SpikeKernels};
 use snn_lang::ast::{DeclKind, UnitKind};
 use snn_lang::compile;
 use snn_lang::source::{FileId, NoFiles};
@@ -123,8 +123,14 @@ fn inputs(lowered: &Lowered, bindings: &BTreeMap<String, Tensor>) -> Vec<(snn_lo
     lowered.inputs.iter().map(|port| (port.buffer, arranged(port, value(port), true))).collect()
 }
 
-fn compiled(lowered: &Lowered, bindings: &BTreeMap<String, Tensor>, threads: usize) -> Vec<Vec<f64>> {
-    let executable = snn_jit::compile(&lowered.program, &Options::native(threads)).unwrap();
+fn compiled(
+    lowered: &Lowered,
+    bindings: &BTreeMap<String, Tensor>,
+    threads: usize,
+    spikes: SpikeKernels,
+) -> Vec<Vec<f64>> {
+    let options = Options { threads, kernels: Kernels { spikes, ..Kernels::NATIVE } };
+    let executable = snn_jit::compile(&lowered.program, &options).unwrap();
     let mut instance = Instance::new(&executable).unwrap();
     for (buffer, values) in inputs(lowered, bindings) {
         match lowered.program.dtype {
@@ -179,15 +185,24 @@ fn every_item_agrees_on_every_back_end() {
             context.training = training;
             let reference = evaluate(&graph, &ids, &mut context).unwrap_or_else(|e| panic!("{what}: {e}"));
             let reference: Vec<Vec<f64>> = reference.into_iter().map(|tensor| tensor.data).collect();
-            let options = |dtype| LowerOptions::new(BATCH, dtype);
-            let double = lower(&graph, &outputs, options(Dtype::F64)).unwrap_or_else(|e| panic!("{what}: {e}"));
-            let single = lower(&graph, &outputs, options(Dtype::F32)).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let lowered = |dtype, packed| {
+                let options = LowerOptions { packed, ..LowerOptions::new(BATCH, dtype) };
+                lower(&graph, &outputs, options).unwrap_or_else(|e| panic!("{what}: {e}"))
+            };
+            let [double, single] = [Dtype::F64, Dtype::F32].map(|dtype| lowered(dtype, true));
             same(&format!("{what}, interpreter"), &outputs, &interpreted(&double, &bindings), &reference, 1e-11);
-            let one = compiled(&double, &bindings, 1);
+            let one = compiled(&double, &bindings, 1, SpikeKernels::Auto);
             same(&format!("{what}, compiled f64"), &outputs, &one, &reference, 1e-11);
-            assert_eq!(one, compiled(&double, &bindings, 2), "{what}: threads change bits");
-            let (found, expected) = (compiled(&single, &bindings, 2), interpreted(&single, &bindings));
-            same(&format!("{what}, compiled f32"), &outputs, &found, &expected, 1e-4);
+            assert_eq!(one, compiled(&double, &bindings, 2, SpikeKernels::Auto), "{what}: threads change bits");
+            let expected = interpreted(&single, &bindings);
+            for spikes in [SpikeKernels::Sparse, SpikeKernels::Dense] {
+                let found = compiled(&single, &bindings, 2, spikes);
+                same(&format!("{what}, compiled f32, {spikes:?}"), &outputs, &found, &expected, 1e-4);
+            }
+            // Bits in memory change no value that is no sum.
+            let floats = lowered(Dtype::F64, false);
+            let found = compiled(&floats, &bindings, 2, SpikeKernels::Auto);
+            same(&format!("{what}, not packed"), &outputs, &found, &reference, 1e-11);
         }
     }
 }

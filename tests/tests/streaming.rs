@@ -84,7 +84,7 @@ fn numbers(len: usize, spikes: bool) -> Vec<f32> {
 }
 
 fn options(model: &Model, dtype: Dtype) -> SessionOptions {
-    SessionOptions { batch: BATCH, dtype, device: Device::Cpu { threads: 2 }, ..model.options() }
+    SessionOptions { batch: BATCH, dtype, device: Device::cpu(2), ..model.options() }
 }
 
 /// Each input's values for all steps, and how many of them belong to one step (all, where the input is static).
@@ -189,7 +189,7 @@ fn the_interpreter_streams_as_the_compiler_does() {
     for stages in ["poisson() -> LIF() -> Rate()", "Linear(5) -> LIF() -> Linear(3) -> Max()"] {
         let model = piece(stages, 4);
         let mut outputs = Vec::new();
-        for device in [Device::Cpu { threads: 1 }, Device::Reference] {
+        for device in [Device::cpu(1), Device::Reference] {
             let options = SessionOptions { device, ..options(&model, Dtype::F64) };
             let mut stream = model.stream(options, None).unwrap();
             outputs.push((0..4).flat_map(|step| feed(&mut stream, &data(&model), step).0).collect::<Vec<f64>>());

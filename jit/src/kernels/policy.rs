@@ -24,7 +24,7 @@ pub(crate) struct Policy {
 }
 
 /// Fewer output pixels do not pay for the tables.
-const TABLE_PIXELS: usize = 256;
+pub(crate) const TABLE_PIXELS: usize = 256;
 
 impl Policy {
     /// The method for a contraction of `spikes` of the input's elements; none where a dense kernel is to do it.
@@ -37,12 +37,13 @@ impl Policy {
         let inputs = geometry.rows * geometry.input_len();
         let percent = spikes() as f64 * 100.0 / inputs.max(1) as f64;
         let at = class(geometry);
+        let limit = |limits: &[u8; 3]| limits.get(at).map_or(100.0, |limit| f64::from(*limit));
         if kind == ContractionKind::WeightGradient {
-            let limit = self.crossovers.weight_gradient.get(at).copied().unwrap_or(100.0);
+            let limit = limit(&self.crossovers.weight_gradient);
             return (percent < limit).then_some(Method::Gather);
         }
-        let table = self.crossovers.table.get(at).copied().unwrap_or(100.0);
-        let dense = self.crossovers.forward.get(at).copied().unwrap_or(100.0);
+        let table = limit(&self.crossovers.table);
+        let dense = limit(&self.crossovers.forward);
         if percent >= dense {
             None
         } else if percent >= table && geometry.pixels() >= TABLE_PIXELS {

@@ -20,8 +20,13 @@ fn is_wide(geometry: &Geometry) -> bool {
 }
 
 /// Whether tiles are faster, and wanted.
-fn is_for_winograd(policy: &Policy, geometry: &Geometry) -> bool {
-    is_wide(geometry) && !policy.precise && winograd::fits(geometry)
+pub(super) fn is_for_winograd(precise: bool, geometry: &Geometry) -> bool {
+    is_wide(geometry) && !precise && winograd::fits(geometry)
+}
+
+/// Whether pixels are read where they lie, except for gradients of weights.
+pub(super) fn is_read_in_place(geometry: &Geometry) -> bool {
+    is_wide(geometry) && geometry.stride != [1, 1] && geometry.taps() > 1
 }
 
 /// A contraction by tiles.
@@ -49,8 +54,8 @@ impl Special for f32 {
         b: &[f32],
         out: &mut [f32],
     ) -> Option<()> {
-        let by_tiles = is_for_winograd(policy, geometry);
-        let in_place = is_wide(geometry) && geometry.stride != [1, 1] && geometry.taps() > 1;
+        let by_tiles = is_for_winograd(policy.precise, geometry);
+        let in_place = is_read_in_place(geometry);
         match kind {
             _ if by_tiles => by_winograd(policy, kind, geometry, Images::Floats(a), b, out),
             ContractionKind::Forward if in_place => direct::convolve_with(policy.width, geometry, a, b, out),
@@ -74,7 +79,7 @@ impl Special for f32 {
         }
         let bits = Bits { data: words, channels: geometry.cin, words: geometry.cin.div_ceil(64) };
         let Some(method) = policy.method(kind, geometry, || spikes::popcount(bits)) else {
-            let by_tiles = is_for_winograd(policy, geometry);
+            let by_tiles = is_for_winograd(policy.precise, geometry);
             return by_tiles.then(|| by_winograd(policy, kind, geometry, Images::Spikes(bits), b, out))?;
         };
         match kind {

@@ -374,6 +374,15 @@ impl Width {
         Width::Plain
     }
 
+    /// A name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Width::Avx512 => "AVX-512",
+            Width::Avx2 => "AVX2",
+            Width::Plain => "baseline",
+        }
+    }
+
     /// Elements of a vector.
     pub fn lanes(self) -> usize {
         match self {

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses another part")]
 
-use snn_jit::{Instance, Isa, Options, compile};
+use snn_jit::{Instance, Isa, Kernels, Options, compile};
 use snn_loops::interp::{self, Memory};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, Role};
 
@@ -85,8 +85,9 @@ pub fn read(instance: &Instance, dtype: Dtype, id: BufferId) -> Vec<f64> {
 
 /// All ways to compile that must not matter.
 pub fn all_options() -> Vec<Options> {
-    let options = |(threads, isa)| Options { isa, ..Options::native(threads) };
-    [(1, Isa::Native), (3, Isa::Native), (2, Isa::Baseline)].into_iter().map(options).collect()
+    let options = |(threads, isa)| Options { threads, kernels: Kernels { isa, ..Kernels::NATIVE } };
+    let ways = [(1, Isa::Native), (3, Isa::Native), (1, Isa::Avx2), (2, Isa::Baseline)];
+    ways.into_iter().filter(|(_, isa)| isa.vectors().is_ok()).map(options).collect()
 }
 
 /// Bit for bit, except that a NaN equals a NaN, and where `skip` says so.

@@ -1,6 +1,7 @@
 //! Creating, refusing, replacing and reopening folders of runs.
 
 use super::*;
+use crate::device::{Kernels, SpikeKernels};
 
 fn manifest() -> Manifest {
     Manifest {
@@ -19,6 +20,7 @@ fn manifest() -> Manifest {
         threads: 2,
         precision: "f32".to_owned(),
         machine: "portable".to_owned(),
+        kernels: Some(Recorded(Kernels::NATIVE)),
     }
 }
 
@@ -103,6 +105,7 @@ fn checkpoints_hold_tensors_and_state_together() {
         updates: 1000,
         best: Some(Best { epoch: 3, test_accuracy: 0.1 + 0.2 }),
         partial: None,
+        kernels: Some(Recorded(Kernels { spikes: SpikeKernels::Sparse, ..Kernels::NATIVE })),
     };
     let tensors = [NamedTensor { name: "w".to_owned(), shape: vec![1], data: checkpoint::TensorData::F32(vec![0.5]) }];
     run.save_checkpoint(&tensors, &state).unwrap();

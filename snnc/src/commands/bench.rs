@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use snnc::bench::{Phase, Report, Settings as Measured, Spread, bench};
+use snnc::runtime::kernels::Recorded;
 use snnc::{Model, Program, Result, SessionOptions, Source};
 
 use super::Status;
@@ -60,7 +61,7 @@ pub fn run(args: &Args) -> Result<Status> {
     warn(&program);
     let model = program.model()?;
     let front_end_ms = 1e3 * clock.elapsed().as_secs_f64();
-    let (device, memory_limit) = (args.machine.device(Kind::Cpu), args.memory.memory_limit);
+    let (device, memory_limit) = (args.machine.device(Kind::Cpu)?, args.memory.memory_limit);
     let batch = args.batch.unwrap_or(model.options().batch);
     let options = SessionOptions { batch, device, memory_limit, ..model.options() };
     let settings = Measured {
@@ -85,6 +86,7 @@ fn as_json(model: &Model, options: &SessionOptions, report: &Report, compile_ms:
     all.insert("model".into(), json!(model.name()));
     all.insert("batch".into(), json!(options.batch));
     all.insert("threads".into(), json!(options.device.threads()));
+    all.insert("kernels".into(), json!(options.device.kernels().map(Recorded)));
     all.insert("steps".into(), json!(model.graph().graph.steps));
     all.insert("train_step_ms".into(), json!(median(&report.training)));
     all.insert("inference_ms".into(), json!(median(&report.inference)));

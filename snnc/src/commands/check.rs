@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use snnc::{Code, Error, Model, Program, Result, RuntimeError, SessionOptions, Source};
+use snnc::{Code, Device, Error, Model, Program, Result, RuntimeError, SessionOptions, Source};
 
 use super::Status;
-use super::machine::{Kind, Machine, Memory, Settings, bytes, positive};
+use super::machine::{Memory, Settings, Threads, bytes, positive};
 use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, warn, write};
@@ -43,7 +43,7 @@ pub struct Args {
     #[command(flatten)]
     training: Memory,
     #[command(flatten)]
-    machine: Machine,
+    threads: Threads,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<Status> {
         let options = SessionOptions { memory_limit: args.training.memory_limit, ..model.options() };
         if args.memory {
             let batch = args.batch.unwrap_or(options.batch);
-            let options = SessionOptions { batch, device: args.machine.device(Kind::Cpu), ..options };
+            let options = SessionOptions { batch, device: Device::cpu(args.threads.threads), ..options };
             let answers = memory::ask(&model, Question { options, limit: args.limit })?;
             match args.json {
                 true => say(answers.as_json(&model)),

@@ -40,7 +40,8 @@ fn of_run(args: &Args) -> Result<(Evaluation, Vec<String>)> {
         return Err(error.with_help("give the program and `--weights` instead of the folder").into());
     }
     let run = Run::open(&args.target)?;
-    let mut session = run.session(run.options(args.machine.threads), args.weights.as_deref())?;
+    let mut session =
+        run.session(run.options(args.machine.threads(), &args.machine.choice()), args.weights.as_deref())?;
     let data = run.data(args.data.as_deref())?;
     let evaluation = snnc::runtime::train::evaluate(&mut session, &data.test)?;
     Ok((evaluation, session.layers()))
@@ -56,7 +57,7 @@ fn of_program(args: &Args, file: &Path) -> Result<(Evaluation, Vec<String>)> {
         )
     })?;
     let model = program.model()?;
-    let options = snnc::SessionOptions { device: args.machine.device(Kind::Cpu), ..model.options() };
+    let options = snnc::SessionOptions { device: args.machine.device(Kind::Cpu)?, ..model.options() };
     let mut training: Training = model.training(options, args.data.as_deref())?;
     load_weights(training.session(), weights)?;
     Ok((training.evaluate()?, training.session().layers()))

@@ -45,7 +45,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Status> {
     let run = Run::open(&args.run)?;
-    let options = SessionOptions { batch: 1, ..run.options(args.machine.threads) };
+    let options = SessionOptions { batch: 1, ..run.options(args.machine.threads(), &args.machine.choice()) };
     let mut session = run.session(options, args.weights.as_deref())?;
     let streams = args.stream.stream;
     let (values, label) = match (&args.input, args.sample) {

@@ -2,15 +2,43 @@
 //!
 //! Must never know which command takes them.
 
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
-use snnc::{Device, Override};
+use snnc::{Device, Isa, KernelChoice, Override, Result, SpikeKernels};
 
-/// Which machine, and how much of it.
+use super::terminal::note;
+
+/// How much of a machine.
 #[derive(Args)]
-pub struct Machine {
+pub struct Threads {
     /// Threads to use, 0 for one a core. No result depends on it.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads)]
     pub threads: usize,
+}
+
+/// Which machine, how much of it, and by which kernels.
+#[derive(Args)]
+pub struct Machine {
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    kernels: Kernels,
+}
+
+/// Which code computes; results differ by rounding.
+#[derive(Args)]
+struct Kernels {
+    /// How convolutions and linear maps of spikes are computed: as products, one addition a spike, or by the number of
+    /// spikes.
+    #[arg(long = "kernels", value_name = "KIND", value_parser = spikes())]
+    spikes: Option<SpikeKernels>,
+    /// The most instructions to use: all that the machine has, no more than AVX2, or what every machine has.
+    #[arg(long, value_name = "SET", value_parser = isa())]
+    isa: Option<Isa>,
+    /// Keeps convolutions to plain sums: smaller rounding errors, slower.
+    #[arg(long)]
+    precise: bool,
 }
 
 /// The kinds of machine.
@@ -23,13 +51,48 @@ pub enum Kind {
 }
 
 impl Machine {
-    /// The machine of a kind.
-    pub fn device(&self, kind: Kind) -> Device {
-        match kind {
-            Kind::Cpu => Device::Cpu { threads: self.threads },
-            Kind::Reference => Device::Reference,
-        }
+    /// Threads, 0 for one a core.
+    pub fn threads(&self) -> usize {
+        self.threads.threads
     }
+
+    /// What is asked of kernels.
+    pub fn choice(&self) -> KernelChoice {
+        let Kernels { spikes, isa, precise } = self.kernels;
+        KernelChoice { isa, spikes, precise: precise.then_some(true) }
+    }
+
+    /// The machine of a kind, its kernels chosen by what was measured on it.
+    ///
+    /// # Errors
+    /// If the machine lacks the instructions that are asked for.
+    pub fn device(&self, kind: Kind) -> Result<Device> {
+        if kind == Kind::Reference {
+            return Ok(Device::Reference);
+        }
+        let (kernels, problem) = self.choice().calibrated()?;
+        if let Some(snnc::Error::Run(problem)) = problem {
+            note(format_args!("note: {}; kernels are chosen by the built-in table", problem.message()));
+        }
+        Ok(Device::Cpu { threads: self.threads(), kernels })
+    }
+}
+
+fn spikes() -> impl TypedValueParser<Value = SpikeKernels> {
+    by_name(SpikeKernels::ALL, SpikeKernels::name)
+}
+
+fn isa() -> impl TypedValueParser<Value = Isa> {
+    by_name(Isa::ALL, Isa::name)
+}
+
+/// One of some choices, by its name.
+fn by_name<T: Copy + Send + Sync + 'static, const N: usize>(
+    all: [T; N],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(all.map(name))
+        .try_map(move |text| all.into_iter().find(|choice| name(*choice) == text).ok_or("no such choice"))
 }
 
 /// How much memory training may take.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use snnc::profile::{Line, Profile, Row, Settings as Profiled, profile};
+use snnc::runtime::kernels::Recorded;
 use snnc::{Model, Program, Result, SessionOptions, Source};
 
 use super::Status;
@@ -48,7 +49,7 @@ pub fn run(args: &Args) -> Result<Status> {
     let program = Program::compile(Source::from_file(&args.file)?, &args.settings.overrides)?;
     warn(&program);
     let model = program.model()?;
-    let (device, memory_limit) = (args.machine.device(Kind::Cpu), args.memory.memory_limit);
+    let (device, memory_limit) = (args.machine.device(Kind::Cpu)?, args.memory.memory_limit);
     let batch = args.batch.unwrap_or(model.options().batch);
     let options = SessionOptions { batch, device, memory_limit, ..model.options() };
     let training = !args.inference && model.recipe().is_some();
@@ -130,6 +131,7 @@ fn as_json(model: &Model, options: &SessionOptions, what: &str, profile: &Profil
         "what": what,
         "batch": options.batch,
         "threads": options.device.threads(),
+        "kernels": options.device.kernels().map(Recorded),
         "steps": model.graph().graph.steps,
         "copy_bytes_per_second": profile.limits.bytes_per_second,
         "operations_per_second": profile.limits.operations_per_second,

@@ -59,7 +59,7 @@ fn start(args: &Args, file: &Path) -> Result<Status> {
     let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
     warn(&program);
     let model = program.model()?;
-    let (device, memory_limit) = (args.machine.device(args.device), args.memory.memory_limit);
+    let (device, memory_limit) = (args.machine.device(args.device)?, args.memory.memory_limit);
     let options = SessionOptions { device, memory_limit, ..model.options() };
     if model.recipe().is_none() {
         return simulate(&model, options);
@@ -80,8 +80,8 @@ fn start(args: &Args, file: &Path) -> Result<Status> {
 
 fn resume(args: &Args, path: &Path) -> Result<Status> {
     let run = Run::open(path)?;
-    let options = SessionOptions { memory_limit: args.memory.memory_limit, ..run.options(args.machine.threads) };
-    let training = run.training(options, args.data.as_deref())?;
+    let (machine, memory_limit) = (&args.machine, args.memory.memory_limit);
+    let training = run.training(machine.threads(), memory_limit, &machine.choice(), args.data.as_deref())?;
     let state = training.state();
     let epochs = run.model.recipe().map_or(0, |recipe| recipe.epochs);
     if state.epoch >= epochs {
@@ -89,6 +89,9 @@ fn resume(args: &Args, path: &Path) -> Result<Status> {
         return Ok(Status::Success);
     }
     say(format_args!("training {} goes on after {} updates, {}", run.model.name(), state.updates, path.display()));
+    if let Some(why) = run.difference(&training)? {
+        note(format_args!("note: {why}: the results will not be those of an uninterrupted run to the last bit"));
+    }
     train(&run.model, training, &run.dir, args.max_updates)
 }
 

@@ -55,7 +55,7 @@ impl Place {
     /// The command line with these words, split at spaces; `DIGITS` stands for the digits example.
     pub fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_snnc"));
-        command.current_dir(self.dir.path());
+        command.current_dir(self.dir.path()).env("SNNC_CACHE", self.path("cache"));
         for word in words.split(' ') {
             match word {
                 "DIGITS" => command.arg(digits()),

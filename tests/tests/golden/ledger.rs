@@ -43,7 +43,7 @@ impl Ledger {
 
     /// Compares real numbers: `quantity` names what they are.
     pub fn close(&mut self, way: Way, case: &str, quantity: &str, found: &[f64], expected: &[f64]) {
-        let tolerance = if way == Way::Compiled32 { F32 } else { F64 };
+        let tolerance = if way.precision() == "f32" { F32 } else { F64 };
         assert_eq!(found.len(), expected.len(), "{} {case} {quantity}: number of elements", self.file);
         self.note(way, case, quantity, deviation(found, expected), tolerance);
     }
@@ -106,16 +106,16 @@ mod tests {
     #[should_panic(expected = "Compiled64 case v: off by 2e-9")]
     fn a_number_that_is_off_is_noticed() {
         let mut ledger = Ledger::new("file");
-        ledger.close(Way::Compiled32, "case", "v", &[1.0 + 2e-9], &[1.0]);
+        ledger.close(Way::Dense32, "case", "v", &[1.0 + 2e-9], &[1.0]);
         ledger.close(Way::Compiled64, "case", "v", &[2e-9], &[0.0]);
         ledger.finish();
     }
 
     #[test]
-    #[should_panic(expected = "Compiled32 case s: off by 1e0")]
+    #[should_panic(expected = "Dense32 case s: off by 1e0")]
     fn a_spike_that_is_off_is_noticed() {
         let mut ledger = Ledger::new("file");
-        ledger.spikes(Way::Compiled32, "case", &[1.0, 0.0, 1.0], &[1.0, 1.0, 1.0]);
+        ledger.spikes(Way::Dense32, "case", &[1.0, 0.0, 1.0], &[1.0, 1.0, 1.0]);
         ledger.finish();
     }
 

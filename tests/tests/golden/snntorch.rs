@@ -10,7 +10,7 @@ use crate::probe::{Probe, bind, bind_cotangents, bind_number, sequence};
 use crate::source::{compile, literal, prepare};
 use crate::spikingjelly::one_neuron;
 use crate::surrogates;
-use crate::ways::{ALL, Bindings, Wanted, Way};
+use crate::ways::{ALL, Bindings, Wanted};
 
 const DECLARATIONS: &str = include_str!("../../golden/snntorch.snn");
 
@@ -67,7 +67,7 @@ fn check_leaky(ledger: &mut Ledger, golden: &Golden, case: &str, model: &Model, 
     for way in ALL {
         let results = wanted.compute(way, golden.tensor("x").dims[1], bindings);
         // The peer's own double precision holds spikes in single precision.
-        let precision = if way == Way::Compiled32 { "f32" } else { "ref64" };
+        let precision = if way.precision() == "f32" { "f32" } else { "ref64" };
         let expected = |quantity: &str| golden.data(&format!("{case}.{precision}.{quantity}"));
         ledger.spikes(way, case, &results["s"], golden.data(&format!("{}.s", spikes.join("."))));
         ledger.close(way, case, "mem", &sequence(&results, 0), expected("mem"));

@@ -1,13 +1,13 @@
-//! The three ways in which every graph is computed: the reference evaluation, and compiled code in double and in single
-//! precision. Must never know what a graph computes.
+//! The ways in which every graph is computed: the reference evaluation, and compiled code in double and in single
+//! precision, the latter with every kind of kernel for spikes. Must never know what a graph computes.
 
 use std::collections::BTreeMap;
 
 use snn_graph::eval::{EvalContext, evaluate};
-use snn_graph::lower::LowerOptions;
+use snn_graph::lower::{LowerOptions, lower};
 use snn_graph::{Graph, NodeId, Tensor, passes};
 use snn_loops::{Dtype, RandomKey};
-use snn_runtime::device::Device;
+use snn_runtime::device::{Device, Kernels, SpikeKernels};
 use snn_runtime::step::Step;
 
 /// A way to compute a graph.
@@ -17,8 +17,12 @@ pub enum Way {
     Reference,
     /// Compiled code in f64.
     Compiled64,
-    /// Compiled code in f32.
-    Compiled32,
+    /// Compiled code in f32, spikes as bits, one addition a spike.
+    Sparse32,
+    /// Compiled code in f32, spikes as bits, products of floats.
+    Dense32,
+    /// Compiled code in f32, spikes as floats.
+    Floats32,
 }
 
 impl Way {
@@ -26,13 +30,13 @@ impl Way {
     pub fn precision(self) -> &'static str {
         match self {
             Way::Reference | Way::Compiled64 => "f64",
-            Way::Compiled32 => "f32",
+            Way::Sparse32 | Way::Dense32 | Way::Floats32 => "f32",
         }
     }
 }
 
 /// All ways.
-pub const ALL: [Way; 3] = [Way::Reference, Way::Compiled64, Way::Compiled32];
+pub const ALL: [Way; 5] = [Way::Reference, Way::Compiled64, Way::Sparse32, Way::Dense32, Way::Floats32];
 
 /// Values by the name of an input, the path of a parameter or the path of an average.
 pub type Bindings = BTreeMap<String, Tensor>;
@@ -66,14 +70,19 @@ impl Wanted {
     pub fn machine(&self, way: Way, batch: usize) -> Machine<'_> {
         match way {
             Way::Reference => Machine::Reference(self, batch),
-            Way::Compiled64 => Machine::Compiled(self, Box::new(self.compile(Dtype::F64, batch))),
-            Way::Compiled32 => Machine::Compiled(self, Box::new(self.compile(Dtype::F32, batch))),
+            Way::Compiled64 => self.compiled(Dtype::F64, true, SpikeKernels::Auto, batch),
+            Way::Sparse32 => self.compiled(Dtype::F32, true, SpikeKernels::Sparse, batch),
+            Way::Dense32 => self.compiled(Dtype::F32, true, SpikeKernels::Dense, batch),
+            Way::Floats32 => self.compiled(Dtype::F32, false, SpikeKernels::Auto, batch),
         }
     }
 
-    fn compile(&self, dtype: Dtype, batch: usize) -> Step {
-        let step = Step::new(&self.graph, &self.outputs, LowerOptions::new(batch, dtype), Device::Cpu { threads: 1 });
-        step.unwrap_or_else(|error| panic!("{error}"))
+    fn compiled(&self, dtype: Dtype, packed: bool, spikes: SpikeKernels, batch: usize) -> Machine<'_> {
+        let options = LowerOptions { packed, ..LowerOptions::new(batch, dtype) };
+        let lowered = lower(&self.graph, &self.outputs, options).unwrap_or_else(|error| panic!("{error}"));
+        let device = Device::cpu(1).with_kernels(Kernels { spikes, ..Kernels::NATIVE });
+        let step = Step::load(lowered, self.graph.steps, &[], batch, device);
+        Machine::Compiled(self, Box::new(step.unwrap_or_else(|error| panic!("{error}"))))
     }
 
     fn evaluate(&self, batch: usize, bindings: &Bindings) -> Results {

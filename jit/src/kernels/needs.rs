@@ -1,0 +1,142 @@
+//! What heavy kernels take beside their buffers, from their shapes: bounds for forecasts, within some percent.
+//!
+//! Follows how the kernels cut their work. Where the number of spikes decides, the kernel that is driven by spikes is
+//! assumed. This file must never compute a contraction.
+
+use snn_loops::{Contraction, ContractionKind, Dtype};
+
+use super::block::ROWS;
+use super::geometry::Geometry;
+use super::panels::Panels;
+use super::single::{is_for_winograd, is_read_in_place};
+use super::vector::Width;
+
+/// Parts that the gradient of a weight is computed in, as far as its columns do not make as many.
+const PARTS: usize = 16;
+/// Columns of such a part.
+const COLUMNS: usize = 384;
+/// Products of a transformed tile.
+const PRODUCTS: usize = 36;
+/// Output pixels of a transformed tile, along an axis.
+const SIDE: usize = 4;
+/// Transformed tiles of a block, and how many blocks are few.
+const TILES: usize = 64;
+const FEW_BLOCKS: usize = 4;
+/// Transformed tiles of a block of a gradient.
+const GRADIENT_TILES: usize = 128;
+/// Floats that a task driven by spikes keeps at most, beside the sums of weights: sums of a tile of pixels.
+const SPIKE_TILE: usize = 512 * 128;
+/// Input channels of a gradient's task that is driven by spikes, and its outputs, at most.
+const SPIKE_CHANNELS: usize = 256;
+const SPIKE_OUTPUTS: usize = 32;
+
+/// Bytes beside the buffers. Kernels of one kind hand their memory on to each other, those of other kinds have their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// Kept for kernels of floats.
+    pub dense: Kept,
+    /// Kept for kernels that are driven by spikes.
+    pub spikes: Kept,
+    /// Given back after the kernel.
+    pub passing: usize,
+}
+
+/// Bytes that stay with threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// Of the thread that runs the program.
+    pub once: usize,
+    /// Of every thread.
+    pub each: usize,
+}
+
+impl Kept {
+    fn max(self, other: Kept) -> Kept {
+        Kept { once: self.once.max(other.once), each: self.each.max(other.each) }
+    }
+}
+
+impl Needs {
+    /// Of a contraction.
+    pub fn of(contraction: &Contraction, dtype: Dtype) -> Needs {
+        let Contraction { kind, shape, rows, packed, .. } = contraction;
+        let geometry = Geometry::of(shape, *rows);
+        let weights = shape.weight_len().saturating_mul(dtype.size());
+        let single = dtype == Dtype::F32;
+        if *packed && single && geometry.groups == 1 {
+            return Needs { spikes: of_spikes(*kind, &geometry), ..Needs::default() };
+        }
+        if single && is_for_winograd(false, &geometry) {
+            let dense = match kind {
+                ContractionKind::Forward => of_tiles(&geometry),
+                ContractionKind::InputGradient => of_tiles(&geometry.flipped()),
+                ContractionKind::WeightGradient => of_tiles_gradient(&geometry),
+            };
+            return Needs { dense, ..Needs::default() };
+        }
+        if single && is_read_in_place(&geometry) && *kind != ContractionKind::WeightGradient {
+            return Needs { dense: Kept { once: weights, each: 0 }, ..Needs::default() };
+        }
+        let window = shape.weight_len() / shape.cout.max(1);
+        let unpacked = if *packed { rows.saturating_mul(shape.input_len()).saturating_mul(dtype.size()) } else { 0 };
+        // Weights are packed once where windows are gathered; their gradient is summed in parts, of which there are the
+        // more the smaller it is. Neither is done for gradients of linear maps.
+        let passing = match kind {
+            ContractionKind::Forward => weights,
+            ContractionKind::InputGradient | ContractionKind::WeightGradient if shape.kernel == [1, 1] => 0,
+            ContractionKind::InputGradient => weights,
+            ContractionKind::WeightGradient => weights.saturating_mul(PARTS.div_ceil(window.div_ceil(COLUMNS).max(1))),
+        };
+        Needs { passing: passing.saturating_add(unpacked), ..Needs::default() }
+    }
+
+    /// Of a kernel after another.
+    pub fn max(self, other: Needs) -> Needs {
+        Needs {
+            dense: self.dense.max(other.dense),
+            spikes: self.spikes.max(other.spikes),
+            passing: self.passing.max(other.passing),
+        }
+    }
+}
+
+/// Transformed weights with one block of tiles a thread; or all tiles with one panel of weights a thread.
+fn of_tiles(geometry: &Geometry) -> Kept {
+    let panels = Panels::of(Width::native(), geometry.cout);
+    let tiles = geometry.rows * geometry.output.map(|len| len.div_ceil(SIDE)).iter().product::<usize>();
+    let blocks = tiles.div_ceil(TILES).max(1);
+    let longest = tiles.div_ceil(blocks).next_multiple_of(ROWS);
+    let bytes = |floats: usize| floats.saturating_mul(PRODUCTS * size_of::<f32>());
+    let (panel, block) = (geometry.cin * panels.width(), longest * panels.whole_vectors(geometry.cin));
+    let products = longest * panels.width();
+    if blocks < FEW_BLOCKS && panels.count() > blocks {
+        Kept { once: bytes(blocks * block), each: bytes(panel + products) }
+    } else {
+        Kept { once: bytes(panels.count() * panel), each: bytes(block + products) }
+    }
+}
+
+/// Sums at all points, with a block of tiles of input and output.
+fn of_tiles_gradient(geometry: &Geometry) -> Kept {
+    let channels = geometry.cin + geometry.cout;
+    let floats = (geometry.cin * geometry.cout).saturating_add(channels * GRADIENT_TILES);
+    Kept { once: floats.saturating_mul(PRODUCTS * size_of::<f32>()), each: 0 }
+}
+
+/// The spikes in another order and, forward, all weights in whole vectors.
+fn of_spikes(kind: ContractionKind, geometry: &Geometry) -> Kept {
+    let words = geometry.cin.div_ceil(u64::BITS as usize);
+    let plane = |axis: usize| {
+        let pad = usize::try_from(geometry.pad[axis]).unwrap_or_default();
+        geometry.input[axis] + 2 * pad
+    };
+    let spikes = (geometry.rows * plane(0) * plane(1)).saturating_mul(words * size_of::<u64>());
+    let tile = SPIKE_TILE * size_of::<f32>();
+    if kind == ContractionKind::Forward {
+        let outputs = Panels::of(Width::native(), geometry.cout).whole_vectors(geometry.cout);
+        let weights = outputs.saturating_mul(geometry.window() * size_of::<f32>());
+        return Kept { once: spikes.saturating_add(weights), each: tile };
+    }
+    let sums = geometry.cin.min(SPIKE_CHANNELS) * geometry.taps() * SPIKE_OUTPUTS * size_of::<f32>();
+    Kept { once: spikes.saturating_mul(2), each: tile + sums }
+}
