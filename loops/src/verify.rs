@@ -16,7 +16,8 @@
 //! 11. `Repeat`s are not nested, and only kernels launched in one mention its step.
 //! 12. In the order of launches, nothing reads a temporary or output buffer before something has written (some of) it.
 //! 13. A store to a packed buffer goes to element `64 a + l` where `l` is the `Lanes` variable or nothing and `a` is made of
-//!     whole coefficients: so lanes fill words in order and no word is shared by two parallel iterations.
+//!     whole coefficients: so lanes fill words in order and no word is shared by two parallel iterations. The nest does
+//!     not load from the buffer, because one store takes the bits of several lanes.
 //! 14. An index into scratch depends on serial loops alone and has no bounds; heavy kernels never touch scratch.
 //!
 //! The verifier must never know what a program is meant to compute.
@@ -29,6 +30,7 @@ mod range;
 use std::fmt;
 
 use crate::index::{Atom, Ix};
+use crate::plan::{Touched, touched};
 use crate::program::{Kernel, Launch, Program, Role};
 
 /// One broken rule.
@@ -74,7 +76,13 @@ pub fn verify(program: &Program) -> Result<(), Vec<VerifyError>> {
     for (kernel, steps) in program.kernels.iter().zip(steps) {
         let mut report = Report { kernel: kernel.name(), errors: &mut errors };
         match kernel {
-            Kernel::Nest(nest) => nest::check(program, nest, steps, &mut report),
+            Kernel::Nest(nest) => {
+                nest::check(program, nest, steps, &mut report);
+                let Touched { reads, writes } = touched(kernel);
+                for id in reads.intersection(&writes).filter(|id| program.is_packed(**id)) {
+                    report.add(13, format!("b{} is packed, loaded and stored", id.0));
+                }
+            }
             Kernel::Contraction(contraction) => heavy::check_contraction(program, contraction, steps, &mut report),
             Kernel::Draw(draw) => heavy::check_draw(program, draw, steps, &mut report),
         }
