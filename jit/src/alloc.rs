@@ -8,6 +8,7 @@
 #![allow(unsafe_code, reason = "aligned allocation and its view as floats have no safe form")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use crate::element::Element;
@@ -22,19 +23,22 @@ const SLACK: usize = 64;
 /// each on a page of its own.
 const HUGE: usize = 8 << 20;
 
-/// Tells the system that pages may be large; where it does not listen nothing changes.
+/// Tells the system that the pages of memory may be large; where it does not listen, or for little memory, nothing changes.
 #[cfg(target_os = "linux")]
-fn prefer_huge_pages(start: NonNull<u8>, bytes: usize) {
+pub(crate) fn prefer_huge_pages<T>(memory: &mut [MaybeUninit<T>]) {
     const PAGE: usize = 4096;
-    let skipped = start.as_ptr().align_offset(PAGE);
-    if let Some(whole) = bytes.checked_sub(skipped).map(|rest| rest / PAGE * PAGE) {
-        // SAFETY: the range lies inside of the allocation and starts at a page; advice never changes what memory holds.
-        unsafe { libc::madvise(start.as_ptr().add(skipped).cast(), whole, libc::MADV_HUGEPAGE) };
-    }
+    let (start, bytes) = (memory.as_mut_ptr().cast::<u8>(), size_of_val(memory));
+    let skipped = start.align_offset(PAGE);
+    let Some(whole) = bytes.checked_sub(skipped).map(|rest| rest / PAGE * PAGE).filter(|_| bytes >= HUGE) else {
+        return;
+    };
+    // SAFETY: the range lies inside of the memory, which is borrowed exclusively, and starts at a page; advice never
+    // changes what memory holds.
+    unsafe { libc::madvise(start.add(skipped).cast(), whole, libc::MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
+pub(crate) fn prefer_huge_pages<T>(_memory: &mut [MaybeUninit<T>]) {}
 
 /// Memory that this value owns.
 #[derive(Debug)]
@@ -61,9 +65,8 @@ impl Block {
         let skipped = allocation.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         // SAFETY: at most ALIGNMENT bytes are skipped, which the layout holds beside `bytes` and SLACK.
         let start = unsafe { allocation.add(skipped) };
-        if bytes >= HUGE {
-            prefer_huge_pages(start, bytes);
-        }
+        // SAFETY: the bytes lie in the allocation, which nothing else knows yet.
+        prefer_huge_pages(unsafe { std::slice::from_raw_parts_mut(start.as_ptr().cast::<MaybeUninit<u8>>(), bytes) });
         Ok(Block { start, bytes, allocation, layout })
     }
 

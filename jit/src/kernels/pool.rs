@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 
+use crate::alloc::prefer_huge_pages;
+
 /// Bytes that scratch memory is aligned to: a cache line.
 const LINE: usize = 64;
 
@@ -38,6 +40,9 @@ pub(crate) fn with_scratch<T: Pooled, R>(len: usize, body: impl FnOnce(&mut [T])
     let mut memory = T::take();
     let slack = LINE / size_of::<T>();
     if memory.len() < len + slack {
+        memory.clear();
+        memory.reserve_exact(len + slack);
+        prefer_huge_pages(memory.spare_capacity_mut());
         memory.resize(len + slack, T::default());
     }
     let skip = memory.as_ptr().align_offset(LINE).min(slack);

@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 
+use crate::alloc::prefer_huge_pages;
+
 /// Floats of a cache line.
 pub(crate) const LINE: usize = 16;
 
@@ -23,6 +25,9 @@ thread_local! {
 pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut lines = SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default();
     if lines.len() * LINE < len {
+        lines.clear();
+        lines.reserve_exact(len.div_ceil(LINE));
+        prefer_huge_pages(lines.spare_capacity_mut());
         lines.resize(len.div_ceil(LINE), Line([0.0; LINE]));
     }
     // SAFETY: a line is `LINE` floats without padding, and `lines` is borrowed exclusively by the slice.
