@@ -115,7 +115,8 @@ pub fn model(name: &str, text: &str, overrides: &[(&str, &str)]) -> Result<Model
 /// # Errors
 /// If they cannot be compiled.
 pub fn neurons(backward: bool, threads: usize) -> Result<Step> {
-    let neurons = model("lif.snn", NEURONS, &[])?.graph().clone();
+    // Currents of 0 to 2.2 come from outside, so that the program does nothing but neurons.
+    let neurons = model("lif.snn", &NEURONS.replace("2.2 * current", "current"), &[])?.graph().clone();
     let passed = passes::run(&neurons, &PassContext::new(&neurons, true), None)?;
     let mut graph = passed.graph.clone();
     let ty = Ty::signal(true, &graph.ty(passed.output).dims);
@@ -133,7 +134,8 @@ pub fn neurons(backward: bool, threads: usize) -> Result<Step> {
     let weight = Input { name: "weight".to_owned(), kind: InputKind::Frames, dims: ty.dims, node: passed.output };
     let mut step = Step::new(&graph, &outputs, LowerOptions::new(1, Float::F32), Device::cpu(threads))?;
     for input in passed.inputs.iter().chain([&weight]) {
-        step.set_f32(&format!("input:{}", input.name), &random_values(input, graph.steps, 1, 1))?;
+        let values: Vec<f32> = random_values(input, graph.steps, 1, 1).iter().map(|value| 2.2 * value).collect();
+        step.set_f32(&format!("input:{}", input.name), &values)?;
     }
     Ok(step)
 }

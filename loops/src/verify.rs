@@ -17,7 +17,7 @@
 //! 12. In the order of launches, nothing reads a temporary or output buffer before something has written (some of) it.
 //! 13. A store to a packed buffer goes to element `64 a + l` where `l` is the `Lanes` variable or nothing and `a` is made of
 //!     whole coefficients: so lanes fill words in order and no word is shared by two parallel iterations. The nest does
-//!     not load from the buffer, because one store takes the bits of several lanes.
+//!     not load what it stores there, because one store takes the bits of several lanes.
 //! 14. An index into scratch depends on serial loops alone and has no bounds; heavy kernels never touch scratch.
 //!
 //! The verifier must never know what a program is meant to compute.
@@ -30,7 +30,8 @@ mod range;
 use std::fmt;
 
 use crate::index::{Atom, Ix};
-use crate::plan::{Touched, touched};
+use crate::nest::Nest;
+use crate::plan::each_access;
 use crate::program::{Kernel, Launch, Program, Role};
 
 /// One broken rule.
@@ -78,10 +79,7 @@ pub fn verify(program: &Program) -> Result<(), Vec<VerifyError>> {
         match kernel {
             Kernel::Nest(nest) => {
                 nest::check(program, nest, steps, &mut report);
-                let Touched { reads, writes } = touched(kernel);
-                for id in reads.intersection(&writes).filter(|id| program.is_packed(**id)) {
-                    report.add(13, format!("b{} is packed, loaded and stored", id.0));
-                }
+                check_packed_updates(program, nest, &mut report);
             }
             Kernel::Contraction(contraction) => heavy::check_contraction(program, contraction, steps, &mut report),
             Kernel::Draw(draw) => heavy::check_draw(program, draw, steps, &mut report),
@@ -98,6 +96,20 @@ fn check_constants(program: &Program, report: &mut Report) {
         {
             report.add(2, format!("b{id} has {} elements but {} values", buffer.len, values.len()));
         }
+    }
+}
+
+/// Rule 13: no packed element is loaded where it is stored.
+fn check_packed_updates(program: &Program, nest: &Nest, report: &mut Report) {
+    let (mut loaded, mut stored) = (Vec::new(), Vec::new());
+    each_access(&nest.body, &mut |access, is_store| {
+        if program.is_packed(access.buffer) {
+            let places = if is_store { &mut stored } else { &mut loaded };
+            places.push((access.buffer, access.index.clone()));
+        }
+    });
+    for (buffer, index) in stored.iter().filter(|place| loaded.contains(place)) {
+        report.add(13, format!("b{}[{index}] is packed, loaded and stored", buffer.0));
     }
 }
 
