@@ -11,6 +11,7 @@ mod masks;
 mod pack;
 mod phases;
 mod plane;
+mod rows;
 mod select;
 mod table;
 #[cfg(test)]

@@ -14,17 +14,21 @@ use super::Method;
 use super::gather::{Entry, Gather, Pass};
 use super::pack::{Block, Shared, pack, packed_len};
 use super::plane::Plane;
+use super::rows::{self, MARGIN, Rows};
 use super::table::{self, Lookup, tables_len};
 use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::pool::with_scratch;
 use crate::kernels::vector::{Width, dispatch};
 
-/// Output pixels of a tile.
+/// Output pixels of a tile, or about so many where tiles are whole rows.
 const TILE: usize = 512;
 /// Floats of the weights that one visit of a gather meets: a little more than fit in the L1 cache, because most rows are
 /// rare.
 const VISIT: usize = 16 * 1024;
+
+/// Output pixels of a row, at least, for the kernel that goes along rows.
+const ROW: usize = 8;
 
 /// Words of the copied spikes; `None` if no number can tell.
 pub(crate) fn words(geometry: &Geometry, bits: Bits) -> Option<usize> {
@@ -35,15 +39,23 @@ pub(crate) fn words(geometry: &Geometry, bits: Bits) -> Option<usize> {
 /// Convolves with packed spikes; the lengths were checked.
 pub(crate) fn run(width: Width, method: Method, geometry: &Geometry, bits: Bits, weights: &[f32], out: &mut [f32]) {
     let plane = Plane::windows(geometry);
-    let blocks = Block::all(geometry.cout, method.block_vectors(width), width);
+    let by_rows = method == Method::Gather && wide_enough(geometry);
+    let vectors = if by_rows { rows::block_vectors(width) } else { method.block_vectors(width) };
+    let blocks = Block::all(geometry.cout, vectors, width);
     with_scratch(geometry.rows * plane.pixels() * bits.words, |words: &mut [u64]| {
         plane.copy(geometry, bits, words);
         with_scratch(packed_len(&blocks, geometry.window()), |packed: &mut [f32]| {
             pack(width, geometry, &blocks, weights, packed);
             let job = Job { width, method, geometry, plane, blocks: &blocks, words, pixel: bits.words, packed };
-            job.run(out);
+            if by_rows { job.run_rows(out) } else { job.run(out) }
         });
     });
+}
+
+/// Whether the outputs of a row share what they add, and are enough for that to pay.
+fn wide_enough(geometry: &Geometry) -> bool {
+    let [kernel, stride, dilation, output] = [geometry.kernel, geometry.stride, geometry.dilation, geometry.output];
+    kernel[1] == rows::COLUMNS && stride[1] == 1 && dilation[1] == 1 && output[1] >= ROW
 }
 
 impl Method {
@@ -83,6 +95,69 @@ impl Job<'_> {
         (0..tiles * self.blocks.len()).into_par_iter().for_each(|task| {
             let first = task % tiles * tile;
             self.tile(first..pixels.min(first + tile), self.blocks[task / tiles], out);
+        });
+    }
+
+    /// All tiles of all blocks, cut along rows of output pixels.
+    fn run_rows(&self, out: &mut [f32]) {
+        let Geometry { rows, output: [height, width], .. } = *self.geometry;
+        let lines = rows * height;
+        let tile = lines.div_ceil((lines * width).div_ceil(TILE).max(1)).max(1);
+        let tiles = lines.div_ceil(tile);
+        let out = Shared(out.as_mut_ptr());
+        (0..tiles * self.blocks.len()).into_par_iter().for_each(|task| {
+            let first = task % tiles * tile;
+            self.tile_rows(first..lines.min(first + tile), self.blocks[task / tiles], out);
+        });
+    }
+
+    /// The outputs of one block in some rows.
+    fn tile_rows(&self, lines: Range<usize>, block: Block, out: Shared) {
+        let Geometry { cin, cout, output: [height, width], stride: [down, _], .. } = *self.geometry;
+        // SAFETY: the task owns the block's outputs of these rows.
+        let target = unsafe { out.at(lines.start * width * cout + block.first) };
+        // SAFETY: all blocks before this one are full.
+        let packed = unsafe { self.packed.as_ptr().add(block.first * self.geometry.window()) };
+        let line_len = (width + 2 * MARGIN) * block.lanes;
+        with_scratch(lines.len(), |starts: &mut [u32]| {
+            for (line, start) in lines.zip(starts.iter_mut()) {
+                let pixel = (line / height * self.plane.size[0] + line % height * down) * self.plane.size[1];
+                *start = (pixel * self.pixel) as u32;
+            }
+            with_scratch(starts.len() * line_len, |sums: &mut [f32]| {
+                let visits = self.geometry.kernel[0] * self.pixel;
+                for visit in 0..visits {
+                    let (row, word) = (visit / self.pixel, visit % self.pixel);
+                    let below = row * self.geometry.dilation[0] * self.plane.size[1] * self.pixel;
+                    let weights = (row * rows::COLUMNS * cin + word * 64) * block.lanes;
+                    let pass = Rows {
+                        rows: starts,
+                        word: below + word,
+                        step: self.pixel,
+                        width,
+                        words: self.words.as_ptr(),
+                        // SAFETY: the block has weights for every kernel row and word.
+                        weights: unsafe { packed.add(weights) },
+                        column: cin * block.lanes,
+                        first: visit == 0,
+                        sums: sums.as_mut_ptr(),
+                        target: (block.is_full() && visit + 1 == visits).then_some((target, cout)),
+                        vectors: block.vectors,
+                    };
+                    dispatch(self.width, pass);
+                }
+                if !block.is_full() {
+                    for (number, sums) in sums.chunks_exact(line_len).enumerate() {
+                        for (x, sums) in sums.chunks_exact(block.lanes).skip(MARGIN).take(width).enumerate() {
+                            // SAFETY: the sums have whole blocks, and the target is the task's.
+                            unsafe {
+                                let to = target.add((number * width + x) * cout);
+                                sums.as_ptr().copy_to_nonoverlapping(to, block.outputs);
+                            }
+                        }
+                    }
+                }
+            });
         });
     }
 

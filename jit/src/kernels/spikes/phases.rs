@@ -18,7 +18,8 @@ pub(crate) struct Tap {
 #[derive(Clone, Debug)]
 pub(crate) struct Phase {
     /// The inputs. Outputs are the pixels of the plane's upper left corner, so that what is behind them in a row or an
-    /// image has no gradient.
+    /// image has no gradient. No row is longer than it takes for that: a spike whose gradient would lie before the first
+    /// output of a row finds the padding behind the row before.
     pub plane: Plane,
     /// The elements.
     pub taps: Vec<Tap>,
@@ -43,11 +44,14 @@ fn phase(geometry: &Geometry, residue: [usize; 2]) -> Option<Phase> {
     };
     let (down, right) = (meeting(0), meeting(1));
     let (reach_down, reach_right) = (down.last()?.1, right.last()?.1);
-    let plane = Plane {
-        size: [output[0] + reach_down, output[1] + reach_right],
-        step: stride,
-        shift: [residue[0] as isize - pad[0], residue[1] as isize - pad[1]],
+    let shift = [residue[0] as isize - pad[0], residue[1] as isize - pad[1]];
+    let size = |axis: usize, reach: usize| {
+        // The first element of the plane that is an input, and the first behind those that are.
+        let element = |coordinate: isize| coordinate.max(0).unsigned_abs().div_ceil(stride[axis]);
+        let (first, end) = (element(-shift[axis]), element(geometry.input[axis] as isize - shift[axis]));
+        (output[axis] + reach.saturating_sub(first)).max(end.min(output[axis] + reach))
     };
+    let plane = Plane { size: [size(0, reach_down), size(1, reach_right)], step: stride, shift };
     let tap = |(row, y): (usize, usize), (column, x): (usize, usize)| Tap {
         index: row * kernel[1] + column,
         distance: y * plane.size[1] + x,

@@ -25,8 +25,8 @@ const TILE: usize = 10 * 1024;
 /// Input channels of a task: at most so many that its sums stay in the L2 cache, at least so many that copying tiles does
 /// not count.
 const CHANNELS: Range<usize> = 32..256;
-/// Tasks that a gradient is cut into, if it is large enough.
-const TASKS: usize = 8;
+/// Tasks that a gradient is cut into for each thread, if it is large enough: more would copy more tiles.
+const TASKS: usize = 2;
 
 /// Computes the gradient; the lengths were checked.
 pub(crate) fn run(width: Width, geometry: &Geometry, bits: Bits, gradients: &[f32], out: &mut [f32]) {
@@ -66,7 +66,9 @@ impl Job<'_> {
     /// All blocks of outputs and inputs.
     fn run(&self, out: &mut [f32]) {
         let cin = self.geometry.cin;
-        let wanted = cin.div_ceil(TASKS.div_ceil(self.blocks.len())).next_multiple_of(16);
+        // The cut decides who computes a sum, never its order.
+        let tasks = TASKS * rayon::current_num_threads();
+        let wanted = cin.div_ceil(tasks.div_ceil(self.blocks.len())).next_multiple_of(16);
         let chunk = wanted.clamp(CHANNELS.start, CHANNELS.end);
         let chunks = cin.div_ceil(chunk);
         let out = Shared(out.as_mut_ptr());
