@@ -187,7 +187,8 @@ pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions)
         }
     }
     region.forget_states();
-    let mut launches = region::lower_region(&mut region, &mut program)?;
+    let mut launches = map::pack_inputs(&mut region, &mut program)?;
+    launches.extend(region::lower_region(&mut region, &mut program)?);
     for (id, buffer) in copies {
         launches.push(map::copy(&region, &mut program, id, buffer)?);
     }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use snn_graph::lower::storage::{Layout, rearrange};
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
-use snn_graph::{Graph, NodeId, Ty};
+use snn_graph::{Graph, Kind, NodeId, Ty};
 use snn_loops::{BufferId, RandomKey};
 
 use crate::device::{Device, Engine, Watch};
@@ -137,6 +137,7 @@ impl Step {
     /// Writes an input from single-precision row-major values.
     pub fn write_slot(&mut self, slot: &Slot, values: &[f32]) -> Result<()> {
         if slot.port.layout == Layout::RowMajor && values.len() == slot.len {
+            only_spikes(&slot.port, values)?;
             return self.engine.write_f32(slot.port.buffer, values);
         }
         let arranged = self.to_memory(&slot.port, values)?;
@@ -207,7 +208,7 @@ impl Step {
         if self.lowered.output(name).is_none() { Ok(otherwise) } else { self.scalar(name) }
     }
 
-    fn to_memory<'v, T: Copy + Default>(&self, port: &Port, values: &'v [T]) -> Result<Cow<'v, [T]>> {
+    fn to_memory<'v, T: Copy + Default + Into<f64>>(&self, port: &Port, values: &'v [T]) -> Result<Cow<'v, [T]>> {
         let len: usize = port.ty.extents(self.steps, self.batch).iter().product();
         if values.len() != len {
             return Err(RuntimeError::new(format!(
@@ -216,6 +217,7 @@ impl Step {
                 values.len()
             )));
         }
+        only_spikes(port, values)?;
         if port.layout == Layout::RowMajor {
             return Ok(Cow::Borrowed(values));
         }
@@ -232,6 +234,23 @@ impl Step {
         let mut values = vec![0.0; raw.len()];
         each_sample(port, &raw, &mut values, false);
         Ok(values)
+    }
+}
+
+/// Refuses values of an input of spikes that are none: programs keep them as bits.
+fn only_spikes<T: Copy + Into<f64>>(port: &Port, values: &[T]) -> Result<()> {
+    if port.ty.kind != Kind::Spikes {
+        return Ok(());
+    }
+    let is_spike = |value: f64| value == 0.0 || value == 1.0;
+    match values.iter().position(|value| !is_spike((*value).into())) {
+        None => Ok(()),
+        Some(at) => {
+            let value: f64 = values.get(at).map_or(f64::NAN, |value| (*value).into());
+            let name = port.name.strip_prefix("input:").unwrap_or(&port.name);
+            Err(RuntimeError::new(format!("`{name}` takes spikes, which are 0 or 1, but element {at} is {value}"))
+                .with_help("declare the input as `frames[...]` if its values are not spikes"))
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use crate::lower::LowerError;
 use crate::lower::emit::Emission;
 use crate::lower::region::Region;
 use crate::lower::space;
-use crate::lower::storage::Storage;
+use crate::lower::storage::{Storage, padded};
+use crate::ty::Ty;
 
 /// One kernel that computes element-wise nodes of the same shape.
 pub(super) fn lower_map(
@@ -17,6 +18,20 @@ pub(super) fn lower_map(
 ) -> Result<Launch, LowerError> {
     let targets: Vec<(NodeId, Storage)> = nodes.iter().map(|id| (*id, region.materialize(program, *id))).collect();
     emit(region, program, &targets, true)
+}
+
+/// Kernels that turn spikes from outside, which come as floats, into bits where a heavy kernel adds up what they select.
+/// From then on everything reads the bits.
+pub(super) fn pack_inputs(region: &mut Region<'_>, program: &mut Program) -> Result<Vec<Launch>, LowerError> {
+    let mut launches = Vec::new();
+    for id in region.packable_inputs() {
+        let ty = region.graph.ty(id).clone();
+        let len = region.len(&Ty { dims: padded(&ty.dims), ..ty.clone() });
+        let bits = Storage::packed(program.add_packed_buffer(region.label(id), len), &ty, region.batch);
+        launches.push(copy_to(region, program, id, bits.clone())?);
+        region.store_at(id, bits);
+    }
+    Ok(launches)
 }
 
 /// A kernel that copies a node's value into another buffer.

@@ -52,6 +52,15 @@ fn dense_operands(graph: &Graph) -> Vec<NodeId> {
     dense
 }
 
+/// Nodes that a heavy kernel can take as bits.
+fn spike_operands(graph: &Graph) -> BTreeSet<NodeId> {
+    let is_sparse = |id: &NodeId| {
+        let lowering = graph.node(*id).op.lower();
+        matches!(lowering, Lowering::Contract(_, ContractionKind::Forward | ContractionKind::WeightGradient))
+    };
+    graph.ids().filter(is_sparse).filter_map(|id| graph.node(id).inputs.first().copied()).collect()
+}
+
 impl<'g> Region<'g> {
     pub fn new(graph: &'g Graph, batch: usize, needed: Vec<bool>) -> Region<'g> {
         let storage = vec![None; graph.len()];
@@ -101,6 +110,22 @@ impl<'g> Region<'g> {
         }
         self.packs = true;
         self
+    }
+
+    /// Inputs of spikes that a heavy kernel takes as bits, and none as floats only.
+    pub fn packable_inputs(&self) -> Vec<NodeId> {
+        if !self.packs {
+            return Vec::new();
+        }
+        let (sparse, dense) = (spike_operands(self.graph), dense_operands(self.graph));
+        let is_packable = |id: &NodeId| {
+            self.needed[id.index()]
+                && matches!(self.graph.node(*id).op, Op::InputOp(_))
+                && is_packable(self.graph.ty(*id))
+                && sparse.contains(id)
+                && !dense.contains(id)
+        };
+        self.graph.ids().filter(is_packable).collect()
     }
 
     /// Elements of a value of that type.

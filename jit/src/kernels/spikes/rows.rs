@@ -80,10 +80,10 @@ unsafe fn roll<V: Vector, const VECTORS: usize>(pass: Rows) {
         for (number, row) in pass.rows.iter().enumerate() {
             let mut words = pass.words.add(*row as usize + pass.word);
             let sums = pass.sums.add(number * row_len);
-            // Of the pixel's own output, the one before it, and the one before that.
-            let [mut own, mut before, mut last] = [[V::zero(); VECTORS]; COLUMNS];
+            // Of the output before the pixel's own, and of the one before that.
+            let [mut before, mut last] = [[V::zero(); VECTORS]; COLUMNS - 1];
             for pixel in 0..pass.width + MARGIN {
-                own = load((!pass.first).then_some(sums.cast_const()), pixel + MARGIN);
+                let mut own = load((!pass.first).then_some(sums.cast_const()), pixel + MARGIN);
                 let mut word = words.read();
                 words = words.wrapping_add(pass.step);
                 while word != 0 {
