@@ -12,7 +12,7 @@ use super::tiles::{Blocks, Tiles};
 use super::weights::TAPS;
 use super::{PIECE, SKEW, correlation, fits, kernel_gradient, output_gradient};
 use crate::kernels::geometry::Geometry;
-use crate::kernels::scratch::with_scratch;
+use crate::kernels::pool::with_scratch;
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Width, dispatch};
 
