@@ -17,7 +17,7 @@ pub struct Footprint {
     pub of_buffers: Vec<usize>,
     /// Constants.
     pub constants: usize,
-    /// What kernels keep beside their buffers for the next of their kind.
+    /// What kernels keep beside their buffers for the next.
     pub kept: usize,
     /// The same, once more for every thread.
     pub kept_by_thread: usize,
@@ -46,9 +46,9 @@ impl Footprint {
             Kernel::Contraction(contraction) => Some(Needs::of(contraction, program.dtype)),
             Kernel::Nest(_) | Kernel::Draw(_) => None,
         });
-        let Needs { dense, spikes, passing } = needs.fold(Needs::default(), Needs::max);
-        footprint.kept = dense.once.saturating_add(spikes.once);
-        footprint.kept_by_thread = dense.each.saturating_add(spikes.each);
+        let Needs { floats, words, passing } = needs.fold(Needs::default(), Needs::max);
+        footprint.kept = floats.once.saturating_add(words.once);
+        footprint.kept_by_thread = floats.each.saturating_add(words.each);
         footprint.passing = passing;
         Ok(footprint)
     }

@@ -12,7 +12,7 @@ use crate::kernels::filters::Filters;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::lattice::Lattice;
 use crate::kernels::panels::Panels;
-use crate::kernels::scratch::with_scratch;
+use crate::kernels::pool::with_scratch;
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Width, dispatch};
 use pack::Packed;

@@ -3,8 +3,9 @@
 use super::gather::gather;
 use super::gemm::{Matrix, Tile, for_each_tile};
 use super::geometry::Geometry;
+use super::pool::with_scratch;
 use super::weights::{self, Packed};
-use crate::element::{Element, with_scratch};
+use crate::element::Element;
 
 /// Fewer tasks than this leave threads without work, so that products with few rows are also cut along their columns.
 const TASKS: usize = 16;

@@ -12,8 +12,9 @@ use super::forward;
 use super::gather::scatter_add;
 use super::gemm::{Matrix, Tile};
 use super::geometry::{Geometry, blocks};
+use super::pool::with_scratch;
 use super::weights::{self, Packed};
-use crate::element::{Element, with_scratch};
+use crate::element::Element;
 
 /// Output pixels that one task handles at least, as whole images: smaller products are slow.
 const PIXELS: usize = 64;

@@ -30,13 +30,14 @@ const SPIKE_TILE: usize = 512 * 128;
 const SPIKE_CHANNELS: usize = 256;
 const SPIKE_OUTPUTS: usize = 32;
 
-/// Bytes beside the buffers. Kernels of one kind hand their memory on to each other, those of other kinds have their own.
+/// Bytes beside the buffers. Kernels hand what they keep on to each other, memory of one type of elements to the next
+/// that wants such elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// Kept for kernels of floats.
-    pub dense: Kept,
-    /// Kept for kernels that are driven by spikes.
-    pub spikes: Kept,
+    /// Kept as floats.
+    pub floats: Kept,
+    /// Kept as words of spikes.
+    pub words: Kept,
     /// Given back after the kernel.
     pub passing: usize,
 }
@@ -64,18 +65,18 @@ impl Needs {
         let weights = shape.weight_len().saturating_mul(dtype.size());
         let single = dtype == Dtype::F32;
         if *packed && single && geometry.groups == 1 {
-            return Needs { spikes: of_spikes(*kind, &geometry), ..Needs::default() };
+            return of_spikes(*kind, &geometry);
         }
         if single && is_for_winograd(false, &geometry) {
-            let dense = match kind {
+            let floats = match kind {
                 ContractionKind::Forward => of_tiles(&geometry),
                 ContractionKind::InputGradient => of_tiles(&geometry.flipped()),
                 ContractionKind::WeightGradient => of_tiles_gradient(&geometry),
             };
-            return Needs { dense, ..Needs::default() };
+            return Needs { floats, ..Needs::default() };
         }
         if single && is_read_in_place(&geometry) && *kind != ContractionKind::WeightGradient {
-            return Needs { dense: Kept { once: weights, each: 0 }, ..Needs::default() };
+            return Needs { floats: Kept { once: weights, each: 0 }, ..Needs::default() };
         }
         let window = shape.weight_len() / shape.cout.max(1);
         let unpacked = if *packed { rows.saturating_mul(shape.input_len()).saturating_mul(dtype.size()) } else { 0 };
@@ -93,8 +94,8 @@ impl Needs {
     /// Of a kernel after another.
     pub fn max(self, other: Needs) -> Needs {
         Needs {
-            dense: self.dense.max(other.dense),
-            spikes: self.spikes.max(other.spikes),
+            floats: self.floats.max(other.floats),
+            words: self.words.max(other.words),
             passing: self.passing.max(other.passing),
         }
     }
@@ -124,19 +125,22 @@ fn of_tiles_gradient(geometry: &Geometry) -> Kept {
 }
 
 /// The spikes in another order and, forward, all weights in whole vectors.
-fn of_spikes(kind: ContractionKind, geometry: &Geometry) -> Kept {
+fn of_spikes(kind: ContractionKind, geometry: &Geometry) -> Needs {
     let words = geometry.cin.div_ceil(u64::BITS as usize);
     let plane = |axis: usize| {
         let pad = usize::try_from(geometry.pad[axis]).unwrap_or_default();
-        geometry.input[axis] + 2 * pad
+        geometry.input[axis].saturating_add(pad.saturating_mul(2))
     };
-    let spikes = (geometry.rows * plane(0) * plane(1)).saturating_mul(words * size_of::<u64>());
+    let factors = [plane(0), plane(1), words, size_of::<u64>()];
+    let spikes = factors.into_iter().fold(geometry.rows, usize::saturating_mul);
     let tile = SPIKE_TILE * size_of::<f32>();
-    if kind == ContractionKind::Forward {
+    let (floats, words) = if kind == ContractionKind::Forward {
         let outputs = Panels::of(Width::native(), geometry.cout).whole_vectors(geometry.cout);
         let weights = outputs.saturating_mul(geometry.window() * size_of::<f32>());
-        return Kept { once: spikes.saturating_add(weights), each: tile };
-    }
-    let sums = geometry.cin.min(SPIKE_CHANNELS) * geometry.taps() * SPIKE_OUTPUTS * size_of::<f32>();
-    Kept { once: spikes.saturating_mul(2), each: tile + sums }
+        (Kept { once: weights, each: tile }, spikes)
+    } else {
+        let sums = geometry.cin.min(SPIKE_CHANNELS) * geometry.taps() * SPIKE_OUTPUTS * size_of::<f32>();
+        (Kept { once: 0, each: tile + sums }, spikes.saturating_mul(2))
+    };
+    Needs { floats, words: Kept { once: words, each: 0 }, passing: 0 }
 }

@@ -11,7 +11,8 @@ use rayon::slice::ParallelSliceMut;
 use super::gather::gather;
 use super::gemm::{Matrix, Tile, for_each_tile};
 use super::geometry::{Geometry, blocks};
-use crate::element::{Element, with_scratch};
+use super::pool::with_scratch;
+use crate::element::Element;
 
 /// Columns of the window that a task computes, if the window is that long.
 const COLUMNS: usize = 384;

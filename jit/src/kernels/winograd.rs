@@ -9,16 +9,17 @@
 //! square of 1.1e-6, where a sum has 7e-6 and 6e-7.
 
 mod correlation;
-mod input;
+mod images;
 mod kernel_gradient;
 mod output;
-mod output_gradient;
 mod points;
 mod product;
 mod tiles;
+mod to_points;
 mod weight_gradient;
 mod weights;
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -27,13 +28,13 @@ use crate::kernels::block::ROWS;
 use crate::kernels::filters::Filters;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::panels::Panels;
-use crate::kernels::scratch::with_scratch;
+use crate::kernels::pool::with_scratch;
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Width, dispatch};
 use points::PRODUCTS;
 use tiles::{Blocks, Tiles};
 
-pub(crate) use input::Images;
+pub(crate) use images::Images;
 pub(crate) use weight_gradient::weight_gradient_with;
 
 /// Tiles of a block: enough to reuse a panel of weights, few enough for the L2 cache.
@@ -82,7 +83,7 @@ pub(crate) fn convolve_with(
         filters,
         flipped,
         images,
-        zeros: &input::padding(geometry.cin),
+        zeros: &images::padding(geometry.cin),
         out: Shared::of(out),
     };
     if convolution.blocks.count < FEW_BLOCKS && convolution.panels.count() > convolution.blocks.count {
@@ -200,9 +201,10 @@ impl Convolution<'_> {
 
     /// Transforms the input of some tiles to `out`, where the first of them begins at `start`.
     fn transform_input(&self, range: Range<usize>, out: Shared<'_>, start: usize, plane: usize) {
-        let transform = input::Transform {
+        let transform = to_points::Transform {
             tiles: &self.tiles,
             range,
+            squares: PhantomData::<to_points::Input>,
             images: self.images,
             channels: self.filters.inputs,
             zeros: self.zeros,

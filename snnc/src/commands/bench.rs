@@ -7,12 +7,12 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use snnc::bench::{Phase, Report, Settings as Measured, Spread, bench};
 use snnc::runtime::kernels::Recorded;
-use snnc::{Model, Program, Result, SessionOptions, Source};
+use snnc::{Model, Result, SessionOptions};
 
 use super::Status;
 use super::machine::{Kind, Machine, Memory, Settings, positive};
 use super::table::{Align, Table};
-use super::terminal::{say, warn, write};
+use super::terminal::{say, write};
 
 /// Measures a training step and an inference on random data.
 ///
@@ -57,13 +57,10 @@ pub enum Only {
 
 pub fn run(args: &Args) -> Result<Status> {
     let clock = Instant::now();
-    let program = Program::compile(Source::from_file(&args.file)?, &args.settings.overrides)?;
-    warn(&program);
-    let model = program.model()?;
+    let model = args.settings.compile(&args.file)?.model()?;
     let front_end_ms = 1e3 * clock.elapsed().as_secs_f64();
-    let (device, memory_limit) = (args.machine.device(Kind::Cpu)?, args.memory.memory_limit);
-    let batch = args.batch.unwrap_or(model.options().batch);
-    let options = SessionOptions { batch, device, memory_limit, ..model.options() };
+    let options = args.machine.options(&model, Kind::Cpu, &args.memory)?;
+    let options = SessionOptions { batch: args.batch.unwrap_or(options.batch), ..options };
     let settings = Measured {
         options,
         training: args.only != Some(Only::Inference),

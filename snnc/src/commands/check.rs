@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use snnc::{Code, Device, Error, Model, Program, Result, RuntimeError, SessionOptions, Source};
+use snnc::{Code, Device, Error, Model, Result, RuntimeError, SessionOptions};
 
 use super::Status;
 use super::machine::{Memory, Settings, Threads, bytes, positive};
 use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
-use super::terminal::{say, warn, write};
+use super::terminal::{say, write};
 
 /// Reports errors and warnings, and shows the layers of each model.
 ///
@@ -51,9 +51,7 @@ pub fn run(args: &Args) -> Result<Status> {
         say(explanation(code)?);
     }
     let Some(file) = &args.file else { return Ok(Status::Success) };
-    let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
-    warn(&program);
-    let models = program.models()?;
+    let models = args.settings.compile(file)?.models()?;
     if models.is_empty() {
         say(format_args!("{}: no errors, no model", file.display()));
     }

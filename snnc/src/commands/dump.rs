@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use snnc::runtime::listing::Form;
-use snnc::{Program, Result, Source, stages};
+use snnc::{Result, Source, stages};
 
 use super::Status;
 use super::machine::Settings;
-use super::terminal::{warn, write};
+use super::terminal::write;
 
 /// Shows a program at any stage of its compilation.
 #[derive(clap::Args)]
@@ -63,9 +63,7 @@ fn text(source: Source, args: &Args) -> Result<String> {
         Stage::Clif => Some(Form::Clif),
         Stage::Asm => Some(Form::Assembly),
     };
-    let program = Program::compile(source, &args.settings.overrides)?;
-    warn(&program);
-    let model = program.model()?;
+    let model = args.settings.compile_source(source)?.model()?;
     match form {
         Some(form) => stages::program(&model, form, args.training),
         None if args.stage == Stage::Grad => stages::gradient(&model),

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use snnc::{Error, Evaluation, Program, Result, Run, RuntimeError, Source, Training, load_weights};
+use snnc::{Error, Evaluation, Result, Run, RuntimeError, Training, load_weights};
 
 use super::Status;
 use super::machine::{Kind, Machine, Settings};
-use super::terminal::{say, warn};
+use super::terminal::say;
 
 /// Evaluates trained weights on the test data.
 ///
@@ -48,8 +48,7 @@ fn of_run(args: &Args) -> Result<(Evaluation, Vec<String>)> {
 }
 
 fn of_program(args: &Args, file: &Path) -> Result<(Evaluation, Vec<String>)> {
-    let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
-    warn(&program);
+    let program = args.settings.compile(file)?;
     let weights = args.weights.as_deref().ok_or_else(|| {
         Error::Run(
             RuntimeError::new("a program alone has no trained weights")

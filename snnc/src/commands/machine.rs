@@ -2,12 +2,14 @@
 //!
 //! Must never know which command takes them.
 
+use std::path::Path;
+
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
-use snnc::{Device, Isa, KernelChoice, Override, Result, SpikeKernels};
+use snnc::{Device, Isa, KernelChoice, Model, Override, Program, Result, SessionOptions, Source, SpikeKernels};
 
-use super::terminal::note;
+use super::terminal::{note, warn};
 
 /// How much of a machine.
 #[derive(Args)]
@@ -76,6 +78,14 @@ impl Machine {
         }
         Ok(Device::Cpu { threads: self.threads(), kernels })
     }
+
+    /// How a model says that it is run, on a machine of a kind and within a limit of memory.
+    ///
+    /// # Errors
+    /// As for [`Self::device`].
+    pub fn options(&self, model: &Model, kind: Kind, memory: &Memory) -> Result<SessionOptions> {
+        Ok(SessionOptions { device: self.device(kind)?, memory_limit: memory.memory_limit, ..model.options() })
+    }
 }
 
 fn spikes() -> impl TypedValueParser<Value = SpikeKernels> {
@@ -111,6 +121,26 @@ pub struct Settings {
     /// `model.steps=2`. May be given several times.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     pub overrides: Vec<Override>,
+}
+
+impl Settings {
+    /// The program of a file with these settings; its warnings are written.
+    ///
+    /// # Errors
+    /// If it cannot be read or has errors, or a setting names nothing.
+    pub fn compile(&self, file: &Path) -> Result<Program> {
+        self.compile_source(Source::from_file(file)?)
+    }
+
+    /// The same for a text that is there already.
+    ///
+    /// # Errors
+    /// As for [`Self::compile`].
+    pub fn compile_source(&self, source: Source) -> Result<Program> {
+        let program = Program::compile(source, &self.overrides)?;
+        warn(&program);
+        Ok(program)
+    }
 }
 
 fn setting(text: &str) -> Result<Override, String> {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 use snnc::profile::{Line, Profile, Row, Settings as Profiled, profile};
 use snnc::runtime::kernels::Recorded;
-use snnc::{Model, Program, Result, SessionOptions, Source};
+use snnc::{Model, Result, SessionOptions};
 
 use super::Status;
 use super::machine::{Kind, Machine, Memory, Settings, positive};
 use super::table::{Align, Table};
-use super::terminal::{say, warn, write};
+use super::terminal::{say, write};
 
 /// Shows where the time of a training step goes, by line of the program and by kernel.
 ///
@@ -46,12 +46,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Status> {
-    let program = Program::compile(Source::from_file(&args.file)?, &args.settings.overrides)?;
-    warn(&program);
-    let model = program.model()?;
-    let (device, memory_limit) = (args.machine.device(Kind::Cpu)?, args.memory.memory_limit);
-    let batch = args.batch.unwrap_or(model.options().batch);
-    let options = SessionOptions { batch, device, memory_limit, ..model.options() };
+    let model = args.settings.compile(&args.file)?.model()?;
+    let options = args.machine.options(&model, Kind::Cpu, &args.memory)?;
+    let options = SessionOptions { batch: args.batch.unwrap_or(options.batch), ..options };
     let training = !args.inference && model.recipe().is_some();
     let profile = profile(&model, &Profiled { options, training, runs: args.runs })?;
     let what = if training { "training step" } else { "inference" };

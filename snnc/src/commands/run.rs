@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use snnc::runtime::run_dir::{ExistingRun, RunDir};
-use snnc::{Model, Program, Result, Run, SessionOptions, Source, Training};
+use snnc::{Model, Result, Run, Training};
 
 use super::Status;
 use super::machine::{Kind, Machine, Memory, Settings};
 use super::progress::Progress;
 use super::simulate::simulate;
 use super::table::grouped;
-use super::terminal::{note, say, warn};
+use super::terminal::{note, say};
 
 /// Trains and evaluates a model as its `train` says.
 ///
@@ -56,11 +56,8 @@ pub fn run(args: &Args) -> Result<Status> {
 }
 
 fn start(args: &Args, file: &Path) -> Result<Status> {
-    let program = Program::compile(Source::from_file(file)?, &args.settings.overrides)?;
-    warn(&program);
-    let model = program.model()?;
-    let (device, memory_limit) = (args.machine.device(args.device)?, args.memory.memory_limit);
-    let options = SessionOptions { device, memory_limit, ..model.options() };
+    let model = args.settings.compile(file)?.model()?;
+    let options = args.machine.options(&model, args.device, &args.memory)?;
     if model.recipe().is_none() {
         return simulate(&model, options);
     }

@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::kernels::filters::Filters;
 use crate::kernels::lattice::Lattice;
 use crate::kernels::panels::Panels;
-use crate::kernels::scratch::with_scratch;
+use crate::kernels::pool::with_scratch;
 use crate::kernels::shared::Shared;
 
 /// Elements of the input channels of one output that are copied together, about.

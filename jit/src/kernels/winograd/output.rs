@@ -44,9 +44,8 @@ impl Kernel for Transform<'_> {
             // to one tile; the sink is as wide as the widest panel.
             unsafe {
                 let sink = sink.as_mut_ptr();
-                let to: [*mut f32; OUTPUTS * OUTPUTS] = std::array::from_fn(|pixel| {
-                    pixels[pixel].map_or(sink, |pixel| self.out.at(pixel * self.width + self.channels.start))
-                });
+                let place = |pixel: usize| self.out.at(pixel * self.width + self.channels.start);
+                let to: [[*mut f32; OUTPUTS]; OUTPUTS] = pixels.map(|line| line.map(|pixel| pixel.map_or(sink, place)));
                 let from = self.products.as_ptr().add(at * self.row);
                 let count = self.channels.len();
                 let full = count / V::LANES * V::LANES;
@@ -69,7 +68,7 @@ impl Kernel for Transform<'_> {
 unsafe fn transform<V: Vector, const SOME: bool>(
     from: *const f32,
     plane: usize,
-    to: &[*mut f32; OUTPUTS * OUTPUTS],
+    to: &[[*mut f32; OUTPUTS]; OUTPUTS],
     channel: usize,
     count: usize,
 ) {
@@ -84,7 +83,7 @@ unsafe fn transform<V: Vector, const SOME: bool>(
         }
         for (y, line) in half.into_iter().enumerate() {
             for (x, value) in points::output(line).into_iter().enumerate() {
-                let pixel = to[y * OUTPUTS + x].add(channel);
+                let pixel = to[y][x].add(channel);
                 if SOME { value.store_some(pixel, count) } else { value.store(pixel) }
             }
         }

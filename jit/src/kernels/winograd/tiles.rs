@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::points::{INPUTS, OUTPUTS, PRODUCTS};
+use super::points::{INPUTS, OUTPUTS};
 use crate::kernels::geometry::Geometry;
 
 /// Tiles of all images, counted row by row and image by image.
@@ -30,8 +30,8 @@ impl Tiles {
         (line / self.grid[0], [line % self.grid[0] * OUTPUTS, across * OUTPUTS])
     }
 
-    /// The input pixels under a tile, counted over all images; `None` in the padding.
-    pub fn inputs(&self, tile: usize) -> [Option<usize>; PRODUCTS] {
+    /// The input pixels under a tile, line by line, counted over all images; `None` in the padding.
+    pub fn inputs(&self, tile: usize) -> [[Option<usize>; INPUTS]; INPUTS] {
         let (image, at) = self.place(tile);
         let [height, width] = self.geometry.input;
         let inside = |axis: usize, offset: usize, len: usize| {
@@ -40,20 +40,16 @@ impl Tiles {
         };
         let columns: [Option<usize>; INPUTS] = std::array::from_fn(|x| inside(1, x, width));
         let lines: [Option<usize>; INPUTS] = std::array::from_fn(|y| inside(0, y, height));
-        std::array::from_fn(|pixel| {
-            let (y, x) = (lines[pixel / INPUTS]?, columns[pixel % INPUTS]?);
-            Some((image * height + y) * width + x)
-        })
+        lines.map(|y| columns.map(|x| Some((image * height + y?) * width + x?)))
     }
 
-    /// The output pixels of a tile, counted over all images; `None` outside of the image.
-    pub fn outputs(&self, tile: usize) -> [Option<usize>; OUTPUTS * OUTPUTS] {
-        let (image, at) = self.place(tile);
+    /// The output pixels of a tile, line by line, counted over all images; `None` outside of the image.
+    pub fn outputs(&self, tile: usize) -> [[Option<usize>; OUTPUTS]; OUTPUTS] {
+        let (image, [line, column]) = self.place(tile);
         let [height, width] = self.geometry.output;
-        std::array::from_fn(|pixel| {
-            let (y, x) = (at[0] + pixel / OUTPUTS, at[1] + pixel % OUTPUTS);
-            (y < height && x < width).then_some((image * height + y) * width + x)
-        })
+        let columns: [usize; OUTPUTS] = std::array::from_fn(|x| column + x);
+        let lines: [usize; OUTPUTS] = std::array::from_fn(|y| line + y);
+        lines.map(|y| columns.map(|x| (y < height && x < width).then_some((image * height + y) * width + x)))
     }
 }
 

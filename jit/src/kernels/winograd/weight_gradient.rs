@@ -4,15 +4,18 @@
 //! `[input channel][tile]` with `[tile][output channel]`, which are summed over the blocks and taken to 3x3 kernels at the
 //! end. Blocks follow each other, and a task has its sums for itself, so results are the same for any number of threads.
 
+use std::marker::PhantomData;
+
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::input::{self, Images};
+use super::images::{Images, padding};
 use super::points::PRODUCTS;
 use super::tiles::{Blocks, Tiles};
+use super::to_points::{Input, Output, Transform};
 use super::weights::TAPS;
-use super::{PIECE, SKEW, correlation, fits, kernel_gradient, output_gradient};
+use super::{PIECE, SKEW, correlation, fits, kernel_gradient};
 use crate::kernels::geometry::Geometry;
-use crate::kernels::scratch::with_scratch;
+use crate::kernels::pool::with_scratch;
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Width, dispatch};
 
@@ -52,9 +55,9 @@ pub(crate) fn weight_gradient_with(
         tiles,
         blocks,
         images,
-        zeros: &input::padding(cin),
+        zeros: &padding(cin),
         dy,
-        dy_zeros: &vec![0.0; cout],
+        dy_zeros: &padding(cout),
         a: Layout::of(blocks.longest(), cin, lanes),
         b: Layout::of(blocks.longest(), cout, lanes),
         sums: Sums::of(cin, cout, lanes),
@@ -112,7 +115,7 @@ struct Gradient<'a> {
     images: Images<'a>,
     zeros: &'a [u64],
     dy: &'a [f32],
-    dy_zeros: &'a [f32],
+    dy_zeros: &'a [u64],
     a: Layout,
     b: Layout,
     sums: Sums,
@@ -152,15 +155,15 @@ impl Gradient<'_> {
             let (tiles, range, start, row) = (&self.tiles, tiles, first * self.lanes, self.lanes);
             if task < pieces {
                 let Layout { channels, column, plane, .. } = self.a;
-                let (images, zeros) = (self.images, self.zeros);
+                let (images, zeros, squares) = (self.images, self.zeros, PhantomData::<Input>);
                 let transform =
-                    input::Transform { tiles, range, images, channels, zeros, out: a, start, row, column, plane };
+                    Transform { tiles, range, squares, images, channels, zeros, out: a, start, row, column, plane };
                 dispatch(self.width, transform);
             } else {
                 let Layout { channels, column, plane, .. } = self.b;
-                let (dy, zeros) = (self.dy, self.dy_zeros);
+                let (images, zeros, squares) = (Images::Floats(self.dy), self.dy_zeros, PhantomData::<Output>);
                 let transform =
-                    output_gradient::Transform { tiles, range, dy, channels, zeros, out: b, start, row, column, plane };
+                    Transform { tiles, range, squares, images, channels, zeros, out: b, start, row, column, plane };
                 dispatch(self.width, transform);
             }
         });

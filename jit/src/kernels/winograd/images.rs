@@ -1,0 +1,72 @@
+//! What is transformed: images of floats or of packed spikes, pixel by pixel.
+
+#![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
+
+use crate::kernels::bits::Bits;
+use crate::kernels::vector::Vector;
+
+/// Channels in a word of packed spikes.
+const WORD: usize = u64::BITS as usize;
+
+/// The images, pixel by pixel.
+#[derive(Clone, Copy)]
+pub(crate) enum Images<'a> {
+    /// Floats.
+    Floats(&'a [f32]),
+    /// Packed spikes.
+    Spikes(Bits<'a>),
+}
+
+impl Images<'_> {
+    /// Whether these are as many pixels of so many channels.
+    pub fn are(&self, pixels: usize, channels: usize) -> bool {
+        match self {
+            Images::Floats(x) => x.len() == pixels * channels,
+            Images::Spikes(x) => {
+                let words = channels.div_ceil(WORD);
+                [x.channels, x.words, x.data.len()] == [channels, words, pixels * words]
+            }
+        }
+    }
+}
+
+/// What is read in the padding: as many zeros as a pixel takes, floats or words.
+pub(super) fn padding(channels: usize) -> Vec<u64> {
+    vec![0; channels.div_ceil(2)]
+}
+
+/// What a pixel is made of.
+pub(super) trait Element: Sized {
+    /// `V::LANES` channels from `channel` on, which is a multiple of `V::LANES`; the first `count` of them and zeros if
+    /// `SOME`.
+    ///
+    /// # Safety
+    /// The machine has the vectors, and the pixel has these channels.
+    unsafe fn read<V: Vector, const SOME: bool>(pixel: *const Self, channel: usize, count: usize) -> V;
+}
+
+impl Element for f32 {
+    /// # Safety
+    /// As for [`Element::read`].
+    #[inline(always)]
+    unsafe fn read<V: Vector, const SOME: bool>(pixel: *const f32, channel: usize, count: usize) -> V {
+        // SAFETY: the caller vouches for the vectors and for the channels.
+        unsafe {
+            let from = pixel.add(channel);
+            if SOME { V::load_some(from, count) } else { V::load(from) }
+        }
+    }
+}
+
+impl Element for u64 {
+    /// # Safety
+    /// As for [`Element::read`].
+    #[inline(always)]
+    unsafe fn read<V: Vector, const SOME: bool>(pixel: *const u64, channel: usize, count: usize) -> V {
+        // SAFETY: the caller vouches for the vectors and for the channels; lanes divide words, so that one word has them all.
+        unsafe {
+            let bits = *pixel.add(channel / WORD) >> (channel % WORD);
+            V::from_bits(if SOME { bits & ((1 << count) - 1) } else { bits })
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Squares of pixels at the 36 pairs of points: the transform of the input, and the adjoint of the output's, which takes
+//! the gradient of a tile's output there.
+
+#![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::images::{Element, Images};
+use super::points::{self, INPUTS, OUTPUTS};
+use super::tiles::Tiles;
+use crate::kernels::shared::Shared;
+use crate::kernels::vector::{Kernel, Vector};
+
+/// The square of `SIDE` times `SIDE` pixels that belongs to a tile.
+pub(super) trait Square<const SIDE: usize> {
+    /// Its pixels, counted over all images, line by line; `None` where zeros are read.
+    fn pixel(tiles: &Tiles, tile: usize) -> [[Option<usize>; SIDE]; SIDE];
+
+    /// The transform along an axis.
+    ///
+    /// # Safety
+    /// The machine has the vectors.
+    unsafe fn at_points<V: Vector>(line: [V; SIDE]) -> [V; INPUTS];
+}
+
+/// The input pixels under a tile.
+pub(super) struct Input;
+
+impl Square<INPUTS> for Input {
+    fn pixel(tiles: &Tiles, tile: usize) -> [[Option<usize>; INPUTS]; INPUTS] {
+        tiles.inputs(tile)
+    }
+
+    /// # Safety
+    /// As for [`Square::at_points`].
+    #[inline(always)]
+    unsafe fn at_points<V: Vector>(line: [V; INPUTS]) -> [V; INPUTS] {
+        // SAFETY: the caller vouches for the vectors.
+        unsafe { points::input(line) }
+    }
+}
+
+/// The output pixels of a tile.
+pub(super) struct Output;
+
+impl Square<OUTPUTS> for Output {
+    fn pixel(tiles: &Tiles, tile: usize) -> [[Option<usize>; OUTPUTS]; OUTPUTS] {
+        tiles.outputs(tile)
+    }
+
+    /// # Safety
+    /// As for [`Square::at_points`].
+    #[inline(always)]
+    unsafe fn at_points<V: Vector>(line: [V; OUTPUTS]) -> [V; INPUTS] {
+        // SAFETY: the caller vouches for the vectors.
+        unsafe { points::output_adjoint(line) }
+    }
+}
+
+/// Transforms the squares of some tiles to `[PRODUCTS]` matrices of tiles and vectors of channels.
+pub(super) struct Transform<'a, S, const SIDE: usize> {
+    /// All tiles.
+    pub tiles: &'a Tiles,
+    /// Those to transform.
+    pub range: Range<usize>,
+    /// Their squares.
+    pub squares: PhantomData<S>,
+    /// The images that the squares are cut from: all pixels that `S` gives.
+    pub images: Images<'a>,
+    /// Channels of a pixel.
+    pub channels: usize,
+    /// Their [`padding`](super::images::padding).
+    pub zeros: &'a [u64],
+    /// Where to; the first tile of the range comes first.
+    pub out: Shared<'a>,
+    /// Offset of the first tile in `out`.
+    pub start: usize,
+    /// Elements from one tile to the next.
+    pub row: usize,
+    /// Elements from one vector of channels to the next; the last is filled up with zeros.
+    pub column: usize,
+    /// Elements from one product's matrix to the next.
+    pub plane: usize,
+}
+
+impl<S: Square<SIDE>, const SIDE: usize> Kernel for Transform<'_, S, SIDE> {
+    type Output = ();
+
+    /// # Safety
+    /// As for [`Kernel::run`].
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        // SAFETY: the entry points checked the length of the images; the caller of `run` vouches for the vectors.
+        unsafe {
+            match self.images {
+                Images::Floats(x) => self.transform_all::<V, f32>(x.as_ptr(), self.channels),
+                Images::Spikes(x) => self.transform_all::<V, u64>(x.data.as_ptr(), x.words),
+            }
+        }
+    }
+}
+
+impl<S: Square<SIDE>, const SIDE: usize> Transform<'_, S, SIDE> {
+    /// Transforms all tiles of the range, from pixels of `width` elements.
+    ///
+    /// # Safety
+    /// The machine has the vectors, and at `x` lie all pixels.
+    #[inline(always)]
+    unsafe fn transform_all<V: Vector, T: Element>(&self, x: *const T, width: usize) {
+        let zeros = self.zeros.as_ptr().cast::<T>();
+        let full = self.channels / V::LANES;
+        for (at, tile) in self.range.clone().enumerate() {
+            // SAFETY: squares are made of pixels of the images, and padding is as long as a pixel; every tile has its own
+            // rows of `out`, which hold whole vectors.
+            unsafe {
+                let place = |pixel: Option<usize>| pixel.map_or(zeros, |pixel| x.add(pixel * width));
+                let from: [[*const T; SIDE]; SIDE] = S::pixel(self.tiles, tile).map(|line| line.map(place));
+                let to = self.out.at(self.start + at * self.row);
+                for vector in 0..full {
+                    let to = to.add(vector * self.column);
+                    transform::<V, T, S, SIDE, false>(&from, vector * V::LANES, 0, to, self.plane);
+                }
+                let rest = self.channels - full * V::LANES;
+                if rest > 0 {
+                    let to = to.add(full * self.column);
+                    transform::<V, T, S, SIDE, true>(&from, full * V::LANES, rest, to, self.plane);
+                }
+            }
+        }
+    }
+}
+
+/// One tile, some channels.
+///
+/// # Safety
+/// From every pixel `V::LANES` channels, or `count` if `SOME`, may be read at `channel`, and at `to` a vector written to each
+/// of the planes.
+#[inline(always)]
+unsafe fn transform<V: Vector, T: Element, S: Square<SIDE>, const SIDE: usize, const SOME: bool>(
+    from: &[[*const T; SIDE]; SIDE],
+    channel: usize,
+    count: usize,
+    to: *mut f32,
+    plane: usize,
+) {
+    // SAFETY: the caller vouches for all pixels and planes.
+    unsafe {
+        let mut half = [[V::zero(); SIDE]; INPUTS];
+        for x in 0..SIDE {
+            let column: [V; SIDE] = std::array::from_fn(|y| T::read::<V, SOME>(from[y][x], channel, count));
+            for (line, value) in half.iter_mut().zip(S::at_points(column)) {
+                line[x] = value;
+            }
+        }
+        for (y, line) in half.into_iter().enumerate() {
+            for (x, value) in S::at_points(line).into_iter().enumerate() {
+                value.store(to.add((y * INPUTS + x) * plane));
+            }
+        }
+    }
+}
