@@ -8,7 +8,7 @@ use snn_graph::eval::{EvalContext, evaluate};
 use snn_graph::lower::{LowerOptions, Lowered, lower};
 use snn_graph::ops::InputOp;
 use snn_graph::passes::{self, PassContext, strip};
-use snn_graph::{Axes, Graph, NodeId, Op, Tensor, Ty};
+use snn_graph::{Axes, Graph, Kind, NodeId, Op, Tensor, Ty};
 use snn_jit::{Instance, Options};
 use snn_loops::plan::touched;
 use snn_loops::{Distribution, Dtype, Kernel, LoopKind, RandomKey, Role, Stmt, draw, interp, verify};
@@ -69,6 +69,15 @@ neuron Steep()(x) {{
     let s = spike(u - 1.0, steep())
     next v = u * (1 - detach(s))
     s
+}}
+
+/// Lets input spikes through after enough of them, so that its gradient is a product of the upstream gradient and spikes.
+neuron Gate()(x) {{
+    state v = 0.0
+    let u = 0.5 * v + x
+    let passed = x * detach(spike(u - 1.25, steep()))
+    next v = detach(u - passed)
+    passed
 }}
 
 model Alone {{
@@ -262,4 +271,21 @@ fn gradients_are_those_of_the_reference() {
             assert!(found.len() == expected.data.len() && found.iter().zip(&expected.data).all(close), "{neuron}");
         }
     }
+}
+
+#[test]
+fn a_gradient_is_a_number_whatever_is_known_of_the_value() {
+    let text = program("Gate()", "spikes[40]", STEPS);
+    let (graph, outputs) = differentiated(&text);
+    let mut bindings = bindings(&graph);
+    bindings.iter_mut().filter(|(name, _)| *name != "weight").for_each(|(_, current)| {
+        current.data.iter_mut().for_each(|value| *value = f64::from(*value > 0.8));
+    });
+    let expected = evaluate(&graph, &outputs, &mut EvalContext::new(STEPS, BATCH, &bindings)).unwrap();
+    let (graph, outputs) = saving(&text);
+    let found = results(&lowered(&graph, &outputs, LowerOptions::new(BATCH, Dtype::F64)), &bindings, None);
+    assert!(expected[1].data.iter().any(|value| *value != 0.0 && value.abs() != 1.0));
+    assert_eq!(found[1], expected[1].data);
+    let kinds: Vec<Kind> = outputs.iter().map(|id| graph.ty(*id).kind).collect();
+    assert_eq!(kinds[1], Kind::Real, "{kinds:?}");
 }
