@@ -44,15 +44,15 @@ pub fn graph(old: &Graph, roots: &[NodeId]) -> Result<Rewritten, ShapeError> {
     rewrite(old, roots, &mut |new, id, inputs| {
         let node = old.node(id);
         match (&node.op, node.inputs.first()) {
-            (Op::Scan(scan), _) if plan.yields.contains_key(&id) => {
-                let body = plan.yields.get(&id).map_or_else(|| scan.body.clone(), |body| Rc::new(body.clone()));
-                let scan = copy_as(new, node, Scan { body, reverse: scan.reverse }.into(), inputs)?;
-                placed.insert(id, scan);
-                Ok(scan)
-            }
-            (Op::Scan(scan), _) => match plan.reads.get(&id) {
-                Some(saved) => reading(old, new, node, scan, inputs, saved, &placed),
-                None => copy(new, node, inputs),
+            (Op::Scan(scan), _) => match (plan.yields.get(&id), plan.reads.get(&id)) {
+                (Some(body), _) => {
+                    let body = Rc::new(body.clone());
+                    let scan = copy_as(new, node, Scan { body, reverse: scan.reverse }.into(), inputs)?;
+                    placed.insert(id, scan);
+                    Ok(scan)
+                }
+                (None, Some(saved)) => reading(old, new, node, scan, inputs, saved, &placed),
+                (None, None) => copy(new, node, inputs),
             },
             (Op::Project(project), Some(scan)) => {
                 let index = plan.renumbered(old, *scan, project.index);
