@@ -5,7 +5,7 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use snn_benches::{KEY, copy, must, neurons};
+use snn_benches::{KEY, Neurons, copy, must, neurons};
 
 /// Neurons times steps.
 const ELEMENTS: usize = 1 << 24;
@@ -17,15 +17,23 @@ fn main() {
 /// Reads 4 bytes an element and writes a bit.
 #[divan::bench(args = [1, 2], sample_count = 20)]
 fn forward(bencher: Bencher<'_, '_>, threads: usize) {
-    let mut step = must(neurons(false, threads));
+    let mut step = must(neurons(Neurons::Smooth, false, threads));
     bencher.counter(BytesCount::new(ELEMENTS * 33 / 8)).bench_local(|| must(step.run(KEY)));
 }
 
 /// Could do with 16.1 bytes an element: the current twice, the gradients of spikes and currents, and a bit.
 #[divan::bench(args = [1, 2], sample_count = 20)]
 fn forward_and_backward(bencher: Bencher<'_, '_>, threads: usize) {
-    let mut step = must(neurons(true, threads));
+    let mut step = must(neurons(Neurons::Smooth, true, threads));
     bencher.counter(BytesCount::new(ELEMENTS * 161 / 10)).bench_local(|| must(step.run(KEY)));
+}
+
+/// Could do with 12.5 bytes an element: the current once, the gradients of spikes and currents, and two bits that are
+/// written and read.
+#[divan::bench(args = [1, 2], sample_count = 20)]
+fn compact_forward_and_backward(bencher: Bencher<'_, '_>, threads: usize) {
+    let mut step = must(neurons(Neurons::Compact, true, threads));
+    bencher.counter(BytesCount::new(ELEMENTS * 25 / 2)).bench_local(|| must(step.run(KEY)));
 }
 
 /// Reads and writes 4 bytes an element.

@@ -165,14 +165,36 @@ pub fn model(name: &str, text: &str, overrides: &[(&str, &str)]) -> Result<Model
     Model::from_text(name, text, overrides)
 }
 
+/// Which neurons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Neurons {
+    /// As the example has them: a smooth surrogate and a reset with a gradient, so that the backward pass needs the
+    /// membrane potential.
+    Smooth,
+    /// A rectangle as surrogate and a detached reset, so that the backward pass needs two bits.
+    Compact,
+}
+
+impl Neurons {
+    /// The model. Currents of 0 to 2.2 come from outside, so that the program does nothing but neurons.
+    fn text(self) -> String {
+        let text = NEURONS.replace("2.2 * current", "current");
+        match self {
+            Neurons::Smooth => text,
+            Neurons::Compact => text
+                .replace("std.surrogates { atan }", "std.surrogates { rect }")
+                .replace("atan(alpha = 2.0)", "rect(a = 1.0), detach_reset = true"),
+        }
+    }
+}
+
 /// Neurons with their input in place; what they give is their firing rate, for which their spikes are
 /// kept, and with `backward` the gradient of a weighted sum of the spikes.
 ///
 /// # Errors
 /// If they cannot be compiled.
-pub fn neurons(backward: bool, threads: usize) -> Result<Step> {
-    // Currents of 0 to 2.2 come from outside, so that the program does nothing but neurons.
-    let neurons = model("lif.snn", &NEURONS.replace("2.2 * current", "current"), &[])?.graph().clone();
+pub fn neurons(which: Neurons, backward: bool, threads: usize) -> Result<Step> {
+    let neurons = model("lif.snn", &which.text(), &[])?.graph().clone();
     let passed = passes::run(&neurons, &PassContext::new(&neurons, true), None)?;
     let mut graph = passed.graph.clone();
     let ty = Ty::signal(true, &graph.ty(passed.output).dims);

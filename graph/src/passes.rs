@@ -17,6 +17,7 @@ pub mod hoist;
 pub mod mode;
 pub mod plain_spikes;
 pub mod rewrite;
+pub mod save_bits;
 pub mod scan_prune;
 pub mod strip;
 
@@ -122,10 +123,12 @@ pub fn simplify(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>
     apply(&graph, &outputs, &[&fold::graph, &cse::graph, &hoist::graph, &scan_prune::graph, &dce::graph])
 }
 
-/// Simplifies a graph that will not be differentiated again: what only gradients needed goes too.
+/// Simplifies a graph that will not be differentiated again: what only gradients needed goes too, and what the backward
+/// pass reads of the forward pass is decided.
 pub fn finish(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>), ShapeError> {
     let (graph, outputs) = apply(graph, outputs, &[&strip::graph])?;
-    simplify(&graph, &outputs)
+    let (graph, outputs) = simplify(&graph, &outputs)?;
+    apply(&graph, &outputs, &[&save_bits::graph, &cse::graph, &scan_prune::graph, &dce::graph])
 }
 
 fn apply(

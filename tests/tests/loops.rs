@@ -13,7 +13,7 @@ use snn_graph::lower::storage::rearrange;
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{TrainStep, train_step};
-use snn_graph::{NodeId, Tensor};
+use snn_graph::{Kind, NodeId, Tensor};
 use snn_loops::{Dtype, Expr, Kernel, Program, RandomKey, Role, Stmt, draw, interp, verify};
 use snnc::Model;
 
@@ -110,12 +110,13 @@ fn outlines() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Values for a port: labels count classes, everything else is anything from -1 to 1.
+/// Values for a port: labels count classes, spikes are 0 or 1, everything else is anything from -1 to 1.
 fn values(port: &Port, dims: Vec<usize>) -> Tensor {
     let unit = |at: usize| draw::element(draw::Distribution::Uniform, KEY, u64::from(port.buffer.0), at as u64);
-    let value = |at: usize| match port.name.ends_with(":label") {
-        true => (10.0 * unit(at)).floor(),
-        false => 2.0 * unit(at) - 1.0,
+    let value = |at: usize| match port.ty.kind {
+        _ if port.name.ends_with(":label") => (10.0 * unit(at)).floor(),
+        Kind::Spikes => f64::from(unit(at) < 0.2),
+        _ => 2.0 * unit(at) - 1.0,
     };
     let len: usize = dims.iter().product();
     Tensor { dims, data: (0..len).map(value).collect() }

@@ -22,6 +22,10 @@ const MODELS: &[(&str, &str)] = &[
         "norms",
         "Linear(24) -> TdBN() -> IterativeLIF() -> Linear(20) -> TdBN() -> IterativeLIF() -> Dropout(0.2) -> Linear(10)",
     ),
+    (
+        "norms, and neurons that need bits alone",
+        "Linear(24) -> TdBN() -> IterativeLIF(detach_reset = true) -> Linear(20) -> TdBN() -> IterativeLIF() -> Linear(10)",
+    ),
 ];
 
 fn step(stages: &str) -> TrainStep {

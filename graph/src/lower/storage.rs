@@ -49,6 +49,13 @@ pub(super) fn is_packable(ty: &Ty) -> bool {
     matches!(ty.kind, Kind::Truth | Kind::Spikes) && (ty.time || ty.batch) && channels >= PACKED_CHANNELS
 }
 
+/// Bits of memory that one sample of a type takes at one step, in single precision.
+pub(crate) fn bits(ty: &Ty) -> usize {
+    const FLOAT: usize = 32;
+    let product = |dims: &[usize]| dims.iter().fold(1usize, |n, d| n.saturating_mul(*d));
+    if is_packable(ty) { product(&padded(&ty.dims)) } else { product(&ty.dims).saturating_mul(FLOAT) }
+}
+
 /// Copies one sample from row-major order into a layout (`to_layout`) or back.
 pub fn rearrange<T: Copy>(layout: Layout, dims: &[usize], from: &[T], to: &mut [T], to_layout: bool) {
     if layout == Layout::RowMajor || dims.len() < 2 {

@@ -9,10 +9,10 @@ use std::rc::Rc;
 use crate::build::Built;
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{Op, ShapeError};
+use crate::ops::Scan;
 use crate::ops::pointwise::Function;
 use crate::ops::scan::Body;
-use crate::ops::{InputOp, Scan};
-use crate::passes::rewrite::{Rewritten, body_roots, copy, copy_as, remap_body, rewrite};
+use crate::passes::rewrite::{Rewritten, copy, copy_as, rewrite, with_inputs};
 use crate::ty::Kind;
 
 /// What a value must cost, in additions, to be worth a constant of the loop.
@@ -43,8 +43,9 @@ fn hoist(new: &mut Graph, node: &Node, scan: &Scan, inputs: &[NodeId]) -> Built 
     new.import(&body.graph, &mut map, &moved)?;
     let mut operands = inputs.to_vec();
     operands.extend(moved.iter().filter_map(|id| map[id.index()]));
-    let body = Rc::new(with_constants(body, &moved)?);
-    copy_as(new, node, Scan { body, reverse: scan.reverse }.into(), &operands)
+    let (mut body, fresh) = with_inputs(body, &moved, "constant")?;
+    body.consts.extend(fresh);
+    copy_as(new, node, Scan { body: Rc::new(body), reverse: scan.reverse }.into(), &operands)
 }
 
 /// The values to move. Of two answers the one with fewer values is taken: the last costly operations on the way from
@@ -131,22 +132,4 @@ fn own_cost(node: &Node) -> Option<usize> {
         | Op::Project(_)
         | Op::Dynamics(_) => None,
     }
-}
-
-/// A body in which the given values are further constants.
-fn with_constants(body: &Body, moved: &[NodeId]) -> Result<Body, ShapeError> {
-    let mut fresh = Vec::with_capacity(moved.len());
-    let rewritten = rewrite(&body.graph, &body_roots(body), &mut |new, id, inputs| {
-        let node = body.graph.node(id);
-        if !moved.contains(&id) {
-            return copy(new, node, inputs);
-        }
-        let name = node.name.as_deref().unwrap_or("constant").to_owned();
-        let input = new.push(InputOp { name, ty: node.ty.clone() }, &[])?;
-        fresh.push(input);
-        Ok(input)
-    })?;
-    let mut body = remap_body(body, rewritten)?;
-    body.consts.extend(fresh);
-    Ok(body)
 }

@@ -10,8 +10,8 @@ use crate::build::Built;
 use crate::graph::{Graph, Node, NodeId};
 use crate::model::Model;
 use crate::op::{Op, ShapeError};
-use crate::ops::Scan;
 use crate::ops::scan::Body;
+use crate::ops::{InputOp, Scan};
 
 /// A new graph and which of its nodes stand for those of the old one.
 #[derive(Clone, Debug)]
@@ -99,6 +99,23 @@ pub fn remap_body(body: &Body, rewritten: Rewritten) -> Result<Body, ShapeError>
         ys: rewritten.nodes(&body.ys)?,
         graph: rewritten.graph,
     })
+}
+
+/// A scan's body in which the given values, ascending, are inputs, and these inputs, which the signature lacks yet. Those
+/// without a name are called `what`.
+pub fn with_inputs(body: &Body, values: &[NodeId], what: &str) -> Result<(Body, Vec<NodeId>), ShapeError> {
+    let mut fresh = Vec::with_capacity(values.len());
+    let rewritten = rewrite(&body.graph, &body_roots(body), &mut |new, id, inputs| {
+        let node = body.graph.node(id);
+        if !values.contains(&id) {
+            return copy(new, node, inputs);
+        }
+        let name = node.name.as_deref().unwrap_or(what).to_owned();
+        let input = new.push(InputOp { name, ty: node.ty.clone() }, &[])?;
+        fresh.push(input);
+        Ok(input)
+    })?;
+    Ok((remap_body(body, rewritten)?, fresh))
 }
 
 /// Every node that a body's signature names.

@@ -10,7 +10,7 @@ use crate::graph::{Graph, NodeId};
 use crate::op::ShapeError;
 use crate::ops::InputOp;
 use crate::ops::scan::{Body, Scan};
-use crate::ty::Ty;
+use crate::ty::{Kind, Ty};
 
 /// An operand of the forward scan as the backward scan sees it.
 struct Operand {
@@ -45,7 +45,7 @@ pub(super) fn gradient(
         map[state.index()] = Some(input);
         before.push((saved, input));
         before_upstreams.push(match backward.result(node, scan.states_before(i)) {
-            Some(upstream) => Some((upstream, declare(&mut inner, "upstream", ty)?)),
+            Some(upstream) => Some((upstream, gradient_of(&mut inner, "upstream", ty)?)),
             None => None,
         });
     }
@@ -73,7 +73,7 @@ pub(super) fn gradient(
     for next in &body.next {
         let next = mapped(next)?;
         let ty = inner.ty(next).clone();
-        let seed = declare(&mut inner, "later", &ty)?;
+        let seed = gradient_of(&mut inner, "later", &ty)?;
         seeds.push((next, seed));
         later.push(seed);
     }
@@ -83,7 +83,7 @@ pub(super) fn gradient(
             let y = mapped(y)?;
             let ty = inner.ty(y).clone();
             let upstream = backward.graph.broadcast(upstream, &Ty { time: true, ..ty.clone() })?;
-            let seed = declare(&mut inner, "upstream", &ty)?;
+            let seed = gradient_of(&mut inner, "upstream", &ty)?;
             seeds.push((y, seed));
             upstreams.push((upstream, seed));
         }
@@ -152,7 +152,7 @@ fn assemble(
             ys.push(part);
         } else {
             let ty = inner.ty(part).clone();
-            let sum = declare(&mut inner, "sum", &ty)?;
+            let sum = gradient_of(&mut inner, "sum", &ty)?;
             next.push(inner.add(sum, part)?);
             sources.push(Some((false, body_states.len())));
             body_states.push(sum);
@@ -187,6 +187,11 @@ fn assemble(
 
 fn declare(graph: &mut Graph, name: &str, ty: &Ty) -> Result<NodeId, ShapeError> {
     graph.push(InputOp { name: name.into(), ty: Ty { time: false, ..ty.clone() } }, &[])
+}
+
+/// Declares the gradient of a value of a type: a number, whatever is known of the value.
+fn gradient_of(graph: &mut Graph, name: &str, ty: &Ty) -> Result<NodeId, ShapeError> {
+    declare(graph, name, &ty.with_kind(Kind::Real))
 }
 
 fn zero(graph: &mut Graph, ty: &Ty) -> Result<NodeId, ShapeError> {
