@@ -252,6 +252,14 @@ const NESTS: &[(&str, &[u8], Emit)] = &[
         let flat = Ix::var(fixed(b, 12, LoopKind::Serial));
         b.load(Access::new(INPUT, flat.modulo(5, &|_| None).offset(12)));
     }),
+    ("a remainder that may lie behind the end", &[9], |b| {
+        let flat = Ix::var(fixed(b, 100, LoopKind::Serial));
+        b.load(Access::new(INPUT, flat.modulo(20, &|_| None)));
+    }),
+    ("a negative bound", &[9], |b| {
+        let i = Ix::var(fixed(b, 12, LoopKind::Serial));
+        b.load(Access { bounds: vec![(i.clone(), -1)], ..Access::new(INPUT, i) });
+    }),
     ("step outside of a repeat", &[11], |b| {
         b.load(Access::new(INPUT, Ix::step()));
     }),
