@@ -11,6 +11,7 @@
 pub mod contraction;
 pub mod draw;
 pub mod dtype;
+pub mod events;
 pub mod expand;
 pub mod index;
 pub mod interp;
