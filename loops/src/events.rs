@@ -7,6 +7,7 @@
 //!
 //! This module must never know layers, trains of many neurons, or how equations are written.
 
+mod gradient;
 mod matrix;
 mod neuron;
 mod propagator;

@@ -5,7 +5,8 @@
 use snn_graph::ops::contract::{ConvOptions, Padding};
 use snn_graph::ops::index::IndexAxis;
 use snn_graph::ops::pointwise::Function;
-use snn_graph::ops::{IndexOp, Windows};
+use snn_graph::TimeAxis;
+use snn_graph::ops::{IndexOp, SpikeAt, Windows};
 
 use super::super::*;
 use super::Arguments;
@@ -97,6 +98,9 @@ impl<'p> Elaborator<'p, '_> {
     /// `spike_at(t)`: one spike at time t; on a grid in the step that holds it.
     pub(super) fn spike_at(&mut self, t: &Spanned<'p>, span: Span) -> Option<Value<'p>> {
         let t = self.as_signal(&t.value, t.span)?;
+        if matches!(self.time, Some(TimeAxis::Continuous(_))) {
+            return Some(self.signal(span, |graph| graph.push(SpikeAt {}, &[t])));
+        }
         Some(self.signal(span, |graph| {
             let step = graph.pointwise(Function::Floor, &[t])?;
             let now = graph.push(IndexOp { axis: IndexAxis::Time }, &[])?;
