@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use snn_graph::{Model as Graph, Origin as NodeOrigin, TimeAxis};
+use snn_graph::{Model as Graph, Origin as NodeOrigin};
 use snn_lang::CompiledModel;
 use snn_lang::elaborate::{StageRow, TrainPlan};
 use snn_runtime::calibration;
