@@ -23,10 +23,10 @@ use crate::op::{Op, ShapeError};
 use crate::ops::dynamics::Flow;
 use crate::ops::pointwise::Function;
 use crate::ops::index::IndexAxis;
-use crate::ops::{IndexOp, WithGradient};
+use crate::ops::{IndexOp, InputOp, WithGradient};
 use crate::passes::fold;
 use crate::passes::rewrite::{Rewritten, copy, model_roots, rewrite, rewrite_model};
-use crate::ty::Ty;
+use crate::ty::{Kind, Ty};
 
 use current::{Signal, Term, image, scaled};
 
@@ -45,8 +45,19 @@ type Signals = BTreeMap<NodeId, Signal>;
 /// The graph on events, and what is made of spikes: old nodes with what stands for them in the new graph.
 fn graph(old: &Graph, roots: &[NodeId], events: &Events) -> Result<(Rewritten, Signals), ShapeError> {
     let mut signals = Signals::new();
+    // What stands for inputs of spikes where they are read as numbers.
+    let mut numbers: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     let rewritten = rewrite(old, roots, &mut |new, id, inputs| {
         let node = old.node(id);
+        if let Op::InputOp(input) = &node.op
+            && node.ty.time
+            && node.ty.kind == Kind::Spikes
+        {
+            let times = new.push(InputOp { name: input.name.clone(), ty: input.ty.with_kind(Kind::Real) }, &[])?;
+            numbers.insert(id, counted(new, times)?);
+            signals.insert(id, Signal::Train(times, None));
+            return Ok(times);
+        }
         let signal = match &node.op {
             Op::SpikeAt(_) => Some(Signal::Train(inputs[0], None)),
             Op::Dynamics(dynamics) => {
@@ -63,7 +74,11 @@ fn graph(old: &Graph, roots: &[NodeId], events: &Events) -> Result<(Rewritten, S
                 let times = stepped_times(new, *times)?;
                 counted(new, times)?
             }
-            _ => copy(new, node, inputs)?,
+            _ => {
+                let number = |(old, new): (&NodeId, &NodeId)| numbers.get(old).copied().unwrap_or(*new);
+                let inputs: Vec<NodeId> = node.inputs.iter().zip(inputs).map(number).collect();
+                copy(new, node, &inputs)?
+            }
         };
         if let Some(signal) = signal {
             signals.insert(id, signal);
