@@ -30,7 +30,7 @@ pub mod ty;
 pub mod verify;
 
 pub use graph::{Graph, Node, NodeId, Origin};
-pub use model::{Init, Input, InputKind, Model, Parameter, RunningAverage, SpikeOutput, TimeAxis};
+pub use model::{Events, Init, Input, InputKind, Model, Parameter, RunningAverage, SpikeOutput, TimeAxis};
 pub use op::{Op, OpRule, ShapeError};
 pub use tensor::Tensor;
 pub use ty::{Axes, Kind, Ty};

@@ -44,7 +44,7 @@ impl Footprint {
         }
         let needs = program.kernels.iter().filter_map(|kernel| match kernel {
             Kernel::Contraction(contraction) => Some(Needs::of(contraction, program.dtype)),
-            Kernel::Nest(_) | Kernel::Draw(_) => None,
+            Kernel::Nest(_) | Kernel::EventSweep(_) | Kernel::Draw(_) => None,
         });
         let Needs { floats, words, passing } = needs.fold(Needs::default(), Needs::max);
         footprint.kept = floats.once.saturating_add(words.once);

@@ -23,6 +23,7 @@
 //!
 //! The verifier must never know what a program is meant to compute.
 
+mod events;
 mod heavy;
 mod launches;
 mod nest;
@@ -83,6 +84,7 @@ pub fn verify(program: &Program) -> Result<(), Vec<VerifyError>> {
                 check_packed_updates(program, nest, &mut report);
             }
             Kernel::Contraction(contraction) => heavy::check_contraction(program, contraction, steps, &mut report),
+            Kernel::EventSweep(sweep) => events::check(program, sweep, steps, &mut report),
             Kernel::Draw(draw) => heavy::check_draw(program, draw, steps, &mut report),
         }
     }

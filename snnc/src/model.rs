@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use snn_graph::{Model as Graph, Origin as NodeOrigin, TimeAxis};
+use snn_graph::{Model as Graph, Origin as NodeOrigin};
 use snn_lang::CompiledModel;
 use snn_lang::elaborate::{StageRow, TrainPlan};
 use snn_runtime::calibration;
@@ -121,16 +121,6 @@ impl Model {
 
     /// Explains models that cannot be run.
     pub(crate) fn runnable(&self) -> Result<()> {
-        let exact = self.recipe.as_ref().is_some_and(|recipe| recipe.exact);
-        if exact || matches!(self.graph().time, TimeAxis::Continuous(_)) {
-            return Err(Error::new(
-                format!(
-                    "`{}` runs in continuous time with `gradient = exact`, which is not available yet",
-                    self.name()
-                ),
-                "give the model a grid of steps, such as `time 100 of 2ms`, and take `gradient = stbp`",
-            ));
-        }
         Ok(())
     }
 

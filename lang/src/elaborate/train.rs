@@ -29,6 +29,8 @@ pub(crate) const ENTRIES: &[&str] = &[
     "batch",
     "gradient",
     "max_spikes",
+    "slope_min",
+    "wake",
     "seed",
     "precision",
 ];
@@ -93,6 +95,10 @@ pub struct TrainPlan {
     pub gradient: GradientMethod,
     /// The most spikes of one neuron in a sample (`exact` only).
     pub max_spikes: usize,
+    /// Slopes of membrane potentials at spikes count as at least this, per second (`exact` only).
+    pub slope_min: f64,
+    /// What an update adds to the weights of neurons that never spiked in a batch (`exact` only).
+    pub wake: f64,
     /// The seed of every random number of the run.
     pub seed: u64,
     /// Whether everything is computed in double precision.

@@ -111,7 +111,7 @@ fn layers(model: &Model) -> String {
     let time = match graph.time {
         snnc::graph::TimeAxis::Steps(steps) => format!("{steps} time steps"),
         snnc::graph::TimeAxis::Grid { steps, dt } => format!("{steps} time steps of {} ms", dt * 1e3),
-        snnc::graph::TimeAxis::Continuous(seconds) => format!("{} ms without a grid", seconds * 1e3),
+        snnc::graph::TimeAxis::Continuous(events) => format!("{} ms without a grid", events.duration * 1e3),
     };
     let total: usize = graph.parameters.iter().map(|parameter| elements(model, parameter)).sum();
     let train = model.recipe().map(|recipe| format!("train: {}\n", recipe.summary)).unwrap_or_default();
