@@ -9,20 +9,21 @@
 //! What reaches a neuron and is not made of spikes is an error that names the place.
 
 mod current;
-mod neuron;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use snn_loops::event_sweep::{Source, Synapses};
 use snn_loops::{ContractionKind, EventLayer};
 
 use crate::build::Built;
+use crate::exact;
 use crate::graph::{Graph, Node, NodeId};
 use crate::model::{Events, Model};
 use crate::op::{Op, ShapeError};
 use crate::ops::dynamics::Flow;
-use crate::ops::pointwise::Function;
 use crate::ops::index::IndexAxis;
+use crate::ops::pointwise::Function;
 use crate::ops::{IndexOp, InputOp, WithGradient};
 use crate::passes::fold;
 use crate::passes::rewrite::{Rewritten, copy, model_roots, rewrite, rewrite_model};
@@ -135,11 +136,15 @@ fn linear(graph: &mut Graph, signals: &Signals, node: &Node, inputs: &[NodeId]) 
             terms.extend(scaled(graph, others, less)?);
             Some(Signal::Current(terms))
         }
-        (Op::Pointwise(pointwise), Some(a), None) if pointwise.function == Function::Mul && is_number(graph, inputs[1]) => {
+        (Op::Pointwise(pointwise), Some(a), None)
+            if pointwise.function == Function::Mul && is_number(graph, inputs[1]) =>
+        {
             let terms = a.terms(graph)?;
             Some(Signal::Current(scaled(graph, terms, inputs[1])?))
         }
-        (Op::Pointwise(pointwise), None, Some(b)) if pointwise.function == Function::Mul && is_number(graph, inputs[0]) => {
+        (Op::Pointwise(pointwise), None, Some(b))
+            if pointwise.function == Function::Mul && is_number(graph, inputs[0]) =>
+        {
             let terms = b.terms(graph)?;
             Some(Signal::Current(scaled(graph, terms, inputs[0])?))
         }
@@ -170,19 +175,10 @@ fn layer(
     events: &Events,
 ) -> Built {
     let n_states = flow.states.len();
-    let number = |graph: &Graph, at: usize, what: &str| {
-        fold::known_number(graph, inputs[at]).ok_or_else(|| {
-            ShapeError::new(format!("{what} of a neuron on events must be a known number"))
-                .help("learned time constants and thresholds need a grid of steps, `gradient = stbp`")
-                .at(&[node.inputs[at]])
-        })
-    };
-    let starts: Vec<f64> =
-        (0..n_states).map(|at| number(graph, at, "the initial states")).collect::<Result<_, _>>()?;
-    let constants: Vec<f64> = (n_states + flow.n_signals..inputs.len())
-        .map(|at| number(graph, at, "the constants"))
-        .collect::<Result<_, _>>()?;
-    let neuron = neuron::linear_neuron(flow, &starts, &constants).map_err(|error| error.at(&[id]))?;
+    let numbers =
+        |range: Range<usize>| -> Vec<Option<f64>> { range.map(|at| fold::known_number(graph, inputs[at])).collect() };
+    let (starts, constants) = (numbers(0..n_states), numbers(n_states + flow.n_signals..inputs.len()));
+    let neuron = exact::neuron(flow, &starts, &constants).map_err(|error| error.at(&[id]))?;
     let mut synapses = Vec::new();
     let mut operands = Vec::new();
     for port in 0..flow.n_signals {

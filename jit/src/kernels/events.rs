@@ -86,11 +86,7 @@ impl<'a, T: Real> Operands<'a, T> {
 }
 
 /// Runs a layer whose arrivals are known in advance.
-fn lists<T: Real, const D: usize>(
-    sweep: &EventSweep,
-    operands: &Operands<'_, T>,
-    writes: Vec<&mut [T]>,
-) -> Option<()> {
+fn lists<T: Real, const D: usize>(sweep: &EventSweep, operands: &Operands<'_, T>, writes: Vec<&mut [T]>) -> Option<()> {
     let layer = Layer::<D>::of(&sweep.layer)?;
     let weights = layer.pack(&operands.weights);
     let samples: Vec<Arrivals> = (0..sweep.batch)

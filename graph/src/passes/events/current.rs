@@ -47,7 +47,8 @@ impl Signal {
                 let dims = graph.ty(*train).dims.clone();
                 let ([channels, height, width], size) = (image(&dims), pool.map_or([1, 1], |pool| pool.size));
                 let input = [height / size[0], width / size[1]];
-                let shape = ConvShape { groups: channels, input, output: input, ..ConvShape::linear(channels, channels) };
+                let shape =
+                    ConvShape { groups: channels, input, output: input, ..ConvShape::linear(channels, channels) };
                 let one = graph.constant(1.0)?;
                 let weight = graph.broadcast(one, &Ty::fixed(&[channels, 1, 1, 1]))?;
                 Ok(vec![Term { train: *train, shape, image: [height, width], pool: size, weight }])
