@@ -17,11 +17,15 @@ mod forward;
 mod lanes;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
 use snn_loops::event_sweep::{COUNTERS, Source};
 use snn_loops::{EventSweep, SweepPass};
 
 use crate::element::Element;
+use crate::kernels::vector::{Width, dispatch};
+use adjoint::Adjoint;
 use arrivals::Arrivals;
+use forward::Forward;
 use lanes::{LANES, Layer};
 
 /// Floats that programs hold, as numbers to compute with.
@@ -34,20 +38,20 @@ impl Real for f64 {}
 const TASKS: usize = 32;
 
 /// Runs a sweep on the operands that it reads and writes, in its order.
-pub(crate) fn run<T: Real>(sweep: &EventSweep, reads: &[&[T]], writes: Vec<&mut [T]>) -> Option<()> {
+pub(crate) fn run<T: Real>(width: Width, sweep: &EventSweep, reads: &[&[T]], writes: Vec<&mut [T]>) -> Option<()> {
     let operands = Operands::of(sweep, reads)?;
     if sweep.layer.synapses.iter().any(|synapses| !matches!(synapses.source, Source::Train(_))) {
         return feedback::run(sweep, &operands, writes);
     }
     match sweep.layer.neuron.order {
-        1 => lists::<T, 1>(sweep, &operands, writes),
-        2 => lists::<T, 2>(sweep, &operands, writes),
-        3 => lists::<T, 3>(sweep, &operands, writes),
-        4 => lists::<T, 4>(sweep, &operands, writes),
-        5 => lists::<T, 5>(sweep, &operands, writes),
-        6 => lists::<T, 6>(sweep, &operands, writes),
-        7 => lists::<T, 7>(sweep, &operands, writes),
-        8 => lists::<T, 8>(sweep, &operands, writes),
+        1 => lists::<T, 1>(width, sweep, &operands, writes),
+        2 => lists::<T, 2>(width, sweep, &operands, writes),
+        3 => lists::<T, 3>(width, sweep, &operands, writes),
+        4 => lists::<T, 4>(width, sweep, &operands, writes),
+        5 => lists::<T, 5>(width, sweep, &operands, writes),
+        6 => lists::<T, 6>(width, sweep, &operands, writes),
+        7 => lists::<T, 7>(width, sweep, &operands, writes),
+        8 => lists::<T, 8>(width, sweep, &operands, writes),
         _ => None,
     }
 }
@@ -86,10 +90,15 @@ impl<'a, T: Real> Operands<'a, T> {
 }
 
 /// Runs a layer whose arrivals are known in advance.
-fn lists<T: Real, const D: usize>(sweep: &EventSweep, operands: &Operands<'_, T>, writes: Vec<&mut [T]>) -> Option<()> {
+fn lists<T: Real, const D: usize>(
+    width: Width,
+    sweep: &EventSweep,
+    operands: &Operands<'_, T>,
+    writes: Vec<&mut [T]>,
+) -> Option<()> {
     let layer = Layer::<D>::of(&sweep.layer)?;
     let weights = layer.pack(&operands.weights);
-    let samples: Vec<Arrivals> = (0..sweep.batch)
+    let samples: Vec<Arrivals<D>> = (0..sweep.batch)
         .into_par_iter()
         .map(|sample| Arrivals::of(&layer, &operands.trains, sweep.batch, sample))
         .collect();
@@ -99,7 +108,7 @@ fn lists<T: Real, const D: usize>(sweep: &EventSweep, operands: &Operands<'_, T>
             let times = writes.next()?;
             let memory = if memory.is_some() { writes.next() } else { None };
             let counters = if counters.is_some() { writes.next() } else { None };
-            forward_all(sweep, &layer, &weights, &samples, times, memory, counters)
+            forward_all(width, sweep, &layer, &weights, &samples, times, memory, counters)
         }
         SweepPass::Adjoint { gradients, .. } => {
             let mut writes = writes.into_iter();
@@ -109,7 +118,7 @@ fn lists<T: Real, const D: usize>(sweep: &EventSweep, operands: &Operands<'_, T>
                 trains.push(if wanted.train.is_some() { Some(writes.next()?) } else { None });
                 sums.push(if wanted.weight.is_some() { Some(writes.next()?) } else { None });
             }
-            adjoint_all(sweep, &layer, &weights, &samples, operands.own.as_ref()?, trains, sums)
+            adjoint_all(width, sweep, &layer, &weights, &samples, operands.own.as_ref()?, trains, sums)
         }
     }
 }
@@ -122,10 +131,11 @@ fn parts(units: usize, blocks: usize) -> (usize, usize) {
 }
 
 fn forward_all<T: Real, const D: usize>(
+    vectors: Width,
     sweep: &EventSweep,
     layer: &Layer<'_, D>,
     weights: &[Vec<f64>],
-    samples: &[Arrivals],
+    samples: &[Arrivals<D>],
     times: &mut [T],
     mut memory: Option<&mut [T]>,
     counters: Option<&mut [T]>,
@@ -140,15 +150,16 @@ fn forward_all<T: Real, const D: usize>(
             for unit in part * each..units.min((part + 1) * each) {
                 let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
                 let place = forward::Place { block, pixel, sample };
-                forward::run(layer, &samples[sample], &weights[block], place, &mut found);
+                let (arrivals, weights) = (&samples[sample], &weights[block]);
+                dispatch(vectors, Forward { layer, arrivals, weights, place, found: &mut found });
             }
             found
         })
         .collect();
     let (n, width) = (layer.neurons, layer.memory_width);
-    times.fill(T::round(f64::INFINITY));
+    fill(times, T::round(f64::INFINITY));
     if let Some(memory) = memory.as_deref_mut() {
-        memory.fill(T::default());
+        fill(memory, T::default());
     }
     let mut counted = [0.0; COUNTERS];
     for found in &found {
@@ -170,10 +181,11 @@ fn forward_all<T: Real, const D: usize>(
 }
 
 fn adjoint_all<T: Real, const D: usize>(
+    vectors: Width,
     sweep: &EventSweep,
     layer: &Layer<'_, D>,
     weights: &[Vec<f64>],
-    samples: &[Arrivals],
+    samples: &[Arrivals<D>],
     own: &Own<'_, T>,
     trains: Vec<Option<&mut [T]>>,
     sums: Vec<Option<&mut [T]>>,
@@ -195,7 +207,8 @@ fn adjoint_all<T: Real, const D: usize>(
                 for unit in range.clone() {
                     let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
                     let place = forward::Place { block, pixel, sample };
-                    adjoint::run(layer, &samples[sample], weights, place, own, sweep.batch, &mut found);
+                    let (arrivals, batch) = (&samples[sample], sweep.batch);
+                    dispatch(vectors, Adjoint { layer, arrivals, weights, place, own, batch, found: &mut found });
                 }
             }
             found
@@ -226,22 +239,17 @@ fn sum_weights<T: Real, const D: usize>(
     band: usize,
     out: &mut [T],
 ) {
-    out.fill(T::default());
-    layer.each_weight(group, &mut |block, at, place| {
-        let first = block / band * n_parts;
-        let parts = found.iter().skip(first).take(n_parts);
-        let sum: f64 = parts.filter_map(|found| found.weights.get(block % band)?.get(at)).sum();
-        if let Some(out) = out.get_mut(place) {
-            *out += T::round(sum);
-        }
+    layer.unpack(group, out, |block, at| {
+        let parts = found.iter().skip(block / band * n_parts).take(n_parts);
+        parts.filter_map(|found| found.weights.get(block % band)?.get(at)).sum()
     });
 }
 
 /// Adds what the parts have found of the derivatives by a train's times, in order.
-fn sum_times<T: Real>(
+fn sum_times<T: Real, const D: usize>(
     sweep: &EventSweep,
     group: usize,
-    samples: &[Arrivals],
+    samples: &[Arrivals<D>],
     found: &[adjoint::Found],
     out: &mut [T],
 ) -> Option<()> {
@@ -257,6 +265,14 @@ fn sum_times<T: Real>(
     }
     Some(())
 }
+
+/// Fills slots, which are mostly empty.
+fn fill<T: Real>(slots: &mut [T], value: T) {
+    slots.par_chunks_mut(FILLED).for_each(|slots| slots.fill(value));
+}
+
+/// Elements that a task fills.
+const FILLED: usize = 1 << 16;
 
 /// Lanes of a block that are neurons.
 fn valid_lanes(channels: usize, block: usize) -> usize {

@@ -1,11 +1,15 @@
 //! The derivatives of a block of neurons with the same arrivals: the list once more, the last arrival first.
 
+#![allow(unsafe_code, reason = "vector instructions have no safe form")]
+
 use std::ops::Range;
 
 use super::arrivals::Arrivals;
+use super::flow::Step;
 use super::forward::Place;
 use super::lanes::{LANES, Layer, dot};
 use super::{Own, Real};
+use crate::kernels::vector::{Kernel, Vector};
 
 /// What a task has found.
 pub(super) struct Found {
@@ -20,7 +24,7 @@ impl Found {
     /// Nothing yet, for a range of samples and pixels.
     pub fn of<const D: usize>(
         layer: &Layer<'_, D>,
-        samples: &[Arrivals],
+        samples: &[Arrivals<D>],
         units: Range<usize>,
         wants_times: bool,
     ) -> Found {
@@ -67,50 +71,64 @@ fn spikes<T: Real>(own: &Own<'_, T>, first: usize, valid: usize, sample: usize, 
     spikes
 }
 
-/// Runs a block back through a sample; its weights' derivatives are added to the last of `found`.
-pub(super) fn run<T: Real, const D: usize>(
-    layer: &Layer<'_, D>,
-    arrivals: &Arrivals,
-    weights: &[f64],
-    place: Place,
-    own: &Own<'_, T>,
-    batch: usize,
-    found: &mut Found,
-) {
-    let (first, valid) = layer.neurons_of(place.block, place.pixel);
-    let spikes = spikes(own, first, valid, place.sample, batch, layer.neurons);
-    let Some(last) = spikes.first() else { return };
-    let entries = arrivals.of_cell(place.pixel * layer.groups + place.block / layer.blocks);
-    // Nothing that arrives behind the last spike has an effect.
-    let heard = entries.partition_point(|entry| entry.time <= last.time);
-    let mut back = Back {
-        layer,
-        own,
-        lambda: [[0.0; LANES]; D],
-        now: last.time,
-        spikes: spikes.iter().peekable(),
-        caused: [0.0; LANES],
-        has_caused: false,
-    };
-    let times = found.times.get_mut(place.sample - found.first_sample);
-    let Some(sums) = found.weights.last_mut() else { return };
-    let mut times = times.map(Vec::as_mut_slice);
-    for entry in entries[..heard].iter().rev() {
-        back.pass(entry.time);
-        let (row, port) = (entry.row as usize * LANES, entry.port as usize);
-        let Some(sums) = sums.get_mut(row..row + LANES) else { continue };
-        let inject = &layer.inject[port];
-        for (lambda, step) in back.lambda.iter().zip(inject) {
-            for lane in 0..LANES {
-                sums[lane] += lambda[lane] * step;
-            }
-        }
-        let weights = weights.get(row..row + LANES).unwrap_or_default();
-        let Some(slot) = times.as_deref_mut().and_then(|times| times.get_mut(entry.event as usize)) else {
-            back.caused = [0.0; LANES];
-            continue;
+/// A block on its way back through a sample; its weights' derivatives are added to the last of `found`.
+pub(super) struct Adjoint<'a, T, const D: usize> {
+    pub layer: &'a Layer<'a, D>,
+    pub arrivals: &'a Arrivals<D>,
+    /// The block's, as they are packed.
+    pub weights: &'a [f64],
+    pub place: Place,
+    pub own: &'a Own<'a, T>,
+    pub batch: usize,
+    pub found: &'a mut Found,
+}
+
+impl<T: Real, const D: usize> Kernel for Adjoint<'_, T, D> {
+    type Output = ();
+
+    /// # Safety
+    /// As for [`Kernel::run`].
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Adjoint { layer, arrivals, weights, place, own, batch, found } = self;
+        let (first, valid) = layer.neurons_of(place.block, place.pixel);
+        let spikes = spikes(own, first, valid, place.sample, batch, layer.neurons);
+        let Some(last) = spikes.first() else { return };
+        let (entries, steps) = arrivals.of_cell(place.pixel * layer.groups + place.block / layer.blocks);
+        // Nothing that arrives behind the last spike has an effect.
+        let heard = entries.partition_point(|entry| entry.time <= last.time);
+        let mut back = Back {
+            layer,
+            own,
+            lambda: [[0.0; LANES]; D],
+            now: last.time,
+            spikes: spikes.iter().peekable(),
+            caused: [0.0; LANES],
+            has_caused: false,
         };
-        *slot += back.by_time(weights, port);
+        let times = found.times.get_mut(place.sample - found.first_sample);
+        let Some(sums) = found.weights.last_mut() else { return };
+        let mut times = times.map(Vec::as_mut_slice);
+        let Some(nearest) = entries[..heard].last() else { return };
+        let mut step = layer.flow.step(last.time - nearest.time);
+        for (entry, before) in entries[..heard].iter().zip(steps).rev() {
+            back.pass(entry.time, &step);
+            step = *before;
+            let (row, port) = (entry.row as usize * LANES, entry.port as usize);
+            let Some(sums) = sums.get_mut(row..row + LANES) else { continue };
+            let inject = &layer.inject[port];
+            for (lambda, weight) in back.lambda.iter().zip(inject) {
+                for (sum, lambda) in sums.iter_mut().zip(lambda) {
+                    *sum += lambda * weight;
+                }
+            }
+            let weights = weights.get(row..row + LANES).unwrap_or_default();
+            let Some(slot) = times.as_deref_mut().and_then(|times| times.get_mut(entry.event as usize)) else {
+                back.caused = [0.0; LANES];
+                continue;
+            };
+            *slot += back.by_time(weights, port);
+        }
     }
 }
 
@@ -127,13 +145,11 @@ struct Back<'a, T, const D: usize> {
 }
 
 impl<T: Real, const D: usize> Back<'_, T, D> {
-    /// Goes back to a time and through all spikes at or behind it.
-    #[inline]
-    fn pass(&mut self, to: f64) {
-        let layer = self.layer;
+    /// Goes back to a time, by the flow from there to here, and through all spikes at or behind it.
+    #[inline(always)]
+    fn pass(&mut self, to: f64, step: &Step<D>) {
         let mut lambda = [[0.0; LANES]; D];
         if to < self.now {
-            let step = layer.flow.step(self.now - to);
             for (i, from) in self.lambda.iter().enumerate() {
                 for (j, sum) in lambda.iter_mut().enumerate() {
                     let entry = step.matrix[i][j];
@@ -152,6 +168,8 @@ impl<T: Real, const D: usize> Back<'_, T, D> {
     }
 
     /// Replaces the adjoint of lanes that spiked.
+    #[cold]
+    #[inline(never)]
     fn through_spikes(&mut self, to: f64, lambda: &mut [[f64; LANES]; D]) {
         // Where each of them stands on its way from `now` to `to`.
         let mut since = [f64::NAN; LANES];
@@ -204,7 +222,7 @@ impl<T: Real, const D: usize> Back<'_, T, D> {
     }
 
     /// The derivative by the time of an arrival.
-    #[inline]
+    #[inline(always)]
     fn by_time(&mut self, weights: &[f64], port: usize) -> f64 {
         let drift = &self.layer.drift[port];
         let mut along = [0.0; LANES];

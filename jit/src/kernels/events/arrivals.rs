@@ -1,6 +1,7 @@
 //! The arrivals of a sample, sorted once: for each cell the list of those that reach it, with the way from one to the next.
 
 use super::Real;
+use super::flow::Step;
 use super::lanes::Layer;
 
 /// A spike that arrives.
@@ -25,22 +26,19 @@ pub(super) struct Entry {
 }
 
 /// The arrivals of a sample.
-pub(super) struct Arrivals {
+pub(super) struct Arrivals<const D: usize> {
     /// In their order.
     pub events: Vec<Event>,
     entries: Vec<Entry>,
+    /// The flow up to each entry, from the one before it in its cell or from the beginning.
+    steps: Vec<Step<D>>,
     /// First entry of each cell, and the end.
     starts: Vec<usize>,
 }
 
-impl Arrivals {
+impl<const D: usize> Arrivals<D> {
     /// Sorts what the trains bring within the duration of the sample.
-    pub fn of<T: Real, const D: usize>(
-        layer: &Layer<'_, D>,
-        trains: &[Option<&[T]>],
-        batch: usize,
-        sample: usize,
-    ) -> Arrivals {
+    pub fn of<T: Real>(layer: &Layer<'_, D>, trains: &[Option<&[T]>], batch: usize, sample: usize) -> Arrivals<D> {
         let mut events = Vec::new();
         for (group, (synapses, train)) in layer.events.synapses.iter().zip(trains).enumerate() {
             let senders = synapses.senders();
@@ -63,13 +61,14 @@ impl Arrivals {
         events.sort_unstable_by(|a, b| {
             a.time.total_cmp(&b.time).then_with(|| (a.group, a.sender, a.slot).cmp(&(b.group, b.sender, b.slot)))
         });
-        let mut arrivals = Arrivals { events, entries: Vec::new(), starts: Vec::new() };
+        let mut arrivals = Arrivals { events, entries: Vec::new(), steps: Vec::new(), starts: Vec::new() };
         arrivals.scatter(layer);
+        arrivals.connect(layer);
         arrivals
     }
 
     /// Makes the lists of the cells, each in the order of events.
-    fn scatter<const D: usize>(&mut self, layer: &Layer<'_, D>) {
+    fn scatter(&mut self, layer: &Layer<'_, D>) {
         let cells = layer.pixels * layer.groups;
         let mut ends = vec![0usize; cells + 1];
         self.each_entry(layer, &mut |cell, _| ends[cell + 1] += 1);
@@ -86,7 +85,7 @@ impl Arrivals {
         self.entries = entries;
     }
 
-    fn each_entry<const D: usize>(&self, layer: &Layer<'_, D>, visit: &mut dyn FnMut(usize, Entry)) {
+    fn each_entry(&self, layer: &Layer<'_, D>, visit: &mut dyn FnMut(usize, Entry)) {
         for (at, event) in self.events.iter().enumerate() {
             let (group, sender) = (event.group as usize, event.sender as usize);
             let synapses = &layer.events.synapses[group];
@@ -99,11 +98,26 @@ impl Arrivals {
         }
     }
 
-    /// What reaches a cell, in order.
-    pub fn of_cell(&self, cell: usize) -> &[Entry] {
-        match (self.starts.get(cell), self.starts.get(cell + 1)) {
-            (Some(start), Some(end)) => self.entries.get(*start..*end).unwrap_or_default(),
-            _ => &[],
+    /// Finds the flow between the entries of a cell, once for all of its neurons.
+    fn connect(&mut self, layer: &Layer<'_, D>) {
+        self.steps.reserve_exact(self.entries.len());
+        for cell in self.starts.windows(2) {
+            let &[start, end] = cell else { continue };
+            let mut now = 0.0f64;
+            for entry in self.entries.get(start..end).unwrap_or_default() {
+                let then = now.max(entry.time);
+                self.steps.push(layer.flow.step(then - now));
+                now = then;
+            }
         }
+    }
+
+    /// What reaches a cell, in order, and the flow up to each.
+    pub fn of_cell(&self, cell: usize) -> (&[Entry], &[Step<D>]) {
+        let range = match (self.starts.get(cell), self.starts.get(cell + 1)) {
+            (Some(start), Some(end)) => *start..*end,
+            _ => 0..0,
+        };
+        (self.entries.get(range.clone()).unwrap_or_default(), self.steps.get(range).unwrap_or_default())
     }
 }

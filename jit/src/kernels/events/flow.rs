@@ -73,6 +73,7 @@ impl<const D: usize> Flow<D> {
 }
 
 impl<const D: usize> Step<D> {
+    /// States after it.
     #[inline]
     pub fn advance(&self, x: &[f64; D]) -> [f64; D] {
         let mut after = self.offset;
@@ -84,6 +85,7 @@ impl<const D: usize> Step<D> {
         after
     }
 
+    /// The adjoint before it.
     #[inline]
     pub fn advance_adjoint(&self, lambda: &[f64; D]) -> [f64; D] {
         let mut before = [0.0; D];

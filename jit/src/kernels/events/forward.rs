@@ -1,7 +1,11 @@
 //! The spikes of a block of neurons with the same arrivals.
 
+#![allow(unsafe_code, reason = "vector instructions have no safe form")]
+
 use super::arrivals::Arrivals;
+use super::flow::Step;
 use super::lanes::{LANES, Layer};
+use crate::kernels::vector::{Kernel, Vector};
 use snn_loops::event_sweep::COUNTERS;
 
 /// Which neurons.
@@ -45,51 +49,60 @@ struct Block<'a, const D: usize> {
     sample: usize,
 }
 
-/// Runs a block through a sample.
-pub(super) fn run<const D: usize>(
-    layer: &Layer<'_, D>,
-    arrivals: &Arrivals,
-    weights: &[f64],
-    place: Place,
-    found: &mut Found,
-) {
-    let (first, valid) = layer.neurons_of(place.block, place.pixel);
-    let start: [f64; D] = super::lanes::vector(&layer.events.neuron.start);
-    let armed = layer.solver.is_below(&start);
-    let mut block = Block {
-        layer,
-        x: start.map(|state| [state; LANES]),
-        count: [0; LANES],
-        armed: [armed; LANES],
-        done: [true; LANES],
-        n_unarmed: if armed { 0 } else { valid },
-        first,
-        sample: place.sample,
-    };
-    block.done[..valid].fill(false);
-    let entries = arrivals.of_cell(place.pixel * layer.groups + place.block / layer.blocks);
-    let mut now = 0.0;
-    for entry in entries {
-        block.pass(now, entry.time, false, found);
-        now = entry.time;
-        let row = entry.row as usize * LANES;
-        if let Some(Ok(weights)) = weights.get(row..row + LANES).map(<&[f64; LANES]>::try_from) {
-            block.receive(weights, entry.port as usize, now, found);
+/// A block on its way through a sample.
+pub(super) struct Forward<'a, const D: usize> {
+    pub layer: &'a Layer<'a, D>,
+    pub arrivals: &'a Arrivals<D>,
+    /// The block's, as they are packed.
+    pub weights: &'a [f64],
+    pub place: Place,
+    pub found: &'a mut Found,
+}
+
+impl<const D: usize> Kernel for Forward<'_, D> {
+    type Output = ();
+
+    /// # Safety
+    /// As for [`Kernel::run`].
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Forward { layer, arrivals, weights, place, found } = self;
+        let (first, valid) = layer.neurons_of(place.block, place.pixel);
+        let start: [f64; D] = super::lanes::vector(&layer.events.neuron.start);
+        let armed = layer.solver.is_below(&start);
+        let mut block = Block {
+            layer,
+            x: start.map(|state| [state; LANES]),
+            count: [0; LANES],
+            armed: [armed; LANES],
+            done: [true; LANES],
+            n_unarmed: if armed { 0 } else { valid },
+            first,
+            sample: place.sample,
+        };
+        block.done[..valid].fill(false);
+        let (entries, steps) = arrivals.of_cell(place.pixel * layer.groups + place.block / layer.blocks);
+        let mut now = 0.0;
+        for (entry, step) in entries.iter().zip(steps) {
+            if entry.time > now {
+                block.pass(now, entry.time, step, false, found);
+                now = entry.time;
+            }
+            let row = entry.row as usize * LANES;
+            if let Some(Ok(weights)) = weights.get(row..row + LANES).map(<&[f64; LANES]>::try_from) {
+                block.receive(weights, entry.port as usize, now, found);
+            }
         }
+        let end = layer.events.duration;
+        block.pass(now, end, &layer.flow.step(end - now), true, found);
     }
-    block.pass(now, layer.events.duration, true, found);
 }
 
 impl<const D: usize> Block<'_, D> {
     /// Goes on without arrivals; what happens at the very end belongs to the stretch or to what arrives there.
-    #[inline]
-    fn pass(&mut self, from: f64, to: f64, inclusive: bool, found: &mut Found) {
-        let dt = to - from;
-        if dt <= 0.0 && !inclusive {
-            return;
-        }
-        let layer = self.layer;
-        let step = layer.flow.step(dt);
+    #[inline(always)]
+    fn pass(&mut self, from: f64, to: f64, step: &Step<D>, inclusive: bool, found: &mut Found) {
+        let (layer, dt) = (self.layer, to - from);
         let mut y = [[0.0; LANES]; D];
         for (i, y) in y.iter_mut().enumerate() {
             *y = [step.offset[i]; LANES];
@@ -191,7 +204,7 @@ impl<const D: usize> Block<'_, D> {
     }
 
     /// Takes in what arrives.
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, weights: &[f64; LANES], port: usize, now: f64, found: &mut Found) {
         let inject = self.layer.inject[port];
         for (x, step) in self.x.iter_mut().zip(inject) {

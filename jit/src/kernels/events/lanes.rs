@@ -4,6 +4,7 @@
 //! into blocks of lanes. A *cell* is a pixel with a group: its neurons have the same arrivals. The weights of a block are
 //! rows of lanes, one for each element of the kernels of all groups of synapses.
 
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use snn_loops::EventLayer;
 use snn_loops::event_sweep::Synapses;
 use snn_loops::events::{Solution, Solver};
@@ -107,33 +108,52 @@ impl<'l, const D: usize> Layer<'l, D> {
         channels.start / self.channels..channels.end.div_ceil(self.channels)
     }
 
-    /// Calls `visit` with each weight of a group of synapses: its block, its place there, and its place in the weights.
-    pub fn each_weight(&self, group: usize, visit: &mut dyn FnMut(usize, usize, usize)) {
-        let (Some(synapses), Some(first)) = (self.events.synapses.get(group), self.rows.get(group)) else { return };
-        let window = synapses.window();
-        for channel in 0..synapses.shape.cout {
-            let (part, within) = (channel / self.channels, channel % self.channels);
-            let block = part * self.blocks + within / LANES;
-            for row in 0..window {
-                visit(block, (first + row) * LANES + within % LANES, channel * window + row);
-            }
-        }
+    /// The channels of a block of lanes.
+    fn channels_of(&self, block: usize) -> std::ops::Range<usize> {
+        let (part, within) = (block / self.blocks, block % self.blocks * LANES);
+        let first = part * self.channels + within;
+        first..first + (self.channels - within).min(LANES)
     }
 
     /// The weights of each block, rows of lanes.
     pub fn pack<T: Real>(&self, weights: &[&[T]]) -> Vec<Vec<f64>> {
         let rows: usize = self.events.synapses.iter().map(Synapses::window).sum();
-        let mut packed = vec![vec![0.0; rows * LANES]; self.groups * self.blocks];
-        for (group, weights) in weights.iter().enumerate() {
-            self.each_weight(group, &mut |block, at, place| {
-                if let (Some(slot), Some(weight)) =
-                    (packed.get_mut(block).and_then(|block| block.get_mut(at)), weights.get(place))
-                {
-                    *slot = (*weight).into();
+        let block = |block: usize| {
+            let mut packed = vec![0.0; rows * LANES];
+            for ((synapses, weights), first) in self.events.synapses.iter().zip(weights).zip(&self.rows) {
+                let window = synapses.window();
+                for (lane, channel) in self.channels_of(block).enumerate() {
+                    let from = weights.get(channel * window..(channel + 1) * window).unwrap_or_default();
+                    let to = packed.iter_mut().skip(first * LANES + lane).step_by(LANES);
+                    to.zip(from).for_each(|(slot, weight)| *slot = (*weight).into());
                 }
-            });
+            }
+            packed
+        };
+        (0..self.groups * self.blocks).into_par_iter().map(block).collect()
+    }
+
+    /// Writes the weights of a group of synapses, of which `sum` gives the packed one of a block at a place.
+    pub fn unpack<T: Real>(&self, group: usize, out: &mut [T], sum: impl Fn(usize, usize) -> f64 + Sync) {
+        let (Some(synapses), Some(first)) = (self.events.synapses.get(group), self.rows.get(group)) else { return };
+        let window = synapses.window();
+        // Blocks are consecutive channels, so they cut the weights into consecutive parts.
+        let mut rest = out;
+        let mut parts = Vec::with_capacity(self.groups * self.blocks);
+        for block in 0..self.groups * self.blocks {
+            let Some((part, behind)) = rest.split_at_mut_checked(self.channels_of(block).len() * window) else {
+                return;
+            };
+            parts.push(part);
+            rest = behind;
         }
-        packed
+        parts.into_par_iter().enumerate().for_each(|(block, part)| {
+            for (lane, weights) in part.chunks_exact_mut(window.max(1)).enumerate() {
+                for (row, weight) in weights.iter_mut().enumerate() {
+                    *weight = T::round(sum(block, (first + row) * LANES + lane));
+                }
+            }
+        });
     }
 }
 
