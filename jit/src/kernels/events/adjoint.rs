@@ -115,7 +115,7 @@ impl<T: Real, const D: usize> Kernel for Adjoint<'_, T, D> {
             back.pass(entry.time, &step);
             step = *before;
             let (row, port) = (entry.row as usize * LANES, entry.port as usize);
-            let Some(sums) = sums.get_mut(row..row + LANES) else { continue };
+            let Some(Ok(sums)) = sums.get_mut(row..row + LANES).map(<&mut [f64; LANES]>::try_from) else { continue };
             let inject = &layer.inject[port];
             for (lambda, weight) in back.lambda.iter().zip(inject) {
                 for (sum, lambda) in sums.iter_mut().zip(lambda) {
