@@ -13,6 +13,7 @@
 pub mod autodiff;
 pub mod build;
 pub mod eval;
+pub mod exact;
 pub mod feedback;
 pub mod graph;
 pub mod lower;

@@ -5,7 +5,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use snn_graph::{Model as Graph, Origin as NodeOrigin};
+use snn_graph::exact::{self, Explanation};
+use snn_graph::passes::discretise;
+use snn_graph::{Model as Graph, Origin as NodeOrigin, TimeAxis};
 use snn_lang::CompiledModel;
 use snn_lang::elaborate::{StageRow, TrainPlan};
 use snn_runtime::calibration;
@@ -82,6 +84,19 @@ impl Model {
     /// How it is trained, where the program says.
     pub fn recipe(&self) -> Option<&Recipe> {
         self.recipe.as_ref()
+    }
+
+    /// The mathematics of its neurons that are given by equations: how they are solved, by name of their layer. Without a
+    /// grid of steps those are exact spike times, otherwise the flow over a step.
+    ///
+    /// # Errors
+    /// If the equations of a neuron cannot be solved so.
+    pub fn explain(&self) -> Result<Vec<Explanation>> {
+        let model = self.graph();
+        match model.time {
+            TimeAxis::Continuous(_) => Ok(exact::explain(&model.graph)?),
+            _ => Ok(discretise::explain(&model.graph, model.time.dt())?),
+        }
     }
 
     /// How it is trained, in the words of the program.

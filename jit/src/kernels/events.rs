@@ -21,6 +21,7 @@ use snn_loops::event_sweep::{COUNTERS, Source};
 use snn_loops::{EventSweep, SweepPass};
 
 use crate::element::Element;
+use crate::kernels::vector::{Width, dispatch};
 use arrivals::Arrivals;
 use lanes::{LANES, Layer};
 
@@ -136,6 +137,7 @@ fn forward_all<T: Real, const D: usize>(
 ) -> Option<()> {
     let units = sweep.batch * layer.pixels;
     let (n_parts, each) = parts(units, weights.len());
+    let width = Width::native();
     let found: Vec<forward::Found> = (0..weights.len() * n_parts)
         .into_par_iter()
         .map(|task| {
@@ -144,7 +146,8 @@ fn forward_all<T: Real, const D: usize>(
             for unit in part * each..units.min((part + 1) * each) {
                 let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
                 let place = forward::Place { block, pixel, sample };
-                forward::run(layer, &samples[sample], &weights[block], place, &mut found);
+                let (arrivals, weights) = (&samples[sample], weights[block].as_slice());
+                dispatch(width, forward::Forward { layer, arrivals, weights, place, found: &mut found });
             }
             found
         })
@@ -188,6 +191,7 @@ fn adjoint_all<T: Real, const D: usize>(
     let band = if wants_times { weights.len().div_ceil(BANDS) } else { 1 };
     let n_bands = weights.len().div_ceil(band);
     let (n_parts, each) = parts(units, n_bands);
+    let width = Width::native();
     let found: Vec<adjoint::Found> = (0..n_bands * n_parts)
         .into_par_iter()
         .map(|task| {
@@ -199,7 +203,9 @@ fn adjoint_all<T: Real, const D: usize>(
                 for unit in range.clone() {
                     let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
                     let place = forward::Place { block, pixel, sample };
-                    adjoint::run(layer, &samples[sample], weights, place, own, sweep.batch, &mut found);
+                    let (arrivals, batch) = (&samples[sample], sweep.batch);
+                    let task = adjoint::Backward { layer, arrivals, weights, place, own, batch, found: &mut found };
+                    dispatch(width, task);
                 }
             }
             found

@@ -205,6 +205,7 @@ impl<'p> Elaborator<'p, '_> {
     /// Whether the method of gradient goes with the model's time.
     fn check_method(&mut self, train: &TrainDecl<'p>, plan: &TrainPlan) {
         let continuous = matches!(self.time, Some(TimeAxis::Continuous(_)));
+        let span = train.entry("gradient").map_or(train.config.model.span, |entry| entry.span);
         let (message, help) = match plan.gradient {
             GradientMethod::Exact if !continuous => (
                 "`gradient = exact` needs a model without a grid of steps",
@@ -214,9 +215,9 @@ impl<'p> Elaborator<'p, '_> {
                 "`gradient = stbp` needs a grid of time steps",
                 "give the model steps, such as `time 100 of 2ms`, or take `gradient = exact`",
             ),
-            _ => return,
+            GradientMethod::Exact => return self.check_spike_times(span),
+            GradientMethod::Stbp => return,
         };
-        let span = train.entry("gradient").map_or(train.config.model.span, |entry| entry.span);
         let error = Diagnostic::error(Code::BadTime, message).at(span, "does not go with the model's time").help(help);
         self.fail(error);
     }

@@ -1,11 +1,14 @@
 //! The derivatives of a block of neurons with the same arrivals: the list once more, the last arrival first.
 
+#![allow(unsafe_code, reason = "the trait of kernels that are compiled for several instruction sets is unsafe")]
+
 use std::ops::Range;
 
 use super::arrivals::Arrivals;
 use super::forward::Place;
 use super::lanes::{LANES, Layer, dot};
 use super::{Own, Real};
+use crate::kernels::vector::{Kernel, Vector};
 
 /// What a task has found.
 pub(super) struct Found {
@@ -66,8 +69,28 @@ fn spikes<T: Real>(own: &Own<'_, T>, first: usize, valid: usize, sample: usize, 
     spikes
 }
 
-/// Runs a block back through a sample; its weights' derivatives are added to the last of `found`.
-pub(super) fn run<T: Real, const D: usize>(
+/// A block's way back through a sample; its weights' derivatives are added to the last of `found`.
+pub(super) struct Backward<'a, T, const D: usize> {
+    pub layer: &'a Layer<'a, D>,
+    pub arrivals: &'a Arrivals,
+    pub weights: &'a [f64],
+    pub place: Place,
+    pub own: &'a Own<'a, T>,
+    pub batch: usize,
+    pub found: &'a mut Found,
+}
+
+impl<T: Real, const D: usize> Kernel for Backward<'_, T, D> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        run(self.layer, self.arrivals, self.weights, self.place, self.own, self.batch, self.found);
+    }
+}
+
+#[inline(always)]
+fn run<T: Real, const D: usize>(
     layer: &Layer<'_, D>,
     arrivals: &Arrivals,
     weights: &[f64],
@@ -127,7 +150,7 @@ struct Back<'a, T, const D: usize> {
 
 impl<T: Real, const D: usize> Back<'_, T, D> {
     /// Goes back to a time and through all spikes at or behind it.
-    #[inline]
+    #[inline(always)]
     fn pass(&mut self, to: f64) {
         let layer = self.layer;
         let mut lambda = [[0.0; LANES]; D];
@@ -151,6 +174,8 @@ impl<T: Real, const D: usize> Back<'_, T, D> {
     }
 
     /// Replaces the adjoint of lanes that spiked.
+    #[cold]
+    #[inline(never)]
     fn through_spikes(&mut self, to: f64, lambda: &mut [[f64; LANES]; D]) {
         // Where each of them stands on its way from `now` to `to`.
         let mut since = [f64::NAN; LANES];
@@ -203,7 +228,7 @@ impl<T: Real, const D: usize> Back<'_, T, D> {
     }
 
     /// The derivative by the time of an arrival.
-    #[inline]
+    #[inline(always)]
     fn by_time(&mut self, weights: &[f64], port: usize) -> f64 {
         let drift = &self.layer.drift[port];
         let mut along = [0.0; LANES];

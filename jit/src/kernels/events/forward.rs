@@ -1,8 +1,12 @@
 //! The spikes of a block of neurons with the same arrivals.
 
+#![allow(unsafe_code, reason = "the trait of kernels that are compiled for several instruction sets is unsafe")]
+
+use snn_loops::event_sweep::COUNTERS;
+
 use super::arrivals::Arrivals;
 use super::lanes::{LANES, Layer};
-use snn_loops::event_sweep::COUNTERS;
+use crate::kernels::vector::{Kernel, Vector};
 
 /// Which neurons.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +49,27 @@ struct Block<'a, const D: usize> {
     sample: usize,
 }
 
+/// A block's way through a sample.
+pub(super) struct Forward<'a, const D: usize> {
+    pub layer: &'a Layer<'a, D>,
+    pub arrivals: &'a Arrivals,
+    pub weights: &'a [f64],
+    pub place: Place,
+    pub found: &'a mut Found,
+}
+
+impl<const D: usize> Kernel for Forward<'_, D> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        run(self.layer, self.arrivals, self.weights, self.place, self.found);
+    }
+}
+
 /// Runs a block through a sample.
-pub(super) fn run<const D: usize>(
+#[inline(always)]
+fn run<const D: usize>(
     layer: &Layer<'_, D>,
     arrivals: &Arrivals,
     weights: &[f64],
@@ -82,7 +105,7 @@ pub(super) fn run<const D: usize>(
 
 impl<const D: usize> Block<'_, D> {
     /// Goes on without arrivals; what happens at the very end belongs to the stretch or to what arrives there.
-    #[inline]
+    #[inline(always)]
     fn pass(&mut self, from: f64, to: f64, inclusive: bool, found: &mut Found) {
         let dt = to - from;
         if dt <= 0.0 && !inclusive {
@@ -191,7 +214,7 @@ impl<const D: usize> Block<'_, D> {
     }
 
     /// Takes in what arrives.
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, weights: &[f64; LANES], port: usize, now: f64, found: &mut Found) {
         let inject = self.layer.inject[port];
         for (x, step) in self.x.iter_mut().zip(inject) {
