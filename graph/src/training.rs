@@ -5,6 +5,7 @@
 //! of inputs besides the model's own, and of results, are listed at each function; where a name ends in a path, it is
 //! the model's path of the parameter, moving average or layer of neurons.
 
+mod health;
 mod optimizer;
 
 pub use optimizer::{Optimizer, Schedule};
@@ -50,7 +51,8 @@ type Simplify = fn(&Graph, &[NodeId]) -> Result<(Graph, Vec<NodeId>), ShapeError
 ///
 /// Results: `loss`, the mean over the batch; `correct`, the number of samples whose prediction is their label (where
 /// the model has both); `param:<path>`, `slot:<path>:<k>` and `average:<path>`, the new values; `rate:<path>`, the mean
-/// of a layer's spikes over time, batch and neurons. A parameter that the loss does not depend on has no results: like
+/// of a layer's spikes over time, batch and neurons (their number where there is no grid of steps); then also
+/// `silent:<path>`, the share of its neurons that no sample made spike, and `counters:<path>` ([`SpikeTimes`](crate::ops::SpikeTimes)). A parameter that the loss does not depend on has no results: like
 /// PyTorch, training leaves it alone.
 pub fn train_step(model: &Model, optimizer: &Optimizer) -> Result<TrainStep, ShapeError> {
     let mut graph = model.graph.clone();
@@ -62,6 +64,7 @@ pub fn train_step(model: &Model, optimizer: &Optimizer) -> Result<TrainStep, Sha
     for (path, rate) in rates(&mut graph, model, None)? {
         outputs.push((format!("rate:{path}"), rate));
     }
+    outputs.extend(health::outputs(&mut graph, model)?);
     for average in &model.averages {
         if let Some(updated) = updated_average(&mut graph, average)? {
             outputs.push((format!("average:{}", average.path), updated));
@@ -80,7 +83,8 @@ pub fn train_step(model: &Model, optimizer: &Optimizer) -> Result<TrainStep, Sha
         for k in 0..optimizer.slots() {
             slots.push(input(&mut graph, &format!("slot:{}:{k}", parameter.path), &ty)?);
         }
-        let (updated, slots) = optimizer.update(&mut graph, &schedule, parameter.node, gradient, &slots)?;
+        let (mut updated, slots) = optimizer.update(&mut graph, &schedule, parameter.node, gradient, &slots)?;
+        updated = health::woken(&mut graph, model, parameter.node, updated)?;
         outputs.push((format!("param:{}", parameter.path), updated));
         for (k, slot) in slots.into_iter().enumerate() {
             outputs.push((format!("slot:{}:{k}", parameter.path), slot));

@@ -12,6 +12,7 @@ pub mod error;
 pub mod feed;
 pub mod forecast;
 pub mod hash;
+pub mod health;
 pub mod holder;
 pub mod init;
 pub mod kernels;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, RuntimeError};
 use crate::files;
+use crate::health::Health;
 
 /// The measurements of one epoch. Numbers that are not finite (a diverged loss) are written as `null` and read as NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct EpochRecord {
     /// Mean spikes a neuron a step of each layer, in the order of the model.
     #[serde(with = "ordered_map")]
     pub firing_rates: Vec<(String, f64)>,
+    /// Of each layer on events: the mean share of silent neurons in a batch, and what was counted over the epoch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<(String, Health)>,
 }
 
 /// The file of a run's measurements.
@@ -163,6 +167,7 @@ mod tests {
             seconds: 2.5,
             samples_per_second: 1e4,
             firing_rates: vec![("lif2".to_owned(), 0.25), ("lif1".to_owned(), 0.0)],
+            health: Vec::new(),
         }
     }
 

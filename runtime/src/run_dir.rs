@@ -13,8 +13,10 @@ use crate::checkpoint::{self, NamedTensor, TensorFile};
 use crate::error::{Result, RuntimeError};
 use crate::files;
 use crate::hash::sha256;
+use crate::health::Health;
 use crate::kernels::Recorded;
 use crate::metrics::MetricsLog;
+use crate::session::TrainOutcome;
 
 /// What tells a folder of ours from any other.
 const FORMAT: &str = "snnc-run-1";
@@ -116,6 +118,9 @@ pub struct PartialEpoch {
     pub correct: f64,
     /// Sum of the firing rates of each layer.
     pub rate_sums: Vec<f64>,
+    /// Sums of what there is to say of layers on events.
+    #[serde(default)]
+    pub health: Vec<Health>,
     /// Wall-clock time spent.
     pub seconds: f64,
 }
@@ -123,15 +128,18 @@ pub struct PartialEpoch {
 impl PartialEpoch {
     /// Nothing yet, for that many layers of neurons.
     pub fn new(n_layers: usize) -> Self {
-        Self { batches: 0, loss_sum: 0.0, correct: 0.0, rate_sums: vec![0.0; n_layers], seconds: 0.0 }
+        let rate_sums = vec![0.0; n_layers];
+        Self { batches: 0, loss_sum: 0.0, correct: 0.0, rate_sums, health: Vec::new(), seconds: 0.0 }
     }
 
     /// Adds a batch.
-    pub fn add(&mut self, loss: f64, correct: f64, rates: &[f64]) {
+    pub fn add(&mut self, outcome: &TrainOutcome) {
         self.batches += 1;
-        self.loss_sum += loss;
-        self.correct += correct;
-        self.rate_sums.iter_mut().zip(rates).for_each(|(sum, rate)| *sum += rate);
+        self.loss_sum += outcome.loss;
+        self.correct += outcome.correct;
+        self.rate_sums.iter_mut().zip(&outcome.rates).for_each(|(sum, rate)| *sum += rate);
+        self.health.resize(outcome.health.len(), Health::default());
+        self.health.iter_mut().zip(&outcome.health).for_each(|(sum, health)| sum.add(health));
     }
 }
 

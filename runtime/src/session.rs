@@ -10,12 +10,13 @@ use snn_graph::passes::{self, PassContext};
 use snn_graph::recompute::{self, Fitted, RecomputeError};
 use snn_graph::setup::{Split, split};
 use snn_graph::training::{self, Optimizer, TrainStep};
-use snn_graph::{Model, ShapeError, Tensor};
+use snn_graph::{Model, ShapeError, SpikeOutput, Tensor};
 use snn_loops::{Dtype, RandomKey};
 
 use crate::checkpoint::{NamedTensor, TensorSpec};
 use crate::device::{Device, Watch};
 use crate::error::{Result, RuntimeError};
+use crate::health::Health;
 use crate::holder::{self, Holder, hand_over};
 use crate::prepared::Prepared;
 use crate::step::Step;
@@ -68,6 +69,8 @@ pub struct TrainOutcome {
     pub correct: f64,
     /// Firing rate of each layer of neurons, spikes per neuron and step.
     pub rates: Vec<f64>,
+    /// What there is to say of each layer on events; empty where there is none.
+    pub health: Vec<Health>,
 }
 
 /// What an evaluation batch gave.
@@ -263,7 +266,8 @@ impl Session {
         self.trained = true;
         self.updates += 1;
         let correct = step.scalar_or("correct", 0.0)?;
-        Ok(TrainOutcome { loss: step.scalar("loss")?, correct, rates: rates(step, &self.model)? })
+        let (rates, health) = (rates(step, &self.model)?, health(step, &self.model)?);
+        Ok(TrainOutcome { loss: step.scalar("loss")?, correct, rates, health })
     }
 
     /// Loss and predictions of one batch with the present weights. `weights` holds one number a sample, 1 for those that
@@ -459,6 +463,17 @@ fn feed(model: &Model, step: &mut Step, values: BatchValues<'_>, targets: bool) 
                 .with_help(format!("it has {}", names.join(", "))))
         }
     }
+}
+
+fn health(step: &Step, model: &Model) -> Result<Vec<Health>> {
+    let on_events = model.spikes.iter().filter(|layer| step.output_slot(&format!("silent:{}", layer.path)).is_some());
+    let of = |layer: &SpikeOutput| {
+        let silent = step.scalar(&format!("silent:{}", layer.path))?;
+        let (_, counters) = step.result(&format!("counters:{}", layer.path))?;
+        let counter = |at: usize| counters.get(at).copied().unwrap_or(0.0);
+        Ok(Health { silent, out_of_slots: counter(0), below_floor: counter(1) })
+    };
+    on_events.map(of).collect()
 }
 
 fn rates(step: &Step, model: &Model) -> Result<Vec<f64>> {

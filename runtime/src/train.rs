@@ -12,6 +12,7 @@ use crate::data::batch::BatchPlan;
 use crate::data::{Dataset, Split};
 use crate::error::{Result, RuntimeError};
 use crate::feed::Feed;
+use crate::health::Health;
 use crate::kernels::Recorded;
 use crate::metrics::EpochRecord;
 use crate::run_dir::{Best, PartialEpoch, RunDir, TrainingState};
@@ -183,7 +184,7 @@ fn epoch(
             ))
             .with_help("lower the learning rate, or check the range of the inputs"));
         }
-        part.add(outcome.loss, outcome.correct, &outcome.rates);
+        part.add(&outcome);
         part.seconds = before + clock.elapsed().as_secs_f64();
         state.updates = session.updates();
         let samples = part.batches as f64 * options.batch as f64;
@@ -215,6 +216,7 @@ fn close_epoch(session: &mut Session, data: &Dataset, state: &mut TrainingState)
     let samples = batches * session.options().batch as f64;
     let predicts = session.model().prediction.is_some();
     let rates = part.rate_sums.iter().map(|sum| sum / batches);
+    let health = part.health.iter().map(|sum| Health { silent: sum.silent / batches, ..*sum });
     Ok(EpochRecord {
         epoch: state.epoch,
         train_loss: part.loss_sum / batches,
@@ -224,6 +226,7 @@ fn close_epoch(session: &mut Session, data: &Dataset, state: &mut TrainingState)
         seconds: part.seconds + clock.elapsed().as_secs_f64(),
         samples_per_second: samples / part.seconds.max(1e-9),
         firing_rates: session.layers().into_iter().zip(rates).collect(),
+        health: session.layers().into_iter().zip(health).collect(),
     })
 }
 

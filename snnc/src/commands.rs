@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod dump;
 mod eval;
+mod firing;
 mod gradcheck;
 mod infer;
 mod machine;

@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use snn_graph::Axes;
 use snn_graph::eval::{DetachTape, EvalContext, evaluate};
 use snn_graph::lower::LowerOptions;
+use snn_graph::ops::Constant;
+use snn_graph::ops::pointwise::Function;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::training::{TrainStep, gradient_graph};
 use snn_graph::{Model as Graph, NodeId, Tensor};
@@ -66,6 +69,7 @@ pub fn gradcheck(model: &Model, settings: &Settings) -> Result<Vec<Row>> {
     // Reports the models that cannot be run at all.
     model.session(model.options())?;
     let graph = passes::run(model.graph(), &PassContext::new(model.graph(), true), None)?;
+    let graph = if graph.time.events().is_some() { with_probe(graph)? } else { graph };
     let plan = gradient_graph(&graph, false)?;
     let mut check = Check {
         loss: graph.loss.ok_or_else(|| RuntimeError::new("the model has no loss"))?,
@@ -90,6 +94,28 @@ pub fn gradcheck(model: &Model, settings: &Settings) -> Result<Vec<Row>> {
         true => Err(Error::new("the loss depends on no parameter", "check that the model has weights")),
         false => Ok(rows),
     }
+}
+
+/// A model on events with another loss: the times of its result's spikes, each with a weight of its own. The number of
+/// spikes, which the program's loss may count, has a declared derivative and is left out.
+fn with_probe(model: Graph) -> Result<Graph> {
+    let mut model = model;
+    let graph = &mut model.graph;
+    let times = model.output;
+    let ty = graph.ty(times).clone();
+    if !ty.time {
+        return Err(Error::new("the result of the model is not a train of spikes", "end the model with neurons"));
+    }
+    let never = graph.constant(f64::INFINITY)?;
+    let fired = graph.pointwise(Function::Lt, &[times, never])?;
+    let zero = graph.constant(0.0)?;
+    let times = graph.select(fired, times, zero)?;
+    let dims = (0..ty.dims.len()).collect();
+    let weights: Vec<f64> = (0..ty.elements()).map(|at| 1.0 + 0.37 * (at % 5) as f64).collect();
+    let weights = graph.push(Constant { time: false, dims: ty.dims, values: weights.into() }, &[])?;
+    let weighted = graph.mul(times, weights)?;
+    model.loss = Some(graph.sum(weighted, &Axes { time: true, batch: false, dims })?);
+    Ok(model)
 }
 
 /// A model at one point.

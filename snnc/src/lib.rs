@@ -26,6 +26,7 @@ pub use model::Model;
 pub use program::{Override, Program, standard_library};
 pub use random::random_batch;
 pub use recipe::Recipe;
+pub use snn_runtime::health::Health;
 pub use source::Source;
 pub use training::{Run, Training, load_weights};
 

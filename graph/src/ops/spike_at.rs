@@ -1,4 +1,5 @@
-//! `spike_at(times) -> spikes`: neurons that spike once, each at its own time in seconds, and never where that is infinite.
+//! `spike_at(times) -> spikes`: neurons that spike at these times in seconds, and never where they are infinite; once, or
+//! where the times are those of a train (ascending, one in each slot) as often as it has spikes.
 //!
 //! It stands for a train without a grid; the pass [`events`](crate::passes::events) replaces it. Derivative: the train's
 //! times are the operand. Caveat: without that pass it has no value, so reference evaluation is an error that names it.
@@ -11,7 +12,7 @@ use crate::ops::operands::{exactly, number};
 use crate::tensor::Tensor;
 use crate::ty::{Kind, Ty};
 
-/// One spike of each neuron.
+/// Spikes at given times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpikeAt {}
 
@@ -31,10 +32,7 @@ impl OpRule for SpikeAt {
     fn shape(&self, context: &ShapeContext, inputs: &[&Ty]) -> Result<Ty, ShapeError> {
         let [times] = exactly("spike_at", inputs)?;
         number("spike_at", times)?;
-        if times.time || context.is_step {
-            return Err(ShapeError::new("the time of a spike cannot itself change with time"));
-        }
-        Ok(Ty { time: true, ..times.with_kind(Kind::Spikes) })
+        Ok(Ty { time: !context.is_step, ..times.with_kind(Kind::Spikes) })
     }
 
     fn gradient(&self, _: &mut Backward<'_>, _: NodeId, _: NodeId) -> Result<Vec<Option<NodeId>>, ShapeError> {

@@ -47,7 +47,8 @@ impl<'p> Elaborator<'p, '_> {
     /// Looks at the input of a convolution or linear map.
     pub(super) fn lint_counts(&mut self, x: NodeId, span: Span) {
         let node = self.graph.node(x);
-        if node.ty.kind != Kind::Counts || !node.ty.time {
+        // Merged trains are no numbers.
+        if node.ty.kind != Kind::Counts || !node.ty.time || matches!(self.time, Some(TimeAxis::Continuous(_))) {
             return;
         }
         let message =

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use snnc::{Error, Evaluation, Result, Run, RuntimeError, Training, load_weights};
 
 use super::Status;
+use super::firing;
 use super::machine::{Kind, Machine, Settings};
 use super::terminal::say;
 
@@ -29,12 +30,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Status> {
-    let (evaluation, layers) = if args.target.is_dir() { of_run(args)? } else { of_program(args, &args.target)? };
-    report(&evaluation, &layers);
+    let (evaluation, layers, unit) = if args.target.is_dir() { of_run(args)? } else { of_program(args, &args.target)? };
+    report(&evaluation, &layers, unit);
     Ok(Status::Success)
 }
 
-fn of_run(args: &Args) -> Result<(Evaluation, Vec<String>)> {
+fn of_run(args: &Args) -> Result<(Evaluation, Vec<String>, &'static str)> {
     if !args.settings.overrides.is_empty() {
         let error = RuntimeError::new("a run has its own settings, which `--set` cannot change");
         return Err(error.with_help("give the program and `--weights` instead of the folder").into());
@@ -44,10 +45,10 @@ fn of_run(args: &Args) -> Result<(Evaluation, Vec<String>)> {
         run.session(run.options(args.machine.threads(), &args.machine.choice()), args.weights.as_deref())?;
     let data = run.data(args.data.as_deref())?;
     let evaluation = snnc::runtime::train::evaluate(&mut session, &data.test)?;
-    Ok((evaluation, session.layers()))
+    Ok((evaluation, session.layers(), firing::unit(&run.model)))
 }
 
-fn of_program(args: &Args, file: &Path) -> Result<(Evaluation, Vec<String>)> {
+fn of_program(args: &Args, file: &Path) -> Result<(Evaluation, Vec<String>, &'static str)> {
     let program = args.settings.compile(file)?;
     let weights = args.weights.as_deref().ok_or_else(|| {
         Error::Run(
@@ -59,16 +60,16 @@ fn of_program(args: &Args, file: &Path) -> Result<(Evaluation, Vec<String>)> {
     let options = snnc::SessionOptions { device: args.machine.device(Kind::Cpu)?, ..model.options() };
     let mut training: Training = model.training(options, args.data.as_deref())?;
     load_weights(training.session(), weights)?;
-    Ok((training.evaluate()?, training.session().layers()))
+    Ok((training.evaluate()?, training.session().layers(), firing::unit(&model)))
 }
 
-fn report(evaluation: &Evaluation, layers: &[String]) {
+fn report(evaluation: &Evaluation, layers: &[String], unit: &str) {
     say(format_args!("{} test samples", evaluation.samples));
     say(format_args!("loss {}", evaluation.loss));
     if let Some(accuracy) = evaluation.accuracy {
         say(format_args!("accuracy {:.2}%", 100.0 * accuracy));
     }
     for (layer, rate) in layers.iter().zip(&evaluation.rates) {
-        say(format_args!("{layer}: {rate:.4} spikes per neuron and step"));
+        say(format_args!("{layer}: {rate:.4} {unit}"));
     }
 }

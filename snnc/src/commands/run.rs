@@ -6,6 +6,7 @@ use snnc::runtime::run_dir::{ExistingRun, RunDir};
 use snnc::{Model, Result, Run, Training};
 
 use super::Status;
+use super::firing;
 use super::machine::{Kind, Machine, Memory, Settings};
 use super::progress::Progress;
 use super::simulate::simulate;
@@ -110,7 +111,10 @@ fn train(model: &Model, mut training: Training, dir: &RunDir, max_updates: Optio
     }
     if let Some(last) = dir.metrics().read()?.last() {
         for (layer, rate) in &last.firing_rates {
-            say(format_args!("{layer}: {rate:.4} spikes per neuron and step"));
+            say(format_args!("{layer}: {rate:.4} {}", firing::unit(model)));
+        }
+        for (layer, health) in &last.health {
+            firing::health(model, layer, health);
         }
     }
     say(format_args!("weights: {}", dir.weights().display()));

@@ -1,168 +1,133 @@
-//! Networks on events against spike times and derivatives that were computed with many digits.
-//!
-//! Files `event_*`: two layers of current-based neurons, `u' = (i - u) / tau`, `i' = -i / tau_s`, threshold `theta`, of which
-//! a spike subtracts `delta`; times of all spikes, and derivatives of output times and of two losses.
+//! Networks of neurons in continuous time: spike times and exact gradients, solved neuron by neuron, against values of 50
+//! digits.
 
-use snn_graph::lower::{LowerOptions, lower};
-use snn_graph::ops::InputOp;
-use snn_graph::{Events, Model, NodeId, Op, TimeAxis, Ty, autodiff};
-use snn_jit::{Instance, Options};
-use snn_loops::{Dtype, Program, RandomKey, Role, interp};
+use snn_loops::events::{InputSpike, LinearNeuron, Response, Solver, adjoint, simulate};
 
 use crate::files::{Golden, Values, open};
-use crate::source::{compile, literal, prepare};
 
-/// Spike times may be off by this many membrane time constants, derivatives by this part of the largest.
-const TIMES: f64 = 1e-12;
-const GRADIENTS: f64 = 1e-8;
+/// The largest deviation of a spike time, in time constants.
+const TIME: f64 = 1e-12;
+/// The largest deviation of a gradient, relative to the largest element.
+const GRADIENT: f64 = 1e-9;
 
-fn word(golden: &Golden, key: &str) -> f64 {
-    golden.config[key].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no number `{key}`"))
+/// A constant that the file holds as a decimal text.
+fn decimal(golden: &Golden, key: &str) -> f64 {
+    let value = &golden.config[key];
+    value.as_f64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_else(|| panic!("no number `{key}`"))
 }
 
-fn sizes(golden: &Golden) -> Vec<usize> {
-    let sizes = golden.config["sizes"].as_array().unwrap_or_else(|| panic!("no sizes"));
-    sizes.iter().filter_map(|size| size.as_u64()).map(|size| size as usize).collect()
-}
-
-fn network(golden: &Golden) -> Model {
-    let number = |key| literal(word(golden, key));
-    let (tau, tau_s, theta, delta) = (number("tau"), number("tau_s"), number("theta"), number("delta"));
-    let sizes = sizes(golden);
-    let text = format!(
-        "use std.layers {{ Linear }}\nuse std.surrogates {{ atan }}\n\
-         neuron Cell(surrogate = atan())(x) {{\n    state u = 0.0, i = 0.0\n    u' = (i - u) / {tau}\n    i' = -i / {tau_s}\n    \
-         on x {{ i += x }}\n    spike when u >= {theta} {{ u -= {delta} }}\n}}\n\
-         model Net {{\n    input e: spikes[{}]\n    time 60s\n    \
-         e -> Linear({}, bias = false) -> Cell() -> Linear({}, bias = false) -> Cell()\n}}\n",
-        sizes[0], sizes[1], sizes[2]
-    );
-    let mut model = compile(&text);
-    let max_spikes = golden.config["max_spikes"].as_u64().unwrap_or(16) as usize;
-    model.time = TimeAxis::Continuous(Events { max_spikes, ..Events::lasting(word(golden, "tmax")) });
-    model.graph.steps = max_spikes;
-    prepare(&model, true)
-}
-
-/// A train `[neurons][spikes]` of a file as `[slots][neurons]`.
-fn train(values: &Values, slots: usize, empty: f64) -> Vec<f64> {
-    let (neurons, spikes) = (values.dims[0], values.dims[1]);
-    let at = |slot: usize, neuron: usize| {
-        let value = if slot < spikes { values.data[neuron * spikes + slot] } else { empty };
-        if value.is_finite() { value } else { empty }
-    };
-    (0..slots).flat_map(|slot| (0..neurons).map(move |neuron| at(slot, neuron))).collect()
-}
-
-/// A program and its results by name, computed by both machines.
-struct Machine {
-    program: Program,
-    outputs: Vec<(String, snn_loops::BufferId)>,
-    compiled: Instance,
-}
-
-impl Machine {
-    fn run(&mut self, inputs: &[(&str, Vec<f64>)]) -> [Vec<Vec<f64>>; 2] {
-        let mut memory = interp::Memory::new(&self.program);
-        for (at, buffer) in self.program.buffers.iter().enumerate().filter(|(_, buffer)| buffer.role == Role::Input) {
-            let id = snn_loops::BufferId(at as u32);
-            let (_, values) = inputs.iter().find(|(name, _)| buffer.name.ends_with(name)).unwrap();
-            memory.write(id, values).unwrap();
-            self.compiled.write_f64(id, values).unwrap();
-        }
-        interp::run(&self.program, &mut memory, RandomKey::default()).unwrap();
-        self.compiled.run(RandomKey::default()).unwrap();
-        let interpreted = self.outputs.iter().map(|(_, id)| memory.buffer(*id).to_vec()).collect();
-        let compiled = self.outputs.iter().map(|(_, id)| self.compiled.read_f64(*id).unwrap()).collect();
-        [interpreted, compiled]
+/// The neuron of the paper with a kernel `e^(-s/tau) - e^(-s/tau_s)`; time is in units of the file.
+fn neuron(golden: &Golden) -> LinearNeuron {
+    let (tau, tau_s) = (decimal(golden, "tau"), decimal(golden, "tau_s"));
+    LinearNeuron {
+        order: 2,
+        flow: vec![-1.0 / tau, 1.0, 0.0, -1.0 / tau_s],
+        drive: vec![0.0; 2],
+        inject: vec![vec![0.0, (tau - tau_s) / (tau * tau_s)]],
+        threshold: vec![1.0, 0.0],
+        theta: decimal(golden, "theta"),
+        reset: vec![1.0, 0.0, 0.0, 1.0],
+        kick: vec![-decimal(golden, "delta"), 0.0],
+        start: vec![0.0; 2],
     }
 }
 
-/// Hidden and output times, and the derivatives of a seed on the output times by both weights and the input times.
-fn machine(model: &Model) -> Machine {
-    let mut graph = model.graph.clone();
-    let is_train = |id: &NodeId| match (&graph.node(*id).op, graph.node(*id).inputs.first()) {
-        (Op::Project(project), Some(layer)) => project.index == 0 && matches!(graph.node(*layer).op, Op::SpikeTimes(_)),
-        _ => false,
-    };
-    let trains: Vec<NodeId> = graph.ids().filter(is_train).collect();
-    let ty = Ty::signal(true, &graph.ty(model.output).dims.clone());
-    let seed = graph.push(InputOp { name: "seed".into(), ty }, &[]).unwrap();
-    let wrt = [model.parameters[0].node, model.parameters[1].node, model.inputs[0].node];
-    let found = autodiff::gradients(&mut graph, &[(model.output, seed)], &wrt).unwrap();
-    let mut outputs = vec![("hidden".to_owned(), trains[0]), ("output".to_owned(), trains[1])];
-    let names = ["W1", "W2", "in_times"];
-    outputs.extend(names.iter().zip(found).map(|(name, node)| ((*name).to_owned(), node.unwrap())));
-    let lowered = lower(&graph, &outputs, LowerOptions::new(1, Dtype::F64)).unwrap();
-    let executable = snn_jit::compile(&lowered.program, &Options::native(2)).unwrap();
-    Machine {
-        outputs: lowered.outputs.iter().map(|port| (port.name.clone(), port.buffer)).collect(),
-        compiled: Instance::new(&executable).unwrap(),
-        program: lowered.program,
-    }
+/// The finite entries of every row.
+fn trains(values: &Values) -> Vec<Vec<f64>> {
+    let rows = values.data.chunks_exact(values.dims[1]);
+    rows.map(|row| row.iter().copied().filter(|time| time.is_finite()).collect()).collect()
 }
 
-fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}: number of elements");
-    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let same = found == expected || (found - expected).abs() <= tolerance;
-        assert!(same, "{what}: element {at} is {found:e} instead of {expected:e}");
-    }
+/// A layer, solved: for each neuron the source and place of each of its inputs, the inputs, and what it does.
+struct Layer {
+    origins: Vec<(usize, usize)>,
+    neurons: Vec<(Vec<InputSpike>, Response)>,
 }
 
-fn check(golden: &Golden) {
-    let model = network(golden);
-    let slots = model.graph.steps;
-    let mut machine = machine(&model);
-    let n_out = sizes(golden)[2];
-    let inputs = |seed: Vec<f64>| {
-        vec![
-            ("input:e", train(golden.tensor("in.times"), slots, f64::INFINITY)),
-            ("linear1.weight", golden.data("W1").to_vec()),
-            ("linear2.weight", golden.data("W2").to_vec()),
-            ("input:seed", seed),
-        ]
-    };
-    let tau = word(golden, "tau");
-    let largest = |values: &[f64]| values.iter().fold(0.0f64, |most, value| most.max(value.abs())).max(1e-12);
-    let gradients = |what: &str, results: &[Vec<f64>], expected: [&[f64]; 3]| {
-        let in_dims = &golden.tensor("in.times").dims;
-        let shaped = Values { dims: in_dims.clone(), data: expected[2].to_vec() };
-        let by_times = train(&shaped, slots, 0.0);
-        for (at, expected) in [expected[0], expected[1], &by_times].into_iter().enumerate() {
-            let name = ["W1", "W2", "input times"][at];
-            close(&format!("{what}, {name}"), &results[2 + at], expected, GRADIENTS * largest(expected));
-        }
-    };
-    for loss in ["quad", "ttfs"] {
-        let seed = train(golden.tensor(&format!("{loss}.g_out_times")), slots, 0.0);
-        for (results, by) in machine.run(&inputs(seed)).iter().zip(["interpreter", "compiled"]) {
-            let what = format!("{} {loss} {by}", golden.name);
-            for (result, layer) in results.iter().zip(["layer1", "layer2"]) {
-                let expected = train(golden.tensor(&format!("{layer}.times")), slots, f64::INFINITY);
-                close(&format!("{what} {layer}"), result, &expected, TIMES * tau);
+impl Layer {
+    fn run(solver: &Solver, from: &[Vec<f64>], weights: &Values, horizon: f64, budget: usize) -> Layer {
+        let mut origins: Vec<(usize, usize)> =
+            from.iter().enumerate().flat_map(|(i, train)| (0..train.len()).map(move |k| (i, k))).collect();
+        origins.sort_by(|a, b| from[a.0][a.1].total_cmp(&from[b.0][b.1]).then(a.cmp(b)));
+        let neurons = weights.data.chunks_exact(weights.dims[1]).map(|row| {
+            let input = |(i, k): &(usize, usize)| InputSpike { time: from[*i][*k], port: 0, weight: row[*i] };
+            let inputs: Vec<InputSpike> = origins.iter().map(input).collect();
+            let response = simulate(solver, &inputs, horizon, budget);
+            (inputs, response)
+        });
+        let neurons = neurons.collect();
+        Layer { origins, neurons }
+    }
+
+    fn trains(&self) -> Vec<Vec<f64>> {
+        self.neurons.iter().map(|(_, response)| response.spikes.iter().map(|spike| spike.time).collect()).collect()
+    }
+
+    /// From the derivatives by the layer's spike times to those by its weights and by the spike times before it.
+    fn gradient(&self, solver: &Solver, from: &[Vec<f64>], errors: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let mut weights = Vec::new();
+        let mut times: Vec<Vec<f64>> = from.iter().map(|train| vec![0.0; train.len()]).collect();
+        for ((inputs, response), errors) in self.neurons.iter().zip(errors) {
+            let gradient = adjoint(solver, inputs, response, errors, 0.0);
+            let mut row = vec![0.0; from.len()];
+            for (at, (i, k)) in self.origins.iter().enumerate() {
+                row[*i] += gradient.weights[at];
+                times[*i][*k] += gradient.times[at];
             }
-            let part = |name: &str| golden.data(&format!("{loss}.{name}"));
-            gradients(&what, results, [part("gW1"), part("gW2"), part("g_in_times")]);
+            weights.extend(row);
         }
+        (weights, times)
     }
-    let Some(rows) = golden.tensors.get("jac.rows") else { return };
-    for (at, row) in rows.data.chunks(2).enumerate() {
-        let mut seed = vec![0.0; slots * n_out];
-        seed[row[1] as usize * n_out + row[0] as usize] = 1.0;
-        for (results, by) in machine.run(&inputs(seed)).iter().zip(["interpreter", "compiled"]) {
-            let part = |name: &str| {
-                let values = golden.tensor(&format!("jac.{name}"));
-                let each = values.data.len() / values.dims[0];
-                &values.data[at * each..(at + 1) * each]
-            };
-            let what = format!("{} derivative of spike {row:?} {by}", golden.name);
-            gradients(&what, results, [part("W1"), part("W2"), part("in_times")]);
-        }
-    }
+}
+
+/// The largest deviation from the finite elements of a tensor, relative to the largest of them.
+fn deviation(found: impl IntoIterator<Item = f64>, expected: &[f64]) -> f64 {
+    let largest = expected.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+    found.into_iter().zip(expected).map(|(found, expected)| (found - expected).abs() / largest).fold(0.0, f64::max)
+}
+
+/// Rows of different length, with zeros behind them.
+fn padded(rows: &[Vec<f64>], width: usize) -> Vec<f64> {
+    rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat(0.0)).take(width)).collect()
 }
 
 #[test]
-fn spike_times_and_their_derivatives_are_exact() {
-    open("event_").iter().for_each(check);
+fn event_networks() {
+    for golden in open("event_") {
+        let solver = Solver::new(&neuron(&golden)).unwrap();
+        let (horizon, budget) = (decimal(&golden, "tmax"), decimal(&golden, "max_spikes") as usize);
+        let tau = decimal(&golden, "tau");
+        let depth = (1..).take_while(|l| golden.tensors.contains_key(&format!("W{l}"))).count();
+        let mut trains_of = vec![trains(golden.tensor("in.times"))];
+        let mut layers = Vec::new();
+        let mut worst = (0.0f64, 0.0f64);
+        for l in 1..=depth {
+            let weights = golden.tensor(&format!("W{l}"));
+            let layer = Layer::run(&solver, &trains_of[l - 1], weights, horizon, budget);
+            let expected = trains(golden.tensor(&format!("layer{l}.times")));
+            for (found, expected) in layer.trains().iter().zip(&expected) {
+                assert_eq!(found.len(), expected.len(), "{} layer {l}: number of spikes", golden.name);
+                for (found, expected) in found.iter().zip(expected) {
+                    worst.0 = worst.0.max((found - expected).abs() / tau);
+                }
+            }
+            trains_of.push(layer.trains());
+            layers.push(layer);
+        }
+        for loss in ["quad", "ttfs"] {
+            let out = golden.tensor(&format!("{loss}.g_out_times"));
+            let mut errors: Vec<Vec<f64>> = out.data.chunks_exact(out.dims[1]).map(<[f64]>::to_vec).collect();
+            for l in (1..=depth).rev() {
+                let (weights, times) = layers[l - 1].gradient(&solver, &trains_of[l - 1], &errors);
+                worst.1 = worst.1.max(deviation(weights, golden.data(&format!("{loss}.gW{l}"))));
+                errors = times;
+            }
+            let inputs = golden.tensor(&format!("{loss}.g_in_times"));
+            let expected: Vec<f64> =
+                inputs.data.iter().map(|value| if value.is_finite() { *value } else { 0.0 }).collect();
+            worst.1 = worst.1.max(deviation(padded(&errors, inputs.dims[1]), &expected));
+        }
+        println!("{}: times within {:.1e} tau, gradients within {:.1e}", golden.name, worst.0, worst.1);
+        assert!(worst.0 < TIME && worst.1 < GRADIENT, "{}: {worst:?}", golden.name);
+    }
 }

@@ -5,7 +5,7 @@
 //! [`ledger::F32`]. Deviations that are the peer's stand in [`known`] with their reasons. Without the files every test
 //! passes and says so.
 
-mod event_neurons;
+mod event_layers;
 mod events;
 mod files;
 mod known;

@@ -2,59 +2,61 @@
 
 use snn_loops::ConvShape;
 
-use crate::build::Built;
 use crate::graph::{Graph, NodeId};
 use crate::op::ShapeError;
 use crate::ty::Ty;
 
+/// Who sends spikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// A train, by its times.
+    Train(NodeId),
+    /// The layer around which a feedback loop runs, perhaps after a delay.
+    Own(Option<NodeId>),
+}
+
 /// A value that is made of spikes.
 #[derive(Clone, Debug)]
 pub enum Signal {
-    /// The times of a train, and the windows in which neurons count as one.
-    Train(NodeId, Option<Pool>),
-    /// A sum of linear maps of trains.
+    /// Spikes of a layer of that shape.
+    Spikes {
+        /// Who sends them.
+        from: Sender,
+        /// The shape of the layer that sends.
+        dims: Vec<usize>,
+        /// Height and width of the windows in which neurons count as one.
+        pool: [usize; 2],
+        /// Whether all axes have become one.
+        is_flat: bool,
+    },
+    /// Patches of a layer that do not overlap, not summed yet.
+    Patches {
+        /// Who sends the spikes.
+        from: Sender,
+        /// The shape of the layer that sends.
+        dims: Vec<usize>,
+        /// Height and width of a patch.
+        size: [usize; 2],
+    },
+    /// Times of spikes of the layer itself, perhaps after a delay.
+    OwnTimes(Option<NodeId>, Vec<usize>),
+    /// A sum of linear maps of spikes.
     Current(Vec<Term>),
 }
 
-/// Windows of neurons that do not overlap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// Height and width.
-    pub size: [usize; 2],
-}
-
-/// A linear map of a train.
-#[derive(Clone, Debug)]
+/// A linear map of spikes.
+#[derive(Clone, Copy, Debug)]
 pub struct Term {
-    /// The times.
-    pub train: NodeId,
+    /// Who sends them.
+    pub from: Sender,
     /// The geometry.
     pub shape: ConvShape,
-    /// Height and width of the train's layer, and of the windows in which neurons count as one.
+    /// Height and width of the layer that sends, and of the windows in which neurons count as one.
     pub image: [usize; 2],
     /// See `image`.
     pub pool: [usize; 2],
     /// The weight.
     pub weight: NodeId,
-}
-
-impl Signal {
-    /// The signal as a sum of linear maps; a train by itself has a weight of 1 for each neuron.
-    pub fn terms(&self, graph: &mut Graph) -> Result<Vec<Term>, ShapeError> {
-        match self {
-            Signal::Current(terms) => Ok(terms.clone()),
-            Signal::Train(train, pool) => {
-                let dims = graph.ty(*train).dims.clone();
-                let ([channels, height, width], size) = (image(&dims), pool.map_or([1, 1], |pool| pool.size));
-                let input = [height / size[0], width / size[1]];
-                let shape =
-                    ConvShape { groups: channels, input, output: input, ..ConvShape::linear(channels, channels) };
-                let one = graph.constant(1.0)?;
-                let weight = graph.broadcast(one, &Ty::fixed(&[channels, 1, 1, 1]))?;
-                Ok(vec![Term { train: *train, shape, image: [height, width], pool: size, weight }])
-            }
-        }
-    }
 }
 
 /// Channels, height and width of a layer.
@@ -67,12 +69,53 @@ pub fn image(dims: &[usize]) -> [usize; 3] {
     }
 }
 
-/// Terms with their weights times a number.
-pub fn scaled(graph: &mut Graph, terms: Vec<Term>, by: NodeId) -> Result<Vec<Term>, ShapeError> {
-    let scale = |term: Term| Ok(Term { weight: scaled_weight(graph, term.weight, by)?, ..term });
-    terms.into_iter().map(scale).collect()
+impl Signal {
+    /// A train of a layer.
+    pub fn train(times: NodeId, dims: &[usize]) -> Signal {
+        Signal::Spikes { from: Sender::Train(times), dims: dims.to_vec(), pool: [1, 1], is_flat: false }
+    }
+
+    /// The times of a train whose neurons are all there is to it.
+    pub fn times(&self) -> Option<NodeId> {
+        match self {
+            Signal::Spikes { from: Sender::Train(times), pool: [1, 1], is_flat: false, .. } => Some(*times),
+            _ => None,
+        }
+    }
+
+    /// A linear map of the signal; `None` where it is not made of spikes alone.
+    pub fn mapped(&self, shape: &ConvShape, weight: NodeId) -> Option<Term> {
+        let Signal::Spikes { from, dims, pool, is_flat } = self else { return None };
+        let [channels, height, width] = image(dims);
+        let mut shape = *shape;
+        if *is_flat {
+            // A linear map of a flattened layer is a convolution whose kernel covers it.
+            let input = [height / pool[0], width / pool[1]];
+            shape = ConvShape { cin: channels, input, kernel: input, ..shape };
+        }
+        Some(Term { from: *from, shape, image: [height, width], pool: *pool, weight })
+    }
+
+    /// The signal as a sum of linear maps; spikes by themselves have a weight of 1 for each neuron.
+    pub fn terms(&self, graph: &mut Graph) -> Result<Option<Vec<Term>>, ShapeError> {
+        match self {
+            Signal::Current(terms) => Ok(Some(terms.clone())),
+            Signal::Spikes { dims, pool, is_flat: false, .. } => {
+                let [channels, height, width] = image(dims);
+                let input = [height / pool[0], width / pool[1]];
+                let shape =
+                    ConvShape { groups: channels, input, output: input, ..ConvShape::linear(channels, channels) };
+                let one = graph.constant(1.0)?;
+                let weight = graph.broadcast(one, &Ty::fixed(&[channels, 1, 1, 1]))?;
+                Ok(self.mapped(&shape, weight).map(|term| vec![term]))
+            }
+            _ => Ok(None),
+        }
+    }
 }
 
-fn scaled_weight(graph: &mut Graph, weight: NodeId, by: NodeId) -> Built {
-    graph.mul(weight, by)
+/// Terms with their weights times a number.
+pub fn scaled(graph: &mut Graph, terms: Vec<Term>, by: NodeId) -> Result<Vec<Term>, ShapeError> {
+    let scale = |term: Term| Ok(Term { weight: graph.mul(term.weight, by)?, ..term });
+    terms.into_iter().map(scale).collect()
 }
