@@ -68,8 +68,8 @@ fn launch_kernel(
         (Some(Kernel::Contraction(contraction)), _, Dtype::F64) => {
             contract::<f64>(&shared.policy, contraction, buffers, step)
         }
-        (Some(Kernel::EventSweep(sweep)), _, Dtype::F32) => events::<f32>(sweep, buffers, step),
-        (Some(Kernel::EventSweep(sweep)), _, Dtype::F64) => events::<f64>(sweep, buffers, step),
+        (Some(Kernel::EventSweep(sweep)), _, Dtype::F32) => events::<f32>(&shared.policy, sweep, buffers, step),
+        (Some(Kernel::EventSweep(sweep)), _, Dtype::F64) => events::<f64>(&shared.policy, sweep, buffers, step),
         (Some(Kernel::Draw(draw)), _, Dtype::F32) => fill::<f32>(draw, buffers, key, step),
         (Some(Kernel::Draw(draw)), _, Dtype::F64) => fill::<f64>(draw, buffers, key, step),
         _ => None,
@@ -108,12 +108,12 @@ fn contract<T: Special>(
     kernels::contract(policy, contraction.kind, &contraction.shape, contraction.rows, a, b, out)
 }
 
-fn events<T: Real>(sweep: &EventSweep, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
+fn events<T: Real>(policy: &Policy, sweep: &EventSweep, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
     let place = |(operand, len): (&Operand, usize)| span(operand, len, step);
     let reads: Vec<Span> = sweep.reads().into_iter().map(place).collect::<Option<_>>()?;
     let writes: Vec<Span> = sweep.writes().into_iter().map(place).collect::<Option<_>>()?;
     let (reads, writes) = buffers.many_views::<T>(&reads, &writes)?;
-    kernels::events::run(sweep, &reads, writes)
+    kernels::events::run(policy.width, sweep, &reads, writes)
 }
 
 fn fill<T: Element>(draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Option<()> {

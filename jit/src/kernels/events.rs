@@ -34,21 +34,21 @@ impl Real for f64 {}
 /// Tasks that keep the threads of most machines busy.
 const TASKS: usize = 32;
 
-/// Runs a sweep on the operands that it reads and writes, in its order.
-pub(crate) fn run<T: Real>(sweep: &EventSweep, reads: &[&[T]], writes: Vec<&mut [T]>) -> Option<()> {
+/// Runs a sweep on the operands that it reads and writes, in its order, with vectors of a width.
+pub(crate) fn run<T: Real>(width: Width, sweep: &EventSweep, reads: &[&[T]], writes: Vec<&mut [T]>) -> Option<()> {
     let operands = Operands::of(sweep, reads)?;
     if sweep.layer.synapses.iter().any(|synapses| !matches!(synapses.source, Source::Train(_))) {
         return feedback::run(sweep, &operands, writes);
     }
     match sweep.layer.neuron.order {
-        1 => lists::<T, 1>(sweep, &operands, writes),
-        2 => lists::<T, 2>(sweep, &operands, writes),
-        3 => lists::<T, 3>(sweep, &operands, writes),
-        4 => lists::<T, 4>(sweep, &operands, writes),
-        5 => lists::<T, 5>(sweep, &operands, writes),
-        6 => lists::<T, 6>(sweep, &operands, writes),
-        7 => lists::<T, 7>(sweep, &operands, writes),
-        8 => lists::<T, 8>(sweep, &operands, writes),
+        1 => lists::<T, 1>(width, sweep, &operands, writes),
+        2 => lists::<T, 2>(width, sweep, &operands, writes),
+        3 => lists::<T, 3>(width, sweep, &operands, writes),
+        4 => lists::<T, 4>(width, sweep, &operands, writes),
+        5 => lists::<T, 5>(width, sweep, &operands, writes),
+        6 => lists::<T, 6>(width, sweep, &operands, writes),
+        7 => lists::<T, 7>(width, sweep, &operands, writes),
+        8 => lists::<T, 8>(width, sweep, &operands, writes),
         _ => None,
     }
 }
@@ -88,6 +88,7 @@ impl<'a, T: Real> Operands<'a, T> {
 
 /// Runs a layer whose arrivals are known in advance.
 fn lists<T: Real, const D: usize>(
+    width: Width,
     sweep: &EventSweep,
     operands: &Operands<'_, T>,
     writes: Vec<&mut [T]>,
@@ -104,7 +105,7 @@ fn lists<T: Real, const D: usize>(
             let times = writes.next()?;
             let memory = if memory.is_some() { writes.next() } else { None };
             let counters = if counters.is_some() { writes.next() } else { None };
-            forward_all(sweep, &layer, &weights, &samples, times, memory, counters)
+            forward_all(&Work { width, sweep, layer: &layer, weights: &weights, samples: &samples }, times, memory, counters)
         }
         SweepPass::Adjoint { gradients, .. } => {
             let mut writes = writes.into_iter();
@@ -114,7 +115,8 @@ fn lists<T: Real, const D: usize>(
                 trains.push(if wanted.train.is_some() { Some(writes.next()?) } else { None });
                 sums.push(if wanted.weight.is_some() { Some(writes.next()?) } else { None });
             }
-            adjoint_all(sweep, &layer, &weights, &samples, operands.own.as_ref()?, trains, sums)
+            let work = Work { width, sweep, layer: &layer, weights: &weights, samples: &samples };
+            adjoint_all(&work, operands.own.as_ref()?, trains, sums)
         }
     }
 }
@@ -126,18 +128,24 @@ fn parts(units: usize, blocks: usize) -> (usize, usize) {
     (units.div_ceil(each.max(1)), each)
 }
 
+/// A layer with everything that its tasks share.
+struct Work<'a, const D: usize> {
+    width: Width,
+    sweep: &'a EventSweep,
+    layer: &'a Layer<'a, D>,
+    weights: &'a [Vec<f64>],
+    samples: &'a [Arrivals],
+}
+
 fn forward_all<T: Real, const D: usize>(
-    sweep: &EventSweep,
-    layer: &Layer<'_, D>,
-    weights: &[Vec<f64>],
-    samples: &[Arrivals],
+    work: &Work<'_, D>,
     times: &mut [T],
     mut memory: Option<&mut [T]>,
     counters: Option<&mut [T]>,
 ) -> Option<()> {
+    let Work { width, sweep, layer, weights, samples } = *work;
     let units = sweep.batch * layer.pixels;
     let (n_parts, each) = parts(units, weights.len());
-    let width = Width::native();
     let found: Vec<forward::Found> = (0..weights.len() * n_parts)
         .into_par_iter()
         .map(|task| {
@@ -177,21 +185,18 @@ fn forward_all<T: Real, const D: usize>(
 }
 
 fn adjoint_all<T: Real, const D: usize>(
-    sweep: &EventSweep,
-    layer: &Layer<'_, D>,
-    weights: &[Vec<f64>],
-    samples: &[Arrivals],
+    work: &Work<'_, D>,
     own: &Own<'_, T>,
     trains: Vec<Option<&mut [T]>>,
     sums: Vec<Option<&mut [T]>>,
 ) -> Option<()> {
+    let Work { width, sweep, layer, weights, samples } = *work;
     let wants_times = trains.iter().any(Option::is_some);
     let units = sweep.batch * layer.pixels;
     // Blocks whose derivatives by times are summed one after the other.
     let band = if wants_times { weights.len().div_ceil(BANDS) } else { 1 };
     let n_bands = weights.len().div_ceil(band);
     let (n_parts, each) = parts(units, n_bands);
-    let width = Width::native();
     let found: Vec<adjoint::Found> = (0..n_bands * n_parts)
         .into_par_iter()
         .map(|task| {
