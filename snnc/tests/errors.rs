@@ -87,33 +87,6 @@ fn wrong_usage_has_a_code_of_its_own() {
 }
 
 #[test]
-fn exact_gradients_are_announced() {
-    let place = Place::new();
-    place.write(
-        "exact.snn",
-        "use std.encoders { latency }
-use std.layers { Linear, Flatten }
-use std.neurons { CubaLIF }
-model Exact {
-    input image: [1, 8, 8]
-    time 50ms
-    image -> Flatten() -> latency(window = 20ms) -> Linear(10) -> CubaLIF()
-}
-train Exact {
-    data = digits()
-    loss = spike_count(out, label)
-    gradient = exact
-}
-",
-    );
-    place.right("check exact.snn");
-    for words in ["run exact.snn", "gradcheck exact.snn", "dump exact.snn --stage loops"] {
-        let error = place.wrong(1, words);
-        assert!(error.contains("gradient = exact") && error.contains("not available yet"), "{words}\n{error}");
-    }
-}
-
-#[test]
 fn a_damaged_run_is_refused() {
     let place = Place::new();
     place.right("run DIGITS --set epochs=2 --max-updates 5 --out run");

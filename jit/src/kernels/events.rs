@@ -37,7 +37,7 @@ impl Real for f64 {}
 /// Tasks that keep the threads of most machines busy.
 const TASKS: usize = 32;
 
-/// Runs a sweep on the operands that it reads and writes, in its order.
+/// Runs a sweep on the operands that it reads and writes, in its order, with vectors of a width.
 pub(crate) fn run<T: Real>(width: Width, sweep: &EventSweep, reads: &[&[T]], writes: Vec<&mut [T]>) -> Option<()> {
     let operands = Operands::of(sweep, reads)?;
     if sweep.layer.synapses.iter().any(|synapses| !matches!(synapses.source, Source::Train(_))) {
@@ -108,7 +108,12 @@ fn lists<T: Real, const D: usize>(
             let times = writes.next()?;
             let memory = if memory.is_some() { writes.next() } else { None };
             let counters = if counters.is_some() { writes.next() } else { None };
-            forward_all(width, sweep, &layer, &weights, &samples, times, memory, counters)
+            forward_all(
+                &Work { width, sweep, layer: &layer, weights: &weights, samples: &samples },
+                times,
+                memory,
+                counters,
+            )
         }
         SweepPass::Adjoint { gradients, .. } => {
             let mut writes = writes.into_iter();
@@ -118,7 +123,8 @@ fn lists<T: Real, const D: usize>(
                 trains.push(if wanted.train.is_some() { Some(writes.next()?) } else { None });
                 sums.push(if wanted.weight.is_some() { Some(writes.next()?) } else { None });
             }
-            adjoint_all(width, sweep, &layer, &weights, &samples, operands.own.as_ref()?, trains, sums)
+            let work = Work { width, sweep, layer: &layer, weights: &weights, samples: &samples };
+            adjoint_all(&work, operands.own.as_ref()?, trains, sums)
         }
     }
 }
@@ -130,16 +136,22 @@ fn parts(units: usize, blocks: usize) -> (usize, usize) {
     (units.div_ceil(each.max(1)), each)
 }
 
+/// A layer with everything that its tasks share.
+struct Work<'a, const D: usize> {
+    width: Width,
+    sweep: &'a EventSweep,
+    layer: &'a Layer<'a, D>,
+    weights: &'a [Vec<f64>],
+    samples: &'a [Arrivals<D>],
+}
+
 fn forward_all<T: Real, const D: usize>(
-    vectors: Width,
-    sweep: &EventSweep,
-    layer: &Layer<'_, D>,
-    weights: &[Vec<f64>],
-    samples: &[Arrivals<D>],
+    work: &Work<'_, D>,
     times: &mut [T],
     mut memory: Option<&mut [T]>,
     counters: Option<&mut [T]>,
 ) -> Option<()> {
+    let Work { sweep, layer, weights, samples, .. } = *work;
     let units = sweep.batch * layer.pixels;
     let (n_parts, each) = parts(units, weights.len());
     let found: Vec<forward::Found> = (0..weights.len() * n_parts)
@@ -151,7 +163,7 @@ fn forward_all<T: Real, const D: usize>(
                 let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
                 let place = forward::Place { block, pixel, sample };
                 let (arrivals, weights) = (&samples[sample], &weights[block]);
-                dispatch(vectors, Forward { layer, arrivals, weights, place, found: &mut found });
+                dispatch(work.width, Forward { layer, arrivals, weights, place, found: &mut found });
             }
             found
         })
@@ -181,15 +193,12 @@ fn forward_all<T: Real, const D: usize>(
 }
 
 fn adjoint_all<T: Real, const D: usize>(
-    vectors: Width,
-    sweep: &EventSweep,
-    layer: &Layer<'_, D>,
-    weights: &[Vec<f64>],
-    samples: &[Arrivals<D>],
+    work: &Work<'_, D>,
     own: &Own<'_, T>,
     trains: Vec<Option<&mut [T]>>,
     sums: Vec<Option<&mut [T]>>,
 ) -> Option<()> {
+    let Work { sweep, layer, weights, samples, .. } = *work;
     let wants_times = trains.iter().any(Option::is_some);
     let units = sweep.batch * layer.pixels;
     // Blocks whose derivatives by times are summed one after the other.
@@ -208,7 +217,7 @@ fn adjoint_all<T: Real, const D: usize>(
                     let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
                     let place = forward::Place { block, pixel, sample };
                     let (arrivals, batch) = (&samples[sample], sweep.batch);
-                    dispatch(vectors, Adjoint { layer, arrivals, weights, place, own, batch, found: &mut found });
+                    dispatch(work.width, Adjoint { layer, arrivals, weights, place, own, batch, found: &mut found });
                 }
             }
             found

@@ -1,0 +1,111 @@
+//! Models without a grid of steps, `gradient = exact`: training, interruption, checks, reports and errors.
+
+mod common;
+
+use common::Place;
+
+/// A network on the bundled digits; `layers` comes behind the encoder.
+fn program(layers: &str, loss: &str, more: &str) -> String {
+    format!(
+        "use std.blocks {{ Delay, LearnedDelay }}
+use std.encoders {{ latency }}
+use std.layers {{ Conv2d, Linear, Flatten, MergePool2d }}
+use std.neurons {{ CubaLIF }}
+
+block Again(n)(x) {{
+    state s: [n] = 0.0
+    let fed_back = s -> Delay(1ms) -> Linear(n, bias = false, init = uniform(-0.3, 0.3))
+    let out = (x -> Linear(n, bias = false, init = uniform(-1, 1))) + fed_back -> CubaLIF(v_th = 0.3)
+    next s = out
+    out
+}}
+
+model Digits {{
+    input image: [1, 8, 8]
+    time 60ms
+    image -> latency(window = 20ms) -> {layers} -> Linear(10, bias = false, init = uniform(-0.5, 1)) -> CubaLIF(v_th = 0.3)
+}}
+
+train Digits {{
+    data = digits()
+    loss = {loss}
+    optimizer = adam(lr = 5e-3)
+    epochs = 4
+    batch = 64
+    gradient = exact
+    max_spikes = 12
+    seed = 3
+    {more}
+}}
+"
+    )
+}
+
+const DENSE: &str = "Flatten() -> Linear(60, bias = false, init = uniform(-0.5, 1)) -> CubaLIF(v_th = 0.5)";
+const COUNT: &str = "spike_count(out, label, target = 8, other = 2)";
+
+#[test]
+fn the_digits_are_learned_from_spike_times_and_an_interruption_changes_no_bit() {
+    let place = Place::new();
+    place.write("count.snn", &program(DENSE, COUNT, ""));
+    let out = place.right("run count.snn --out whole");
+    assert!(out.contains("spikes per neuron\n") && !out.contains("and step"), "{out}");
+    let accuracy = place.metrics("whole").last().unwrap()["test_accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.85, "{accuracy}");
+    place.snnc("run count.snn --out parts --max-updates 30");
+    place.right("run --resume parts --threads 1");
+    for file in ["weights.safetensors", "checkpoint.safetensors"] {
+        assert!(place.bytes(&format!("whole/{file}")) == place.bytes(&format!("parts/{file}")), "{file}");
+    }
+    assert_eq!(place.metrics("whole"), place.metrics("parts"));
+    assert!(place.right("eval whole").contains("spikes per neuron\n"));
+}
+
+#[test]
+fn first_spikes_are_learned() {
+    let place = Place::new();
+    place.write("first.snn", &program(DENSE, "ttfs(out, label, tau = 5ms)", ""));
+    place.right("run first.snn --out run");
+    let accuracy = place.metrics("run").last().unwrap()["test_accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.8, "{accuracy}");
+}
+
+#[test]
+fn gradients_of_networks_with_feedback_delays_and_merged_trains_are_derivatives() {
+    let place = Place::new();
+    let conv = "Conv2d(3, 3, bias = false, init = uniform(-0.3, 1)) -> CubaLIF(v_th = 0.2) -> LearnedDelay(2ms) \
+                -> MergePool2d(2) -> Flatten()";
+    for (name, layers) in [("dense.snn", DENSE), ("again.snn", "Flatten() -> Again(20)"), ("conv.snn", conv)] {
+        place.write(name, &program(layers, COUNT, ""));
+        let out = place.right(&format!("gradcheck {name} --batch 1 --elements 3"));
+        assert!(out.contains("gradients are derivatives"), "{name}\n{out}");
+        assert!(place.right(&format!("dump {name} --stage grad")).contains("spike_times_gradient"));
+        assert!(place.right(&format!("dump {name} --stage loops")).contains("event sweep"));
+    }
+}
+
+#[test]
+fn silent_neurons_are_reported_and_woken_and_nothing_is_lost_in_silence() {
+    let place = Place::new();
+    place.write("few.snn", &program(DENSE, COUNT, "").replace("max_spikes = 12", "max_spikes = 1"));
+    let done = place.snnc("run few.snn --set epochs=1 --out few");
+    assert!(done.stderr.contains("max_spikes = 1"), "{}", done.stderr);
+    let asleep = DENSE.replace("v_th = 0.5", "v_th = 20");
+    for (name, more) in [("asleep", ""), ("woken", "wake = 0.05")] {
+        place.write("silent.snn", &program(&asleep, COUNT, more));
+        place.right(&format!("run silent.snn --set epochs=8 --out {name}"));
+    }
+    let silent = |run: &str| place.metrics(run).last().unwrap()["health"][0][1]["silent"].as_f64().unwrap();
+    assert!(silent("asleep") > 0.9 && silent("woken") < 0.5, "{} {}", silent("asleep"), silent("woken"));
+}
+
+#[test]
+fn what_has_no_spike_times_is_an_error_that_names_the_place() {
+    let place = Place::new();
+    let biased = DENSE.replace("bias = false, ", "");
+    place.write("biased.snn", &program(&biased, COUNT, ""));
+    let error = place.wrong(1, "run biased.snn");
+    assert!(error.contains("made of spikes"), "{error}");
+    place.write("slope.snn", &program(DENSE, COUNT, "slope_min = -1"));
+    assert!(place.wrong(1, "check slope.snn").contains("slope_min"));
+}
