@@ -11,24 +11,28 @@ use crate::compile::{CompiledNest, Shared};
 use crate::element::Element;
 use crate::error::JitError;
 use crate::kernels::policy::Policy;
+use crate::kernels::prepared::{Prepared, Weights};
 use crate::kernels::{self, Special};
+use crate::steady::Steady;
 use crate::watch::Watch;
 
 /// Runs all launches of a program, those outside of a repeat at step number `step`, and tells `watch` of each.
 pub(crate) fn run(
     shared: &Shared,
     buffers: &mut Buffers<'_>,
+    steady: &mut Steady,
     key: RandomKey,
     step: i64,
     watch: &mut impl Watch,
 ) -> Result<(), JitError> {
-    launch_all(shared, &shared.program.launches, buffers, key, step, watch)
+    launch_all(shared, &shared.program.launches, buffers, steady, key, step, watch)
 }
 
 fn launch_all(
     shared: &Shared,
     launches: &[Launch],
     buffers: &mut Buffers<'_>,
+    steady: &mut Steady,
     key: RandomKey,
     step: i64,
     watch: &mut impl Watch,
@@ -37,13 +41,13 @@ fn launch_all(
         match launch {
             Launch::Run(kernel) => {
                 watch.before(&shared.program, *kernel, buffers, step);
-                launch_kernel(shared, *kernel, buffers, key, step)?;
+                launch_kernel(shared, *kernel, buffers, steady, key, step)?;
                 watch.after(*kernel);
             }
             Launch::Repeat { steps, reverse, body } => {
                 for at in 0..*steps {
                     let step = if *reverse { steps - 1 - at } else { at };
-                    launch_all(shared, body, buffers, key, step as i64, watch)?;
+                    launch_all(shared, body, buffers, steady, key, step as i64, watch)?;
                 }
             }
         }
@@ -55,6 +59,7 @@ fn launch_kernel(
     shared: &Shared,
     id: KernelId,
     buffers: &mut Buffers<'_>,
+    steady: &mut Steady,
     key: RandomKey,
     step: i64,
 ) -> Result<(), JitError> {
@@ -62,10 +67,10 @@ fn launch_kernel(
     let done = match (shared.program.kernels.get(at), shared.nests.get(at), shared.program.dtype) {
         (Some(Kernel::Nest(_)), Some(Some(nest)), _) => run_nest(nest, buffers, step),
         (Some(Kernel::Contraction(contraction)), _, Dtype::F32) => {
-            contract::<f32>(&shared.policy, contraction, buffers, step)
+            contract::<f32>(&shared.policy, contraction, buffers, steady.slot(id), step)
         }
         (Some(Kernel::Contraction(contraction)), _, Dtype::F64) => {
-            contract::<f64>(&shared.policy, contraction, buffers, step)
+            contract::<f64>(&shared.policy, contraction, buffers, steady.slot(id), step)
         }
         (Some(Kernel::Draw(draw)), _, Dtype::F32) => fill::<f32>(draw, buffers, key, step),
         (Some(Kernel::Draw(draw)), _, Dtype::F64) => fill::<f64>(draw, buffers, key, step),
@@ -93,16 +98,17 @@ fn contract<T: Special>(
     policy: &Policy,
     contraction: &Contraction,
     buffers: &mut Buffers<'_>,
+    kept: Option<&mut Prepared>,
     step: i64,
 ) -> Option<()> {
     let [a_len, b_len, out_len] = contraction.lengths();
     let (a, b) = (span(&contraction.a, a_len, step)?, span(&contraction.b, b_len, step)?);
     if contraction.packed {
         let (spikes, b, out) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
-        return kernels::contract_spikes(policy, contraction, spikes, b, out);
+        return kernels::contract_spikes(policy, contraction, spikes, Weights::new(b, kept), out);
     }
     let ([a, b], out) = buffers.views::<T, 2>([a, b], span(&contraction.out, out_len, step)?)?;
-    kernels::contract(policy, contraction.kind, &contraction.shape, contraction.rows, a, b, out)
+    kernels::contract(policy, contraction.kind, &contraction.shape, contraction.rows, a, Weights::new(b, kept), out)
 }
 
 fn fill<T: Element>(draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Option<()> {
