@@ -83,7 +83,7 @@ impl Graph {
         let tys: Vec<&Ty> = inputs.iter().map(|id| &self.nodes[id.index()].ty).collect();
         let context = ShapeContext { steps: self.steps, is_step: self.is_step };
         let ty = match &op {
-            // Only the graph knows which scan a projection reads from.
+            // Only the graph knows which node a projection reads from.
             Op::Project(project) => self.result_ty(inputs, project.index),
             _ => op.shape(&context, &tys),
         }
@@ -102,12 +102,8 @@ impl Graph {
     }
 
     fn result_ty(&self, inputs: &[NodeId], index: usize) -> Result<Ty, ShapeError> {
-        let scan = inputs.first().map(|id| &self.nodes[id.index()].op);
-        match scan {
-            Some(Op::Scan(scan)) => scan.result_ty(index),
-            _ => None,
-        }
-        .ok_or_else(|| ShapeError::new("only a scan has results to project"))
+        let operand = inputs.first().map(|id| &self.nodes[id.index()].op);
+        operand.and_then(|op| op.result_ty(index)).ok_or_else(|| ShapeError::new("there is no such result to project"))
     }
 
     /// The node of an id.

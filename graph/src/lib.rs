@@ -13,6 +13,7 @@
 pub mod autodiff;
 pub mod build;
 pub mod eval;
+pub mod exact;
 pub mod feedback;
 pub mod graph;
 pub mod lower;
@@ -30,7 +31,7 @@ pub mod ty;
 pub mod verify;
 
 pub use graph::{Graph, Node, NodeId, Origin};
-pub use model::{Init, Input, InputKind, Model, Parameter, RunningAverage, SpikeOutput, TimeAxis};
+pub use model::{Events, Init, Input, InputKind, Model, Parameter, RunningAverage, SpikeOutput, TimeAxis};
 pub use op::{Op, OpRule, ShapeError};
 pub use tensor::Tensor;
 pub use ty::{Axes, Kind, Ty};

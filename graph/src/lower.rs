@@ -15,6 +15,7 @@
 pub mod storage;
 
 mod emit;
+mod events;
 mod heavy;
 mod map;
 mod partition;

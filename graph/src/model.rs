@@ -114,16 +114,44 @@ pub enum TimeAxis {
         /// Seconds a step.
         dt: f64,
     },
-    /// `time 200ms`: a duration in seconds and no grid (event-exact).
-    Continuous(f64),
+    /// `time 200ms`: no grid, spikes at any time.
+    Continuous(Events),
+}
+
+/// Time without a grid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Events {
+    /// Seconds of a sample.
+    pub duration: f64,
+    /// The most spikes of a neuron in a sample: the slots of its train, which the graph counts as steps.
+    pub max_spikes: usize,
+    /// Slopes of the membrane potential at a spike count as at least this, per second; 0 for as they are.
+    pub slope_min: f64,
+    /// What an update adds to the weights of a neuron that no sample of the batch made spike.
+    pub wake: f64,
+}
+
+impl Events {
+    /// A duration with a single spike of each neuron and all else off.
+    pub fn lasting(duration: f64) -> Events {
+        Events { duration, max_spikes: 1, slope_min: 0.0, wake: 0.0 }
+    }
 }
 
 impl TimeAxis {
-    /// Number of steps; 1 where there is no grid.
+    /// Number of steps; slots of a train where there is no grid.
     pub fn steps(self) -> usize {
         match self {
             TimeAxis::Steps(steps) | TimeAxis::Grid { steps, .. } => steps,
-            TimeAxis::Continuous(_) => 1,
+            TimeAxis::Continuous(events) => events.max_spikes,
+        }
+    }
+
+    /// How it goes without a grid, where there is none.
+    pub fn events(self) -> Option<Events> {
+        match self {
+            TimeAxis::Continuous(events) => Some(events),
+            TimeAxis::Steps(_) | TimeAxis::Grid { .. } => None,
         }
     }
 

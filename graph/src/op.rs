@@ -13,6 +13,7 @@ use crate::eval::EvalContext;
 use crate::graph::NodeId;
 use crate::ops::reduce::Reduce;
 use crate::ops::scan::Scan;
+use crate::ops::{SpikeTimes, SpikeTimesGradient};
 use crate::tensor::Tensor;
 use crate::ty::Ty;
 
@@ -134,7 +135,11 @@ pub enum Lowering<'a> {
     Draw(Distribution, u64),
     /// A time loop.
     Scan(&'a Scan),
-    /// A result of a scan: which.
+    /// A layer of neurons on events.
+    SpikeTimes(&'a SpikeTimes),
+    /// Its gradient.
+    SpikeTimesGradient(&'a SpikeTimesGradient),
+    /// A result of a node that has several: which.
     Project(usize),
     /// Nothing to compute: the node must not reach lowering (a pass should have replaced it); the text says which.
     Unlowered(&'static str),

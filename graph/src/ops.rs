@@ -62,6 +62,18 @@ macro_rules! registry {
     };
 }
 
+impl Op {
+    /// The type of one of the results of an op that has several; `None` if it has fewer.
+    pub fn result_ty(&self, index: usize) -> Option<Ty> {
+        match self {
+            Op::Scan(scan) => scan.result_ty(index),
+            Op::SpikeTimes(layer) => layer.result_ty(index),
+            Op::SpikeTimesGradient(gradient) => gradient.result_ty(index),
+            _ => None,
+        }
+    }
+}
+
 registry! {
     /// A named value that the host supplies: a sample, a label, a learning rate, a state of a scan's body.
     input::InputOp,
@@ -105,6 +117,14 @@ registry! {
     scan::Scan,
     /// One of a scan's results.
     project::Project,
-    /// A neuron given by equations, not discretised yet.
+    /// A neuron given by equations, neither discretised nor solved yet.
     dynamics::Dynamics,
+    /// Neurons that spike once, at given times.
+    spike_at::SpikeAt,
+    /// The times of spikes.
+    times_of::TimesOf,
+    /// A layer of neurons on events.
+    spike_times::SpikeTimes,
+    /// The gradient of a layer of neurons on events.
+    spike_times_gradient::SpikeTimesGradient,
 }

@@ -10,6 +10,7 @@
 pub mod cse;
 pub mod dce;
 pub mod discretise;
+pub mod events;
 pub mod factor;
 pub mod fold;
 pub mod fold_norms;
@@ -22,7 +23,7 @@ pub mod scan_prune;
 pub mod strip;
 
 use crate::graph::{Graph, NodeId};
-use crate::model::Model;
+use crate::model::{Events, Model};
 use crate::op::ShapeError;
 use crate::verify::{Violation, verify, verify_model};
 use rewrite::rewrite_model;
@@ -34,12 +35,14 @@ pub struct PassContext {
     pub training: bool,
     /// Seconds a step, where the model has a grid with a length.
     pub dt: Option<f64>,
+    /// How the model goes without a grid, where it has none.
+    pub events: Option<Events>,
 }
 
 impl PassContext {
     /// The context of a model as it describes itself.
     pub fn new(model: &Model, training: bool) -> PassContext {
-        PassContext { training, dt: model.time.dt() }
+        PassContext { training, dt: model.time.dt(), events: model.time.events() }
     }
 }
 
@@ -59,6 +62,14 @@ pub const PASSES: &[Pass] = &[
         name: "mode",
         description: "decides between training and evaluation",
         run: |model, context| mode::model(model, context.training),
+    },
+    Pass {
+        name: "events",
+        description: "without a grid of steps, turns neurons given by equations into layers on events",
+        run: |model, context| match &context.events {
+            Some(events) => events::model(model, events),
+            None => Ok(model.clone()),
+        },
     },
     Pass {
         name: "discretise",

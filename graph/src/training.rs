@@ -192,6 +192,10 @@ fn rates(graph: &mut Graph, model: &Model, weight: Option<NodeId>) -> Result<Vec
         name_after(graph, &layer.path);
         let axes = Axes { time: true, batch: weight.is_none(), dims: (0..graph.ty(layer.node).dims.len()).collect() };
         let mut rate = graph.mean(layer.node, &axes)?;
+        if model.time.events().is_some() {
+            // Slots are no steps: the spikes of a neuron are counted.
+            rate = graph.scale(rate, graph.steps as f64)?;
+        }
         if let Some(weight) = weight {
             let sum = weighted_sum(graph, rate, weight)?;
             let count = graph.sum(weight, &over_batch())?;

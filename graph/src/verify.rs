@@ -4,7 +4,7 @@
 //! 2. A node's recorded shape is the one that its op derives from the recorded types of its operands; its recorded kind is
 //!    the derived one or says more, and truth values are never numbers.
 //! 3. In the body of a scan, and in a function of a neuron's equations, nothing has a time axis and nothing is a scan.
-//! 4. A projection reads a result that its scan has.
+//! 4. A projection reads a result that its operand has.
 //! 5. The body of a scan has as many steps as the graph around it; its states, signals and constants are all of its inputs,
 //!    each listed once.
 //! 6. Bodies and functions satisfy all of this themselves.
@@ -21,7 +21,7 @@ use crate::graph::{Graph, Node, NodeId};
 use crate::model::Model;
 use crate::op::{Op, OpRule, ShapeContext};
 use crate::ops::dynamics::{Flow, StepFn};
-use crate::ops::scan::{Body, Scan};
+use crate::ops::scan::Body;
 use crate::ty::{Kind, Ty};
 
 /// A violated invariant.
@@ -115,8 +115,9 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
 fn recorded_type(graph: &Graph, node: &Node) -> Result<(), String> {
     let derived = match &node.op {
         Op::Project(project) => {
-            let scan = scan_of(graph, node).ok_or("only a scan has results to project")?;
-            scan.result_ty(project.index).ok_or_else(|| format!("the scan has no result {}", project.index))?
+            let [operand] = node.inputs[..] else { return Err("a projection takes one operand".to_string()) };
+            let found = graph.node(operand).op.result_ty(project.index);
+            found.ok_or_else(|| format!("{operand} has no result {}", project.index))?
         }
         op => {
             let inputs: Vec<&Ty> = node.inputs.iter().map(|input| graph.ty(*input)).collect();
@@ -132,22 +133,12 @@ fn recorded_type(graph: &Graph, node: &Node) -> Result<(), String> {
     Ok(())
 }
 
-fn scan_of<'g>(graph: &'g Graph, node: &Node) -> Option<&'g Scan> {
-    match node.inputs[..] {
-        [operand] => match &graph.node(operand).op {
-            Op::Scan(scan) => Some(scan),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 fn in_step(node: &Node) -> Result<(), String> {
     if node.ty.time {
         return Err("a time axis inside one step".to_string());
     }
     match &node.op {
-        Op::Scan(_) | Op::Project(_) => Err("a time loop inside one step".to_string()),
+        Op::Scan(_) | Op::Project(_) | Op::SpikeTimes(_) => Err("a time loop inside one step".to_string()),
         _ => Ok(()),
     }
 }

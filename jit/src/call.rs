@@ -93,6 +93,9 @@ pub(crate) struct Span {
 /// Packed words and floats to read, and floats to write.
 pub(crate) type PackedViews<'b, T> = (&'b [u64], &'b [T], &'b mut [T]);
 
+/// Floats to read, and floats to write.
+pub(crate) type ManyViews<'b, T> = (Vec<&'b [T]>, Vec<&'b mut [T]>);
+
 /// The memory of all buffers of a program, held exclusively for a run.
 pub(crate) struct Buffers<'m> {
     dtype: Dtype,
@@ -137,6 +140,27 @@ impl<'m> Buffers<'m> {
         // SAFETY: as above, and `self` is borrowed exclusively.
         let write = unsafe { std::slice::from_raw_parts_mut(written.start as *mut T, write.len) };
         Some((views, write))
+    }
+
+    /// Any number of spans to read and to write, the written ones apart from all others, with the same demands.
+    pub fn many_views<T: Element>(&mut self, reads: &[Span], writes: &[Span]) -> Option<ManyViews<'_, T>> {
+        let read: Vec<Range<usize>> = reads.iter().map(|span| self.bytes::<T>(*span)).collect::<Option<_>>()?;
+        let written: Vec<Range<usize>> = writes.iter().map(|span| self.bytes::<T>(*span)).collect::<Option<_>>()?;
+        for (at, out) in written.iter().enumerate() {
+            let overlaps = |other: &Range<usize>| other.start < out.end && out.start < other.end;
+            if read.iter().any(overlaps) || written.iter().skip(at + 1).any(overlaps) {
+                return None;
+            }
+        }
+        // SAFETY: as in `views`.
+        let view = |(bytes, span): (&Range<usize>, &Span)| unsafe {
+            std::slice::from_raw_parts(bytes.start as *const T, span.len)
+        };
+        // SAFETY: as in `views`, and no two of the written ones overlap.
+        let view_mut = |(bytes, span): (&Range<usize>, &Span)| unsafe {
+            std::slice::from_raw_parts_mut(bytes.start as *mut T, span.len)
+        };
+        Some((read.iter().zip(reads).map(view).collect(), written.iter().zip(writes).map(view_mut).collect()))
     }
 
     /// Words of packed elements to read, floats to read and floats to write, with the same demands.

@@ -111,6 +111,7 @@ fn stays_on_caller(kernel: &Kernel, nest: Option<&CompiledNest>) -> bool {
     match kernel {
         Kernel::Nest(_) => nest.is_some_and(|nest| nest.schedule.is_one_task()),
         Kernel::Contraction(contraction) => kernels::is_one_task(contraction),
+        Kernel::EventSweep(_) => false,
         Kernel::Draw(draw) => kernels::draw::is_one_task(draw.len),
     }
 }
@@ -151,7 +152,7 @@ fn check(program: &Program) -> Result<(), JitError> {
 fn nest(kernel: &Kernel) -> Option<&Nest> {
     match kernel {
         Kernel::Nest(nest) => Some(nest),
-        Kernel::Contraction(_) | Kernel::Draw(_) => None,
+        Kernel::Contraction(_) | Kernel::EventSweep(_) | Kernel::Draw(_) => None,
     }
 }
 

@@ -4,12 +4,13 @@
 //! worth another thread has no pool and runs on the caller's.
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use snn_loops::{Contraction, Draw, Dtype, Kernel, KernelId, Launch, Operand, RandomKey};
+use snn_loops::{Contraction, Draw, Dtype, EventSweep, Kernel, KernelId, Launch, Operand, RandomKey};
 
 use crate::call::{Buffers, Span};
 use crate::compile::{CompiledNest, Shared};
 use crate::element::Element;
 use crate::error::JitError;
+use crate::kernels::events::Real;
 use crate::kernels::policy::Policy;
 use crate::kernels::prepared::{Prepared, Weights};
 use crate::kernels::{self, Special};
@@ -72,6 +73,8 @@ fn launch_kernel(
         (Some(Kernel::Contraction(contraction)), _, Dtype::F64) => {
             contract::<f64>(&shared.policy, contraction, buffers, steady.slot(id), step)
         }
+        (Some(Kernel::EventSweep(sweep)), _, Dtype::F32) => events::<f32>(&shared.policy, sweep, buffers, step),
+        (Some(Kernel::EventSweep(sweep)), _, Dtype::F64) => events::<f64>(&shared.policy, sweep, buffers, step),
         (Some(Kernel::Draw(draw)), _, Dtype::F32) => fill::<f32>(draw, buffers, key, step),
         (Some(Kernel::Draw(draw)), _, Dtype::F64) => fill::<f64>(draw, buffers, key, step),
         _ => None,
@@ -109,6 +112,14 @@ fn contract<T: Special>(
     }
     let ([a, b], out) = buffers.views::<T, 2>([a, b], span(&contraction.out, out_len, step)?)?;
     kernels::contract(policy, contraction.kind, &contraction.shape, contraction.rows, a, Weights::new(b, kept), out)
+}
+
+fn events<T: Real>(policy: &Policy, sweep: &EventSweep, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {
+    let place = |(operand, len): (&Operand, usize)| span(operand, len, step);
+    let reads: Vec<Span> = sweep.reads().into_iter().map(place).collect::<Option<_>>()?;
+    let writes: Vec<Span> = sweep.writes().into_iter().map(place).collect::<Option<_>>()?;
+    let (reads, writes) = buffers.many_views::<T>(&reads, &writes)?;
+    kernels::events::run(policy.width, sweep, &reads, writes)
 }
 
 fn fill<T: Element>(draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Option<()> {

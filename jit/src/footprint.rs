@@ -49,7 +49,7 @@ impl Footprint {
             Kernel::Contraction(contraction) => {
                 Some(Needs::of(contraction, program.dtype, keeps_weights(program, pairs, contraction)))
             }
-            Kernel::Nest(_) | Kernel::Draw(_) => None,
+            Kernel::Nest(_) | Kernel::EventSweep(_) | Kernel::Draw(_) => None,
         });
         let Needs { floats, words, passing, copies } = needs.fold(Needs::default(), Needs::max);
         footprint.kept = floats.once.saturating_add(words.once);

@@ -3,8 +3,10 @@
 //! Two buffers can be one if nothing reads the old values any more once the first new one is written, and the kernel that
 //! writes reads each old element only where it writes the new one, before. Must never know what the buffers hold.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use snn_loops::plan::touched;
-use snn_loops::{Access, BufferId, Expr, Kernel, KernelId, Launch, LoopKind, Program, Role, Stmt};
+use snn_loops::{Access, BufferId, Expr, Kernel, KernelId, Launch, LoopKind, Program, Role, Stmt, Val};
 
 /// Whether `output` may be the same memory as `input`, which it replaces after a run of a verified program.
 pub(crate) fn may_share(program: &Program, output: BufferId, input: BufferId) -> bool {
@@ -48,28 +50,99 @@ fn touches(program: &Program, launch: &Launch, buffers: &[BufferId]) -> bool {
 }
 
 /// Whether the one store to `output` comes after all loads of `input`, in the same block, at the same element, inside of
-/// independent loops only: then every element is stored once. `None` if neither buffer is touched.
+/// independent loops only: then every element is stored once. Behind it nothing may ask for a value that is computed of old
+/// ones unless the value is there by then: code loads where a value is first needed, as nothing seems to write the input.
+/// `None` if neither buffer is touched.
 fn element_by_element(body: &[Stmt], output: BufferId, input: BufferId) -> Option<bool> {
     let mut found: Option<bool> = None;
-    let mut loaded: Vec<&Access> = Vec::new();
+    let mut old = Old::default();
     for stmt in body {
+        if found.is_some() && old.is_missed_by(stmt) {
+            return Some(false);
+        }
         match stmt {
             Stmt::For { kind, body, .. } => {
                 let Some(inner) = element_by_element(body, output, input) else { continue };
                 let independent = matches!(kind, LoopKind::Parallel | LoopKind::Lanes);
-                found = Some(found.is_none() && loaded.is_empty() && inner && independent);
+                found = Some(found.is_none() && old.loads.is_empty() && inner && independent);
             }
             // A load after the store would see the new value.
             Stmt::Let(_, Expr::Load(access)) if access.buffer == input && found.is_some() => return Some(false),
             Stmt::Let(_, Expr::Load(access)) if access.buffer == output => return Some(false),
-            Stmt::Let(_, Expr::Load(access)) if access.buffer == input => loaded.push(access),
-            Stmt::Store(access, _) if access.buffer == output => {
-                let same = |load: &&Access| load.index == access.index && load.bounds.is_empty();
-                found = Some(found.is_none() && loaded.iter().all(same));
+            Stmt::Let(val, Expr::Load(access)) if access.buffer == input => old.load(*val, access),
+            Stmt::Let(val, Expr::Scalar(_, args)) if found.is_none() => old.compute(*val, args),
+            Stmt::Let(..) => {}
+            // A register only passes values on.
+            Stmt::Set(_, val) if old.values.contains_key(val) => return Some(false),
+            Stmt::Set(..) => {}
+            Stmt::Store(access, val) => {
+                old.need(*val);
+                if access.buffer == output {
+                    let same = |load: &&Access| load.index == access.index && load.bounds.is_empty();
+                    found = Some(found.is_none() && old.loads.iter().all(same));
+                }
             }
-            Stmt::Let(..) | Stmt::Set(..) | Stmt::Store(..) => {}
         }
     }
     // Loads whose store stands elsewhere.
-    found.or((!loaded.is_empty()).then_some(false))
+    found.or((!old.loads.is_empty()).then_some(false))
+}
+
+/// What a block knows of old values.
+#[derive(Default)]
+struct Old<'b> {
+    loads: Vec<&'b Access>,
+    /// Values that are old or computed of old ones, with what they are computed of.
+    values: BTreeMap<Val, &'b [Val]>,
+    /// Those that a store has asked for, and so all that these are computed of.
+    there: BTreeSet<Val>,
+}
+
+impl<'b> Old<'b> {
+    fn load(&mut self, val: Val, access: &'b Access) {
+        self.loads.push(access);
+        self.values.insert(val, &[]);
+    }
+
+    fn compute(&mut self, val: Val, args: &'b [Val]) {
+        if args.iter().any(|arg| self.values.contains_key(arg)) {
+            self.values.insert(val, args);
+        }
+    }
+
+    fn need(&mut self, val: Val) {
+        let Some(args) = self.values.get(&val).copied() else { return };
+        if self.there.insert(val) {
+            args.iter().for_each(|arg| self.need(*arg));
+        }
+    }
+
+    /// Whether a statement asks for a value that is not there; or, in a loop, for an old one, which may be loaded again.
+    fn is_missed_by(&self, stmt: &Stmt) -> bool {
+        let is_missing = |val: &Val| self.values.contains_key(val) && !self.there.contains(val);
+        match stmt {
+            Stmt::For { body, .. } => {
+                let mut missed = false;
+                each_use(body, &mut |val| {
+                    missed |= is_missing(&val) || self.values.get(&val).is_some_and(|args| args.is_empty());
+                });
+                missed
+            }
+            Stmt::Let(_, Expr::Scalar(_, args)) => args.iter().any(is_missing),
+            Stmt::Let(..) => false,
+            Stmt::Set(_, val) | Stmt::Store(_, val) => is_missing(val),
+        }
+    }
+}
+
+/// Calls `visit` with every value that statements ask for.
+pub(crate) fn each_use(stmts: &[Stmt], visit: &mut dyn FnMut(Val)) {
+    for stmt in stmts {
+        match stmt {
+            Stmt::For { body, .. } => each_use(body, visit),
+            Stmt::Let(_, Expr::Scalar(_, args)) => args.iter().for_each(|arg| visit(*arg)),
+            Stmt::Let(..) => {}
+            Stmt::Set(_, val) | Stmt::Store(_, val) => visit(*val),
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod dense_tests;
 pub(crate) mod depthwise;
 mod direct;
 pub(crate) mod draw;
+pub(crate) mod events;
 mod filters;
 pub(crate) mod forward;
 pub(crate) mod gather;

@@ -35,7 +35,7 @@ impl Steady {
             Kernel::Contraction(contraction) if keeps_weights(program, pairs, contraction) => {
                 Some(Slot { weights: contraction.b.buffer, state: None, prepared: Prepared::default() })
             }
-            Kernel::Nest(_) | Kernel::Contraction(_) | Kernel::Draw(_) => None,
+            Kernel::Nest(_) | Kernel::Contraction(_) | Kernel::EventSweep(_) | Kernel::Draw(_) => None,
         };
         let is_output = |id: &BufferId| role(program, *id) == Some(&Role::Output);
         let mut written: Vec<BufferId> =

@@ -62,22 +62,48 @@ impl Update {
         });
     }
 
+    /// `next = 3` and then, of the old weight, `sum = weight + weight`.
+    fn replace(&mut self) {
+        let (weight, next, sum) = (self.weight, self.next, self.sum);
+        self.launch(LoopKind::Lanes, |nest, at| {
+            let old = nest.load(Access::new(weight, at.clone()));
+            let three = nest.constant(3.0);
+            nest.store(Access::new(next, at.clone()), three);
+            let twice = nest.scalar(Scalar::Add, &[old, old]);
+            nest.store(Access::new(sum, at.clone()), twice);
+        });
+    }
+
+    /// `next = weight / 2 + weight` and then, of the new weight, `sum = next + next`, in one kernel.
+    fn update_and_read(&mut self) {
+        let (weight, next, sum) = (self.weight, self.next, self.sum);
+        self.launch(LoopKind::Lanes, |nest, at| {
+            let old = nest.load(Access::new(weight, at.clone()));
+            let new = half_more(nest, old, old);
+            nest.store(Access::new(next, at.clone()), new);
+            let twice = nest.scalar(Scalar::Add, &[new, new]);
+            nest.store(Access::new(sum, at.clone()), twice);
+        });
+    }
+
     fn is_shared(&self) -> bool {
         let footprint = Footprint::of(&self.program, &[(self.next, self.weight)]).unwrap();
         footprint.of_buffers[self.next.0 as usize] == 0
     }
 
-    /// What three runs make of the weight and the sum, with or without leave to share.
+    /// What three runs make of the weight, and of the sum one after another, with or without leave to share.
     fn three_runs(&self, pairs: &[(BufferId, BufferId)]) -> (Vec<f32>, Vec<f32>) {
         let executable = compile(&self.program, &Options::native(2)).unwrap();
         let mut instance = Instance::replacing(&executable, pairs).unwrap();
         let start: Vec<f32> = (0..LEN).map(|at| 1.0 + at as f32 * 0.01).collect();
         instance.write_f32(self.weight, &start).unwrap();
+        let mut sums = Vec::new();
         for _ in 0..3 {
             instance.run(KEY).unwrap();
             instance.swap(self.next, self.weight).unwrap();
+            sums.extend(instance.read_f32(self.sum).unwrap());
         }
-        (instance.read_f32(self.weight).unwrap(), instance.read_f32(self.sum).unwrap())
+        (instance.read_f32(self.weight).unwrap(), sums)
     }
 
     fn assert_sharing_changes_nothing(&self) {
@@ -106,7 +132,17 @@ fn an_update_element_by_element_is_written_over_the_old_values() {
 }
 
 #[test]
+fn what_was_computed_of_the_old_values_may_be_used_behind_the_new_ones() {
+    let mut update = Update::new();
+    update.update_and_read();
+    assert!(update.is_shared());
+    update.assert_sharing_changes_nothing();
+}
+
+#[test]
 fn what_needs_the_old_values_keeps_them() {
+    let mut behind = Update::new();
+    behind.replace();
     let mut later = Update::new();
     later.update(LoopKind::Lanes, 0);
     later.read(later.weight);
@@ -120,8 +156,10 @@ fn what_needs_the_old_values_keeps_them() {
     twice.read(twice.weight);
     twice.update(LoopKind::Lanes, 0);
     twice.update(LoopKind::Lanes, 0);
-    for (name, update) in [("later", later), ("elsewhere", elsewhere), ("in order", in_order), ("twice", twice)] {
-        assert!(!update.is_shared(), "{name}");
+    for (name, update) in
+        [("later", later), ("elsewhere", elsewhere), ("in order", in_order), ("twice", twice), ("behind", behind)]
+    {
         update.assert_sharing_changes_nothing();
+        assert!(!update.is_shared(), "{name}");
     }
 }

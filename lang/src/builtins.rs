@@ -7,7 +7,7 @@ use snn_graph::ops::pointwise::Function;
 use snn_graph::ops::reduce::Reducer;
 
 /// Names of compile-time values: mathematics, the number of steps, whether the model is in training.
-const CONSTANTS: &[&str] = &["pi", "inf", "steps", "training"];
+const CONSTANTS: &[&str] = &["pi", "inf", "steps", "duration", "on_grid", "training"];
 
 /// Words that mean themselves where nothing else bears their name; `none` is the absence of a value.
 const WORDS: &[&str] =
@@ -54,6 +54,8 @@ pub(crate) enum Action {
     Spike,
     /// A spike at a time.
     SpikeAt,
+    /// The times of spikes.
+    SpikeTimes,
     /// The value without gradient.
     Detach,
     /// The value in training, its moving average in evaluation.
@@ -135,6 +137,7 @@ intrinsics! {
     "count"(needed("x"), word("over")) = Action::Count;
     "spike"(needed("x"), needed("surrogate"), optional("strict")) = Action::Spike;
     "spike_at"(needed("t")) = Action::SpikeAt;
+    "spike_times"(needed("spikes")) = Action::SpikeTimes;
     "detach"(needed("x")) = Action::Detach;
     "running"(needed("value"), needed("momentum"), optional("start"), optional("store")) = Action::Running;
     "normal"(word("each"), optional("shape")) = Action::Random(Draw::Normal);

@@ -30,6 +30,7 @@ mod builtin;
 mod call;
 pub(crate) mod convert;
 mod equations;
+mod exact;
 mod expr;
 mod frame;
 mod intrinsics;

@@ -1,6 +1,6 @@
 //! Elaboration of whole programs: types, paths of weights, sharing, time, settings from outside.
 
-use snn_graph::{Kind, Op, TimeAxis};
+use snn_graph::{Events, Kind, Op, TimeAxis};
 use snn_lang::elaborate::{Feeds, GradientMethod, Plain};
 use snn_lang::source::NoFiles;
 use snn_lang::{Compiled, CompiledModel, Options, compile, render};
@@ -189,7 +189,8 @@ fn a_duration_is_divided_by_the_step() {
 #[test]
 fn equations_stay_equations_and_keep_their_constants() {
     let compiled = only_model(EXACT, &Options::default());
-    assert_eq!(compiled.model.time, TimeAxis::Continuous(0.2));
+    let expected = Events { max_spikes: 30, ..Events::lasting(0.2) };
+    assert_eq!(compiled.model.time, TimeAxis::Continuous(expected));
     assert_eq!(compiled.train.unwrap().gradient, GradientMethod::Exact);
     let graph = &compiled.model.graph;
     let flows: Vec<_> = graph

@@ -39,6 +39,7 @@
 //! The interpreter must never know which back ends exist, and never panics: a program that [`verify`](crate::verify)
 //! would refuse gives an error that names the kernel.
 
+mod events;
 mod heavy;
 mod memory;
 mod nest;
@@ -117,6 +118,7 @@ fn run_kernel(
     let result = match kernel {
         Kernel::Nest(nest) => nest::run(nest, program.dtype, memory, step),
         Kernel::Contraction(contraction) => heavy::contract(contraction, program.dtype, memory, step),
+        Kernel::EventSweep(sweep) => events::sweep(sweep, program.dtype, memory, step),
         Kernel::Draw(draw) => heavy::draw(draw, program.dtype, memory, key, step),
     };
     result.map_err(|message| InterpError { kernel: kernel.name().to_owned(), message })

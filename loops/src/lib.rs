@@ -2,7 +2,7 @@
 //!
 //! A [`Program`] is what is left of a model once every op has been lowered: buffers, kernels and the order in which they
 //! are launched. A kernel is either a [`Nest`] (loops over a closed set of [`Scalar`] instructions) or one of a few named
-//! heavy kernels ([`Contraction`], [`Draw`]) that every back end implements by hand.
+//! heavy kernels ([`Contraction`], [`EventSweep`], [`Draw`]) that every back end implements by hand.
 //!
 //! The meaning of a program is what [`interp`] does with it: a back end is right when it agrees with the interpreter.
 //!
@@ -11,6 +11,8 @@
 pub mod contraction;
 pub mod draw;
 pub mod dtype;
+pub mod event_sweep;
+pub mod events;
 pub mod expand;
 pub mod index;
 pub mod interp;
@@ -24,6 +26,7 @@ pub mod verify;
 pub use contraction::{Contraction, ContractionKind, ConvShape};
 pub use draw::{Distribution, Draw, RandomKey};
 pub use dtype::Dtype;
+pub use event_sweep::{EventLayer, EventSweep, SweepPass};
 pub use index::{Atom, Ix, Var};
 pub use nest::{Access, Expr, Extent, LoopKind, Nest, NestBuilder, Reg, Stmt, Val};
 pub use program::{Buffer, BufferId, Kernel, KernelId, Launch, Operand, Program, Role, WORD};

@@ -52,6 +52,10 @@ pub fn touched(kernel: &Kernel) -> Touched {
             touched.reads.extend([c.a.buffer, c.b.buffer]);
             touched.writes.insert(c.out.buffer);
         }
+        Kernel::EventSweep(sweep) => {
+            touched.reads.extend(sweep.reads().iter().map(|(operand, _)| operand.buffer));
+            touched.writes.extend(sweep.writes().iter().map(|(operand, _)| operand.buffer));
+        }
         Kernel::Draw(draw) => {
             touched.writes.insert(draw.out.buffer);
         }

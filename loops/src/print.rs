@@ -53,6 +53,7 @@ impl Display for Kernel {
         match self {
             Kernel::Nest(nest) => nest.fmt(f),
             Kernel::Contraction(contraction) => contraction.fmt(f),
+            Kernel::EventSweep(sweep) => sweep.fmt(f),
             Kernel::Draw(draw) => draw.fmt(f),
         }
     }

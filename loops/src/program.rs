@@ -6,6 +6,7 @@
 use crate::contraction::Contraction;
 use crate::draw::Draw;
 use crate::dtype::Dtype;
+use crate::event_sweep::EventSweep;
 use crate::index::Ix;
 use crate::nest::Nest;
 
@@ -80,8 +81,10 @@ impl Operand {
 pub enum Kernel {
     /// A generated loop nest.
     Nest(Nest),
-    /// The heavy kernel.
+    /// Linear maps, convolutions and their gradients.
     Contraction(Contraction),
+    /// A layer of neurons on events.
+    EventSweep(EventSweep),
     /// Random numbers.
     Draw(Draw),
 }
@@ -92,6 +95,7 @@ impl Kernel {
         match self {
             Kernel::Nest(nest) => &nest.name,
             Kernel::Contraction(contraction) => &contraction.name,
+            Kernel::EventSweep(sweep) => &sweep.name,
             Kernel::Draw(draw) => &draw.name,
         }
     }

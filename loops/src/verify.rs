@@ -10,7 +10,8 @@
 //!    loops lie in it.
 //! 7. A store inside a `Parallel` or `Lanes` loop of more than one iteration depends on its variable.
 //! 8. Stores have no bounds, and nothing writes an input or a constant.
-//! 9. Loads and stores lie inside their buffers, as far as ranges of the indices can tell.
+//! 9. Loads and stores lie inside their buffers: those without bounds for all that ranges of the indices can tell, those
+//!    with bounds as far as ranges can tell. No bound is negative.
 //! 10. Heavy kernels have a sound shape, their operands lie inside their buffers at every step and do not mention loop
 //!     variables, and a result does not overlap an operand.
 //! 11. `Repeat`s are not nested, and only kernels launched in one mention its step.
@@ -22,6 +23,7 @@
 //!
 //! The verifier must never know what a program is meant to compute.
 
+mod events;
 mod heavy;
 mod launches;
 mod nest;
@@ -82,6 +84,7 @@ pub fn verify(program: &Program) -> Result<(), Vec<VerifyError>> {
                 check_packed_updates(program, nest, &mut report);
             }
             Kernel::Contraction(contraction) => heavy::check_contraction(program, contraction, steps, &mut report),
+            Kernel::EventSweep(sweep) => events::check(program, sweep, steps, &mut report),
             Kernel::Draw(draw) => heavy::check_draw(program, draw, steps, &mut report),
         }
     }

@@ -34,6 +34,12 @@ fn cost(program: &Program, kernel: &Kernel) -> Cost {
             let macs = contraction.shape.macs() as f64 * contraction.rows as f64;
             Cost { bytes, operations: 2.0 * macs, macs }
         }
+        Kernel::EventSweep(sweep) => {
+            let elements =
+                |operands: Vec<(&snn_loops::Operand, usize)>| operands.iter().map(|(_, len)| *len as f64).sum::<f64>();
+            // How much it computes depends on the number of spikes.
+            Cost { bytes: size * (elements(sweep.reads()) + elements(sweep.writes())), operations: 0.0, macs: 0.0 }
+        }
         Kernel::Draw(draw) => Cost { bytes: size * draw.len as f64, operations: draw.len as f64, macs: 0.0 },
         Kernel::Nest(nest) => {
             let mut counts = Counts::default();

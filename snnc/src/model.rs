@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use snn_graph::exact::{self, Explanation};
+use snn_graph::passes::discretise;
 use snn_graph::{Model as Graph, Origin as NodeOrigin, TimeAxis};
 use snn_lang::CompiledModel;
 use snn_lang::elaborate::{StageRow, TrainPlan};
@@ -84,6 +86,19 @@ impl Model {
         self.recipe.as_ref()
     }
 
+    /// The mathematics of its neurons that are given by equations: how they are solved, by name of their layer. Without a
+    /// grid of steps those are exact spike times, otherwise the flow over a step.
+    ///
+    /// # Errors
+    /// If the equations of a neuron cannot be solved so.
+    pub fn explain(&self) -> Result<Vec<Explanation>> {
+        let model = self.graph();
+        match model.time {
+            TimeAxis::Continuous(_) => Ok(exact::explain(&model.graph)?),
+            _ => Ok(discretise::explain(&model.graph, model.time.dt())?),
+        }
+    }
+
     /// How it is trained, in the words of the program.
     pub fn train_plan(&self) -> Option<&TrainPlan> {
         self.compiled.train.as_ref()
@@ -121,16 +136,6 @@ impl Model {
 
     /// Explains models that cannot be run.
     pub(crate) fn runnable(&self) -> Result<()> {
-        let exact = self.recipe.as_ref().is_some_and(|recipe| recipe.exact);
-        if exact || matches!(self.graph().time, TimeAxis::Continuous(_)) {
-            return Err(Error::new(
-                format!(
-                    "`{}` runs in continuous time with `gradient = exact`, which is not available yet",
-                    self.name()
-                ),
-                "give the model a grid of steps, such as `time 100 of 2ms`, and take `gradient = stbp`",
-            ));
-        }
         Ok(())
     }
 

@@ -66,6 +66,7 @@ fn outline(program: &Program, layer: &str) -> String {
                 }
             }
             Kernel::Draw(draw) => writeln!(text, "\ndraw {:?}", draw.name).unwrap(),
+            Kernel::EventSweep(sweep) => writeln!(text, "\nevent sweep {:?}", sweep.name).unwrap(),
         }
     }
     text

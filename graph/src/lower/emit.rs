@@ -120,6 +120,8 @@ impl<'r, 'g> Emission<'r, 'g> {
                 | Lowering::Contract(..)
                 | Lowering::Draw(..)
                 | Lowering::Scan(_)
+                | Lowering::SpikeTimes(_)
+                | Lowering::SpikeTimesGradient(_)
                 | Lowering::Project(_)
                 | Lowering::Unlowered(_) => self.fail(format!("{} is not in memory", region.label(id))),
             },

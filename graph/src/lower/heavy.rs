@@ -7,7 +7,7 @@ use crate::lower::LowerError;
 use crate::lower::region::Region;
 use crate::lower::storage::Storage;
 
-fn operand(storage: &Storage) -> Operand {
+pub(super) fn operand(storage: &Storage) -> Operand {
     Operand { buffer: storage.buffer, offset: storage.offset.clone() }
 }
 

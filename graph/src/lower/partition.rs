@@ -72,6 +72,8 @@ pub(super) fn groups(region: &Region<'_>) -> Result<Vec<Group>, LowerError> {
                     Lowering::Contract(..)
                     | Lowering::Draw(..)
                     | Lowering::Scan(_)
+                    | Lowering::SpikeTimes(_)
+                    | Lowering::SpikeTimesGradient(_)
                     | Lowering::Project(_)
                     | Lowering::Stored
                     | Lowering::Unlowered(_) => Group::Single(id),
@@ -121,7 +123,10 @@ fn kept(region: &Region<'_>) -> Vec<bool> {
     for id in graph.ids().filter(needed) {
         let node = graph.node(id);
         let reads_memory = match node.op.lower() {
-            Lowering::Contract(..) | Lowering::Window(_) => true,
+            Lowering::Contract(..)
+            | Lowering::Window(_)
+            | Lowering::SpikeTimes(_)
+            | Lowering::SpikeTimesGradient(_) => true,
             Lowering::Scan(_) => !is_fused(&node.op),
             Lowering::Stored
             | Lowering::Point(_)

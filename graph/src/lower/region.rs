@@ -7,7 +7,7 @@ use snn_loops::{BufferId, ContractionKind, Launch, Program, Role};
 use crate::graph::{Graph, NodeId};
 use crate::lower::partition::{self, Group};
 use crate::lower::storage::{Layout, Storage, is_packable, padded};
-use crate::lower::{Computed, LowerError, heavy, map, reduce, replay, time_loop};
+use crate::lower::{Computed, LowerError, events, heavy, map, reduce, replay, time_loop};
 use crate::op::{Lowering, Op, OpRule};
 use crate::ty::Ty;
 
@@ -39,6 +39,7 @@ fn dense_operands(graph: &Graph) -> Vec<NodeId> {
         let inputs = &graph.node(id).inputs;
         match graph.node(id).op.lower() {
             Lowering::Contract(_, ContractionKind::InputGradient) => dense.extend_from_slice(inputs),
+            Lowering::SpikeTimes(_) | Lowering::SpikeTimesGradient(_) => dense.extend_from_slice(inputs),
             Lowering::Contract(..) => dense.extend(inputs.iter().skip(1)),
             Lowering::Scan(scan) => {
                 let body = &*scan.body;
@@ -209,6 +210,8 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
                     launches.push(heavy::draw(region, program, id, distribution, stream))
                 }
                 Lowering::Scan(scan) => launches.extend(time_loop::lower_scan(region, program, id, scan)?),
+                Lowering::SpikeTimes(op) => launches.push(events::forward(region, program, id, op)?),
+                Lowering::SpikeTimesGradient(op) => launches.push(events::adjoint(region, program, id, op)?),
                 Lowering::Unlowered(pass) => {
                     let name = region.label(id);
                     return Err(LowerError::new(format!("{name} reached lowering; the pass `{pass}` replaces it")));

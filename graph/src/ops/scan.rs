@@ -76,7 +76,11 @@ impl Body {
             | Op::Running(_)
             | Op::Scan(_)
             | Op::Project(_)
-            | Op::Dynamics(_) => false,
+            | Op::Dynamics(_)
+            | Op::SpikeAt(_)
+            | Op::TimesOf(_)
+            | Op::SpikeTimes(_)
+            | Op::SpikeTimesGradient(_) => false,
         })
     }
 

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::build::Built;
+use crate::exact::Explanation;
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{Op, ShapeError};
 use crate::ops::dynamics::{Flow, Threshold};
@@ -147,6 +148,26 @@ pub fn step(
         *state = graph.broadcast(*state, &flow.state_ty)?;
     }
     Ok(Step { next, value })
+}
+
+/// How every neuron given by equations is advanced, in words; in feedback loops, too.
+///
+/// # Errors
+/// If there is one and the length of a step is not known, or its states leave all bounds within a step.
+pub fn explain(graph: &Graph, dt: Option<f64>) -> Result<Vec<Explanation>, ShapeError> {
+    let mut found = Vec::new();
+    for id in graph.ids() {
+        let node = graph.node(id);
+        match &node.op {
+            Op::Dynamics(dynamics) => {
+                let name = node.name.as_deref().unwrap_or_default().to_owned();
+                found.push(Explanation { name, text: describe(&dynamics.flow, step_length(dt, id)?)? });
+            }
+            Op::Scan(scan) => found.extend(explain(&scan.body.graph, dt)?),
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// How a neuron is advanced over steps of `dt` seconds, in words.

@@ -130,6 +130,10 @@ fn own_cost(node: &Node) -> Option<usize> {
         | Op::Running(_)
         | Op::Scan(_)
         | Op::Project(_)
-        | Op::Dynamics(_) => None,
+        | Op::Dynamics(_)
+        | Op::SpikeAt(_)
+        | Op::TimesOf(_)
+        | Op::SpikeTimes(_)
+        | Op::SpikeTimesGradient(_) => None,
     }
 }

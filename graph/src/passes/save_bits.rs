@@ -87,8 +87,8 @@ impl Plan {
                     continue;
                 }
                 let pair = Pair::new(graph, plan.yields.get(&source), source, reader);
-                if let Some((body, places)) = pair.map_or(Ok(None), |pair| pair.saving())? {
-                    let saved = places.into_iter().map(|(value, place)| (value, (source, place)));
+                if let Some(Saving { body, results }) = pair.map_or(Ok(None), |pair| pair.saving())? {
+                    let saved = results.into_iter().map(|(value, place)| (value, (source, place)));
                     plan.reads.entry(reader).or_default().extend(saved);
                     plan.yields.insert(source, body);
                 }
@@ -154,6 +154,13 @@ struct Cut {
     bits: Vec<NodeId>,
     /// Flags for what the backward scan still computes or reads.
     reached: Vec<bool>,
+}
+
+/// A forward body with bits among what it yields.
+struct Saving {
+    body: Body,
+    /// For each value of the backward body that is saved, its number among the results.
+    results: BTreeMap<NodeId, usize>,
 }
 
 impl<'g> Pair<'g> {
@@ -234,20 +241,15 @@ impl<'g> Pair<'g> {
         if self.same.iter().any(needs_state) { None } else { Some(cut) }
     }
 
-    /// The forward body that yields the bits, and for each value of the backward body that is a bit which of its results it
-    /// is; `None` if numbers are needed or cheaper.
-    fn saving(&self) -> Result<Option<(Body, BTreeMap<NodeId, usize>)>, ShapeError> {
+    /// What is saved; `None` if numbers are needed or cheaper.
+    fn saving(&self) -> Result<Option<Saving>, ShapeError> {
         let Some(cut) = self.cut() else { return Ok(None) };
-        let Some((body, places)) = self.yielding(&cut.bits)? else { return Ok(None) };
-        if self.cost(&body, &places) >= self.spared(&cut) {
-            return Ok(None);
-        }
-        Ok(Some((body, cut.bits.into_iter().zip(places).collect())))
+        let saving = self.yielding(&cut.bits)?;
+        Ok(saving.filter(|saving| self.cost(saving) < self.spared(&cut)))
     }
 
-    /// The forward body that yields the bits, and for each of them which of its results it is. `None` if it is not known
-    /// to be a bit there.
-    fn yielding(&self, bits: &[NodeId]) -> Result<Option<(Body, Vec<usize>)>, ShapeError> {
+    /// The forward scan with the bits among its results. `None` if one is not known to be a bit there.
+    fn yielding(&self, bits: &[NodeId]) -> Result<Option<Saving>, ShapeError> {
         let again = &self.backward.graph;
         let mut body = self.forward.clone();
         let mut map = vec![None; again.len()];
@@ -264,24 +266,23 @@ impl<'g> Pair<'g> {
             body.ys.push(value);
         }
         let mut body = rewrite_body(&body, &cse::graph)?;
-        let saved = body.ys.split_off(self.forward.ys.len());
-        let mut places = Vec::with_capacity(saved.len());
-        for value in saved {
+        let mut results = BTreeMap::new();
+        for (bit, value) in bits.iter().zip(body.ys.split_off(self.forward.ys.len())) {
             let place = body.ys.iter().position(|known| *known == value).unwrap_or(body.ys.len());
             if place == body.ys.len() {
                 body.ys.push(value);
             }
-            places.push(place);
+            results.insert(*bit, place);
         }
-        Ok(Some((body, places)))
+        Ok(Some(Saving { body, results }))
     }
 
     /// Bits of memory, written and read, that saving takes.
-    fn cost(&self, body: &Body, places: &[usize]) -> usize {
-        let size = |place: usize| {
-            body.ys.get(place).map_or(0, |id| self.size(&Ty { time: true, ..body.graph.ty(*id).clone() }))
-        };
-        let read: usize = places.iter().map(|place| size(*place)).sum();
+    fn cost(&self, saving: &Saving) -> usize {
+        let body = &saving.body;
+        let ty = |place: usize| body.ys.get(place).map(|id| Ty { time: true, ..body.graph.ty(*id).clone() });
+        let size = |place: usize| ty(place).map_or(0, |ty| self.size(&ty));
+        let read: usize = saving.results.values().map(|place| size(*place)).sum();
         let written: usize = (self.forward.ys.len()..body.ys.len()).map(size).sum();
         read + written
     }

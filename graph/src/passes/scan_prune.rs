@@ -29,7 +29,7 @@ pub fn graph(old: &Graph, roots: &[NodeId]) -> Result<Rewritten, ShapeError> {
                 })?;
                 copy_as(new, node, op.into(), &kept)
             }
-            (Op::Project(project), Some(scan)) => {
+            (Op::Project(project), Some(scan)) if matches!(old.node(*scan).op, Op::Scan(_)) => {
                 let index = renumbered.get(&(*scan, project.index)).copied();
                 let index = index.ok_or_else(|| ShapeError::new("a result of a scan was dropped but is in use"))?;
                 copy_as(new, node, Project { index }.into(), inputs)

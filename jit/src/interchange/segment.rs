@@ -7,6 +7,7 @@ use snn_loops::{Access, BufferId, Expr, Extent, Ix, LoopKind, Reg, Scalar, Stmt,
 
 use super::fresh_val;
 use crate::canonical::Canonical;
+use crate::in_place::each_use;
 
 /// A part of a body.
 #[derive(Clone, Debug)]
@@ -240,17 +241,6 @@ fn defined_in(stmts: &[Stmt]) -> BTreeSet<Val> {
         Stmt::For { .. } | Stmt::Set(..) | Stmt::Store(..) => None,
     });
     vals.collect()
-}
-
-fn each_use(stmts: &[Stmt], visit: &mut dyn FnMut(Val)) {
-    for stmt in stmts {
-        match stmt {
-            Stmt::For { body, .. } => each_use(body, visit),
-            Stmt::Let(_, Expr::Scalar(_, args)) => args.iter().for_each(|arg| visit(*arg)),
-            Stmt::Let(..) => {}
-            Stmt::Set(_, val) | Stmt::Store(_, val) => visit(*val),
-        }
-    }
 }
 
 /// Calls `visit` with every register that is read (false) or set (true), in order.

@@ -364,10 +364,11 @@ impl Width {
             let bits = std::is_x86_feature_detected!("bmi1")
                 && std::is_x86_feature_detected!("bmi2")
                 && std::is_x86_feature_detected!("popcnt");
-            if bits && std::is_x86_feature_detected!("avx512f") {
+            let avx2 = bits && std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+            if avx2 && std::is_x86_feature_detected!("avx512f") {
                 return Width::Avx512;
             }
-            if bits && std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            if avx2 {
                 return Width::Avx2;
             }
         }

@@ -100,6 +100,11 @@ impl<'p> Elaborator<'p, '_> {
             "pi" => Value::Number(std::f64::consts::PI),
             "inf" => Value::Number(f64::INFINITY),
             "steps" => Value::Number(self.graph.steps as f64),
+            "duration" => Value::Number(match self.time {
+                Some(TimeAxis::Continuous(events)) => events.duration,
+                _ => self.graph.steps as f64,
+            }),
+            "on_grid" => Value::Truth(!matches!(self.time, Some(TimeAxis::Continuous(_)))),
             "none" => Value::Nothing,
             _ => match builtins::intrinsic(name) {
                 Some(intrinsic) => function(FunctionTarget::Intrinsic(intrinsic)),

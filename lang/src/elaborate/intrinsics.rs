@@ -62,6 +62,7 @@ impl<'p> Elaborator<'p, '_> {
             Action::Reduce(_) | Action::Mean | Action::Count => self.reduction(action, arguments, span)?,
             Action::Spike => self.spike_call(arguments, span)?,
             Action::SpikeAt => self.spike_at(first?, span)?,
+            Action::SpikeTimes => self.spike_times(first?, span)?,
             Action::Detach => {
                 let x = self.argument_signal(first)?;
                 self.signal(span, |graph| graph.detach(x))

@@ -2,7 +2,7 @@
 //!
 //! Must never know how a model is run.
 
-use snn_graph::{Input, InputKind, Kind, NodeId, TimeAxis, Ty};
+use snn_graph::{Events, Input, InputKind, Kind, NodeId, TimeAxis, Ty};
 
 use super::frame::{BodyKind, Frame};
 use super::overrides::Change;
@@ -80,6 +80,16 @@ impl<'p> Elaborator<'p, '_> {
             return None;
         }
         let time = self.time?;
+        let time = match (time, &plan) {
+            (TimeAxis::Continuous(events), Some(plan)) => TimeAxis::Continuous(Events {
+                max_spikes: plan.max_spikes,
+                slope_min: plan.slope_min,
+                wake: plan.wake,
+                ..events
+            }),
+            (time, _) => time,
+        };
+        self.graph.steps = time.steps();
         let train::Ends { targets, loss, prediction } = ends;
         let top = Top { inputs: body.inputs, targets, output: body.output, loss, prediction };
         let places = self.origins.places(|span| self.program.is_library(span.file));
@@ -207,7 +217,7 @@ impl<'p> Elaborator<'p, '_> {
             (Value::Number(n), Some((Value::Duration(dt), _))) if *dt > 0.0 => {
                 Some(TimeAxis::Grid { steps: *n as usize, dt: *dt })
             }
-            (Value::Duration(seconds), None) if *seconds > 0.0 => Some(TimeAxis::Continuous(*seconds)),
+            (Value::Duration(seconds), None) if *seconds > 0.0 => Some(TimeAxis::Continuous(Events::lasting(*seconds))),
             _ => {
                 let span = step.map_or(time.extent.span, |(_, span)| span);
                 let error = self.error_at(Code::BadTime, "this is no time that a model can run", span, "here");

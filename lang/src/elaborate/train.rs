@@ -29,6 +29,8 @@ pub(crate) const ENTRIES: &[&str] = &[
     "batch",
     "gradient",
     "max_spikes",
+    "slope_min",
+    "wake",
     "seed",
     "precision",
 ];
@@ -93,6 +95,10 @@ pub struct TrainPlan {
     pub gradient: GradientMethod,
     /// The most spikes of one neuron in a sample (`exact` only).
     pub max_spikes: usize,
+    /// Slopes of membrane potentials at spikes count as at least this, per second (`exact` only).
+    pub slope_min: f64,
+    /// What an update adds to the weights of neurons that never spiked in a batch (`exact` only).
+    pub wake: f64,
     /// The seed of every random number of the run.
     pub seed: u64,
     /// Whether everything is computed in double precision.
@@ -199,6 +205,7 @@ impl<'p> Elaborator<'p, '_> {
     /// Whether the method of gradient goes with the model's time.
     fn check_method(&mut self, train: &TrainDecl<'p>, plan: &TrainPlan) {
         let continuous = matches!(self.time, Some(TimeAxis::Continuous(_)));
+        let span = train.entry("gradient").map_or(train.config.model.span, |entry| entry.span);
         let (message, help) = match plan.gradient {
             GradientMethod::Exact if !continuous => (
                 "`gradient = exact` needs a model without a grid of steps",
@@ -208,9 +215,9 @@ impl<'p> Elaborator<'p, '_> {
                 "`gradient = stbp` needs a grid of time steps",
                 "give the model steps, such as `time 100 of 2ms`, or take `gradient = exact`",
             ),
-            _ => return,
+            GradientMethod::Exact => return self.check_spike_times(span),
+            GradientMethod::Stbp => return,
         };
-        let span = train.entry("gradient").map_or(train.config.model.span, |entry| entry.span);
         let error = Diagnostic::error(Code::BadTime, message).at(span, "does not go with the model's time").help(help);
         self.fail(error);
     }

@@ -40,7 +40,7 @@ pub(super) fn contract(c: &Contraction, dtype: Dtype, memory: &mut Memory, step:
     })
 }
 
-fn offset(operand: &Operand, step: i64) -> Result<i64, String> {
+pub(super) fn offset(operand: &Operand, step: i64) -> Result<i64, String> {
     let depends = std::cell::Cell::new(false);
     let offset = operand.offset.evaluate(
         &|_| {

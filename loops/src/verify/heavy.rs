@@ -51,7 +51,7 @@ pub(super) fn check_draw(program: &Program, draw: &Draw, steps: usize, report: &
     check_writable(program, draw.out.buffer, report);
 }
 
-fn is_sound(s: &ConvShape) -> bool {
+pub(super) fn is_sound(s: &ConvShape) -> bool {
     let is_positive = |pair: [usize; 2]| pair.iter().all(|n| *n > 0);
     s.groups > 0
         && s.cin.is_multiple_of(s.groups)
@@ -71,7 +71,7 @@ fn is_countable(c: &Contraction) -> bool {
     counts.iter().all(|count| count.is_some_and(|count| i64::try_from(count).is_ok()))
 }
 
-fn check_operand(program: &Program, operand: &Operand, len: usize, steps: usize, report: &mut Report) {
+pub(super) fn check_operand(program: &Program, operand: &Operand, len: usize, steps: usize, report: &mut Report) {
     let id = operand.buffer.0;
     let Some(buffer) = program.buffers.get(id as usize) else {
         return report.add(1, format!("b{id} does not exist"));
@@ -99,7 +99,7 @@ fn offsets(operand: &Operand, steps: usize) -> Range {
 }
 
 /// Whether two operands share elements at the same step, where that is certain.
-fn overlaps(a: &Operand, a_len: usize, b: &Operand, b_len: usize, steps: usize) -> bool {
+pub(super) fn overlaps(a: &Operand, a_len: usize, b: &Operand, b_len: usize, steps: usize) -> bool {
     if a.buffer != b.buffer || steps == 0 {
         return false;
     }

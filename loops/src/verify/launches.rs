@@ -75,6 +75,9 @@ fn uses_step(kernel: &Kernel) -> bool {
     match kernel {
         Kernel::Nest(nest) => nest_uses_step(nest),
         Kernel::Contraction(c) => [&c.a, &c.b, &c.out].into_iter().any(|operand| mentions_step(&operand.offset)),
+        Kernel::EventSweep(sweep) => {
+            sweep.reads().iter().chain(&sweep.writes()).any(|(operand, _)| mentions_step(&operand.offset))
+        }
         Kernel::Draw(draw) => mentions_step(&draw.out.offset),
     }
 }

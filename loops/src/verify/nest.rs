@@ -263,12 +263,15 @@ impl Checker<'_, '_> {
             self.report.add(1, format!("a {what} from or to b{}, which does not exist", access.buffer.0));
             return;
         };
+        for (index, extent) in access.bounds.iter().filter(|(_, extent)| *extent < 0) {
+            self.report.add(9, format!("a {what} wants {index} below {extent}"));
+        }
         if self.report.errors.len() > errors || self.scope.is_dead() {
             return;
         }
         let range = self.scope.range(&access.index, &access.bounds);
         let (is_empty, len) = (range.low > range.high, buffer.len as i64);
-        let is_certain = range.is_exact || range.low >= len || range.high < 0;
+        let is_certain = access.bounds.is_empty() || range.is_exact || range.low >= len || range.high < 0;
         if !is_empty && is_certain && (range.low < 0 || range.high >= len) {
             let place = format!("b{}[{}]", access.buffer.0, access.index);
             let message = format!("a {what} at {place} reaches {} to {} of {len} elements", range.low, range.high);

@@ -23,9 +23,10 @@ pub struct Args {
     /// Lists every parameter with its path and shape.
     #[arg(long)]
     params: bool,
-    /// Says what the code of an error or warning is about, such as E0301.
-    #[arg(long, value_name = "CODE", conflicts_with = "file")]
-    explain: Option<String>,
+    /// Shows the mathematics of every neuron that is given by equations; with the code of an error or warning in place
+    /// of a program, such as E0301, says what that is about.
+    #[arg(long, value_name = "CODE", num_args = 0..=1)]
+    explain: Option<Option<String>>,
     /// Forecasts the memory of training and inference, in all and layer by layer; nothing is run for it.
     #[arg(long)]
     memory: bool,
@@ -47,11 +48,21 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Status> {
-    if let Some(code) = &args.explain {
-        say(explanation(code)?);
-    }
-    let Some(file) = &args.file else { return Ok(Status::Success) };
-    let models = args.settings.compile(file)?.models()?;
+    let file = match (&args.file, &args.explain) {
+        // `--explain model.snn` is read as it is meant.
+        (None, Some(Some(word))) if word.ends_with(".snn") => PathBuf::from(word),
+        (file, Some(Some(code))) => {
+            say(explanation(code)?);
+            let Some(file) = file else { return Ok(Status::Success) };
+            file.clone()
+        }
+        (Some(file), _) => file.clone(),
+        (None, _) => {
+            let error = RuntimeError::new("`--explain` needs a program or the code of an error or warning");
+            return Err(Error::Run(error.with_help("write `snnc check model.snn --explain` or `--explain E0301`")));
+        }
+    };
+    let models = args.settings.compile(&file)?.models()?;
     if models.is_empty() {
         say(format_args!("{}: no errors, no model", file.display()));
     }
@@ -71,6 +82,9 @@ pub fn run(args: &Args) -> Result<Status> {
         if args.params {
             write(&parameters(&model));
         }
+        if args.explain.is_some() {
+            write(&mathematics(&model)?);
+        }
         if options.memory_limit.is_some() && model.recipe().is_some() {
             write(&within_limit(&model, options)?);
         }
@@ -88,6 +102,25 @@ fn explanation(code: &str) -> Result<String> {
         )
     })?;
     Ok(format!("{known}: {}", known.explanation()))
+}
+
+/// The mathematics of the neurons; layers of the same neuron with the same numbers are told once.
+fn mathematics(model: &Model) -> Result<String> {
+    let mut told: Vec<(String, String)> = Vec::new();
+    for explanation in model.explain()? {
+        match told.iter_mut().find(|(_, text)| *text == explanation.text) {
+            Some((names, _)) => names.push_str(&format!(", {}", explanation.name)),
+            None => told.push((explanation.name, explanation.text)),
+        }
+    }
+    if told.is_empty() {
+        return Ok("\nno neuron is given by equations\n".to_owned());
+    }
+    Ok(told.iter().map(|(names, text)| format!("\n{names}\n{}", indented(text))).collect())
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
 fn layers(model: &Model) -> String {
@@ -111,7 +144,7 @@ fn layers(model: &Model) -> String {
     let time = match graph.time {
         snnc::graph::TimeAxis::Steps(steps) => format!("{steps} time steps"),
         snnc::graph::TimeAxis::Grid { steps, dt } => format!("{steps} time steps of {} ms", dt * 1e3),
-        snnc::graph::TimeAxis::Continuous(seconds) => format!("{} ms without a grid", seconds * 1e3),
+        snnc::graph::TimeAxis::Continuous(events) => format!("{} ms without a grid", events.duration * 1e3),
     };
     let total: usize = graph.parameters.iter().map(|parameter| elements(model, parameter)).sum();
     let train = model.recipe().map(|recipe| format!("train: {}\n", recipe.summary)).unwrap_or_default();

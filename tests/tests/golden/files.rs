@@ -106,6 +106,7 @@ fn elements(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
         Dtype::F64 => chunks(bytes, f64::from_le_bytes),
         Dtype::F32 => chunks(bytes, |bytes| f64::from(f32::from_le_bytes(bytes))),
         Dtype::I64 => chunks(bytes, |bytes| i64::from_le_bytes(bytes) as f64),
+        Dtype::I32 => chunks(bytes, |bytes| f64::from(i32::from_le_bytes(bytes))),
         Dtype::U8 => bytes.iter().map(|byte| f64::from(*byte)).collect(),
         other => panic!("no golden file holds {other:?}"),
     }

@@ -2,10 +2,11 @@
 //!
 //! Must never know the layers that use them.
 
+use snn_graph::TimeAxis;
 use snn_graph::ops::contract::{ConvOptions, Padding};
 use snn_graph::ops::index::IndexAxis;
 use snn_graph::ops::pointwise::Function;
-use snn_graph::ops::{IndexOp, Windows};
+use snn_graph::ops::{IndexOp, SpikeAt, TimesOf, Windows};
 
 use super::super::*;
 use super::Arguments;
@@ -64,6 +65,18 @@ impl<'p> Elaborator<'p, '_> {
         }))
     }
 
+    /// `spike_times(spikes)`: the times of each neuron's spikes, in seconds and ascending, and infinite behind the last.
+    pub(super) fn spike_times(&mut self, spikes: &Spanned<'p>, span: Span) -> Option<Value<'p>> {
+        let signal = self.as_signal(&spikes.value, spikes.span)?;
+        if matches!(self.time, Some(TimeAxis::Continuous(_))) {
+            return Some(self.signal(span, |graph| graph.push(TimesOf {}, &[signal])));
+        }
+        let message = "spikes have times of their own only where there is no grid of steps";
+        let error = self.error_at(Code::BadTime, message, span, "here spikes belong to steps");
+        self.fail(error.help("give the model a duration, such as `time 200ms`, or use `first_spike_time`"));
+        None
+    }
+
     /// `one_hot(label, n)`: 1 at the place of the class, 0 elsewhere.
     pub(super) fn one_hot(&mut self, arguments: &Arguments<'p>, span: Span) -> Option<Value<'p>> {
         let label = self.argument_signal(arguments.get(0))?;
@@ -97,6 +110,9 @@ impl<'p> Elaborator<'p, '_> {
     /// `spike_at(t)`: one spike at time t; on a grid in the step that holds it.
     pub(super) fn spike_at(&mut self, t: &Spanned<'p>, span: Span) -> Option<Value<'p>> {
         let t = self.as_signal(&t.value, t.span)?;
+        if matches!(self.time, Some(TimeAxis::Continuous(_))) {
+            return Some(self.signal(span, |graph| graph.push(SpikeAt {}, &[t])));
+        }
         Some(self.signal(span, |graph| {
             let step = graph.pointwise(Function::Floor, &[t])?;
             let now = graph.push(IndexOp { axis: IndexAxis::Time }, &[])?;

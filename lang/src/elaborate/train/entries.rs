@@ -24,6 +24,8 @@ impl<'p> Elaborator<'p, '_> {
         let epochs = self.whole_entry(train, env, "epochs", 10, 1);
         let batch = self.whole_entry(train, env, "batch", 64, 1);
         let max_spikes = self.whole_entry(train, env, "max_spikes", 10, 1);
+        let slope_min = self.number_entry(train, env, "slope_min");
+        let wake = self.number_entry(train, env, "wake");
         let seed = self.whole_entry(train, env, "seed", 0, 0);
         let gradient = self.word_entry(train, env, "gradient", &["stbp", "exact"]);
         let precision = self.word_entry(train, env, "precision", &["f32", "f64"]);
@@ -39,6 +41,8 @@ impl<'p> Elaborator<'p, '_> {
             batch: usize::try_from(batch?).ok()?,
             gradient: if gradient? == 1 { GradientMethod::Exact } else { GradientMethod::Stbp },
             max_spikes: usize::try_from(max_spikes?).ok()?,
+            slope_min: slope_min?,
+            wake: wake?,
             seed: seed?,
             double: precision? == 1,
         })
@@ -159,6 +163,24 @@ impl<'p> Elaborator<'p, '_> {
                 let message = format!("`{name}` is a whole number, at least {least}");
                 let error = Diagnostic::error(Code::SettingRange, message).at(entry.span, text);
                 self.fail(error);
+                None
+            }
+        }
+    }
+
+    /// An entry that is a finite number and not negative; 0 if it is left out.
+    fn number_entry(&mut self, train: &TrainDecl<'p>, env: &Env<'p>, name: &str) -> Option<f64> {
+        let Some(entry) = train.entry(name) else { return Some(0.0) };
+        match self.expr(entry, env) {
+            Value::Number(n) if n.is_finite() && n >= 0.0 => Some(n),
+            Value::Poison => None,
+            other => {
+                let text = match other {
+                    Value::Number(n) => n.to_string(),
+                    other => other.describe().to_string(),
+                };
+                let error = Diagnostic::error(Code::SettingRange, format!("`{name}` is a number that is not negative"));
+                self.fail(error.at(entry.span, text));
                 None
             }
         }

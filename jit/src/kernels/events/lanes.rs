@@ -1,0 +1,181 @@
+//! A layer prepared for lanes: which neurons lie side by side, and their weights.
+//!
+//! The channels of a pixel are cut into as many groups as the synapses have (the least common multiple), and each of these
+//! into blocks of lanes. A *cell* is a pixel with a group: its neurons have the same arrivals. The weights of a block are
+//! rows of lanes, one for each element of the kernels of all groups of synapses.
+
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use snn_loops::EventLayer;
+use snn_loops::event_sweep::Synapses;
+use snn_loops::events::{Solution, Solver};
+
+use super::Real;
+use super::flow::{Flow, square};
+
+/// Neurons side by side.
+pub(super) const LANES: usize = 16;
+
+/// A layer, prepared.
+pub(super) struct Layer<'l, const D: usize> {
+    pub events: &'l EventLayer,
+    pub solver: Solver,
+    pub flow: Flow<D>,
+    /// Neurons, pixels, and groups of channels.
+    pub neurons: usize,
+    pub pixels: usize,
+    pub groups: usize,
+    /// Channels of a group, and blocks of lanes that they make.
+    pub channels: usize,
+    pub blocks: usize,
+    /// First row of each group of synapses in the weights of a block.
+    pub rows: Vec<usize>,
+    pub memory_width: usize,
+    pub threshold: [f64; D],
+    /// The slope of the potential is `slope . x + slope_offset`.
+    pub slope: [f64; D],
+    pub slope_offset: f64,
+    /// By port: what arrives, its rate of change, and whether it moves the potential at once.
+    pub inject: Vec<[f64; D]>,
+    pub drift: Vec<[f64; D]>,
+    pub lifts: Vec<bool>,
+    /// See [`snn_loops::events::LinearNeuron`].
+    pub reset: [[f64; D]; D],
+    pub commutator: [[f64; D]; D],
+    pub steady: [f64; D],
+    /// Whether the potential rises and falls at most once between two events.
+    pub has_single_peak: bool,
+}
+
+impl<'l, const D: usize> Layer<'l, D> {
+    pub fn of(events: &'l EventLayer) -> Option<Layer<'l, D>> {
+        let neuron = &events.neuron;
+        let solver = Solver::new(neuron).ok()?;
+        let output = events.synapses.first()?.shape;
+        let groups = events.synapses.iter().fold(1, |all, synapses| least_common(all, synapses.shape.groups));
+        let channels = output.cout / groups;
+        let mut rows = Vec::with_capacity(events.synapses.len());
+        let mut next = 0;
+        for synapses in &events.synapses {
+            rows.push(next);
+            next += synapses.window();
+        }
+        let flow_of = |v: &[f64; D]| {
+            let mut out = [0.0; D];
+            neuron.flow_of(v, &mut out);
+            out
+        };
+        let inject: Vec<[f64; D]> = neuron.inject.iter().map(|port| vector(port)).collect();
+        let threshold: [f64; D] = vector(&neuron.threshold);
+        let matrix: [[f64; D]; D] = square(&neuron.flow);
+        let mut slope = [0.0; D];
+        for (weight, row) in threshold.iter().zip(&matrix) {
+            slope.iter_mut().zip(row).for_each(|(sum, entry)| *sum += weight * entry);
+        }
+        Some(Layer {
+            flow: Flow::new(&solver),
+            neurons: events.neurons(),
+            pixels: output.output[0] * output.output[1],
+            groups,
+            channels,
+            blocks: channels.div_ceil(LANES),
+            rows,
+            memory_width: events.memory_width(),
+            slope,
+            slope_offset: threshold.iter().zip(&neuron.drive).map(|(a, b)| a * b).sum(),
+            lifts: inject.iter().map(|port| dot(port, &threshold) != 0.0).collect(),
+            drift: inject.iter().map(flow_of).collect(),
+            inject,
+            threshold,
+            reset: square(&neuron.reset),
+            commutator: square(&neuron.commutator()),
+            steady: vector(&neuron.steady_change()),
+            has_single_peak: !matches!(solver.solution(), Solution::Search) || (D <= 2 && solver.frequency() == 0.0),
+            solver,
+            events,
+        })
+    }
+
+    /// The first neuron of a block at a pixel, and how many of its lanes are neurons.
+    pub fn neurons_of(&self, block: usize, pixel: usize) -> (usize, usize) {
+        let (group, block) = (block / self.blocks, block % self.blocks);
+        let first = (pixel * self.groups + group) * self.channels + block * LANES;
+        (first, super::valid_lanes(self.channels, block))
+    }
+
+    /// Groups of channels that a spike of a sender reaches.
+    pub fn reached(&self, synapses: &Synapses, sender: usize) -> std::ops::Range<usize> {
+        let channels = synapses.channels(sender);
+        channels.start / self.channels..channels.end.div_ceil(self.channels)
+    }
+
+    /// The channels of a block of lanes.
+    fn channels_of(&self, block: usize) -> std::ops::Range<usize> {
+        let (part, within) = (block / self.blocks, block % self.blocks * LANES);
+        let first = part * self.channels + within;
+        first..first + (self.channels - within).min(LANES)
+    }
+
+    /// The weights of each block, rows of lanes.
+    pub fn pack<T: Real>(&self, weights: &[&[T]]) -> Vec<Vec<f64>> {
+        let rows: usize = self.events.synapses.iter().map(Synapses::window).sum();
+        let block = |block: usize| {
+            let mut packed = vec![0.0; rows * LANES];
+            for ((synapses, weights), first) in self.events.synapses.iter().zip(weights).zip(&self.rows) {
+                let window = synapses.window();
+                for (lane, channel) in self.channels_of(block).enumerate() {
+                    let from = weights.get(channel * window..(channel + 1) * window).unwrap_or_default();
+                    let to = packed.iter_mut().skip(first * LANES + lane).step_by(LANES);
+                    to.zip(from).for_each(|(slot, weight)| *slot = (*weight).into());
+                }
+            }
+            packed
+        };
+        (0..self.groups * self.blocks).into_par_iter().map(block).collect()
+    }
+
+    /// Writes the weights of a group of synapses, of which `sum` gives the packed one of a block at a place.
+    pub fn unpack<T: Real>(&self, group: usize, out: &mut [T], sum: impl Fn(usize, usize) -> f64 + Sync) {
+        let (Some(synapses), Some(first)) = (self.events.synapses.get(group), self.rows.get(group)) else { return };
+        let window = synapses.window();
+        // Blocks are consecutive channels, so they cut the weights into consecutive parts.
+        let mut rest = out;
+        let mut parts = Vec::with_capacity(self.groups * self.blocks);
+        for block in 0..self.groups * self.blocks {
+            let Some((part, behind)) = rest.split_at_mut_checked(self.channels_of(block).len() * window) else {
+                return;
+            };
+            parts.push(part);
+            rest = behind;
+        }
+        parts.into_par_iter().enumerate().for_each(|(block, part)| {
+            for (lane, weights) in part.chunks_exact_mut(window.max(1)).enumerate() {
+                for (row, weight) in weights.iter_mut().enumerate() {
+                    *weight = T::round(sum(block, (first + row) * LANES + lane));
+                }
+            }
+        });
+    }
+}
+
+pub(super) fn vector<const D: usize>(from: &[f64]) -> [f64; D] {
+    let mut vector = [0.0; D];
+    vector.iter_mut().zip(from).for_each(|(entry, value)| *entry = *value);
+    vector
+}
+
+#[inline(always)]
+pub(super) fn dot<const D: usize>(a: &[f64; D], b: &[f64; D]) -> f64 {
+    let mut sum = 0.0;
+    for at in 0..D {
+        sum += a[at] * b[at];
+    }
+    sum
+}
+
+fn least_common(a: usize, b: usize) -> usize {
+    let (mut x, mut y) = (a, b);
+    while y > 0 {
+        (x, y) = (y, x % y);
+    }
+    a / x.max(1) * b
+}
