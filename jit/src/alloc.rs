@@ -49,6 +49,8 @@ pub(crate) struct Block {
     /// What the allocator gave.
     allocation: NonNull<u8>,
     layout: Layout,
+    /// How often it was handed out to be written.
+    writes: u64,
 }
 
 impl Block {
@@ -67,7 +69,7 @@ impl Block {
         let start = unsafe { allocation.add(skipped) };
         // SAFETY: the bytes lie in the allocation, which nothing else knows yet.
         prefer_huge_pages(unsafe { std::slice::from_raw_parts_mut(start.as_ptr().cast::<MaybeUninit<u8>>(), bytes) });
-        Ok(Block { start, bytes, allocation, layout })
+        Ok(Block { start, bytes, allocation, layout, writes: 0 })
     }
 
     /// Its size.
@@ -75,7 +77,18 @@ impl Block {
         self.bytes
     }
 
-    /// The first byte, if `offset..offset + bytes` lies inside. Whoever writes through it must hold the block exclusively.
+    /// How often it was handed out to be written; while this is the same, so is the content.
+    pub fn writes(&self) -> u64 {
+        self.writes
+    }
+
+    /// Counts what is written through [`Self::pointer`], which alone is not counted.
+    pub fn count_write(&mut self) {
+        self.writes += 1;
+    }
+
+    /// The first byte, if `offset..offset + bytes` lies inside. Whoever writes through it must hold the block exclusively,
+    /// and say so ([`Self::count_write`]).
     pub fn pointer(&mut self, offset: usize, bytes: usize) -> Option<*mut u8> {
         let end = offset.checked_add(bytes)?;
         // SAFETY: the offset is at most the length of the allocation, as `end` is.
@@ -97,6 +110,7 @@ impl Block {
         if !self.holds::<T>(offset, len) {
             return &mut [];
         }
+        self.writes += 1;
         // SAFETY: as in `floats`, and `self` is borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(offset).cast::<T>(), len) }
     }
@@ -133,6 +147,9 @@ mod tests {
         assert!(block.floats::<f64>(4, 1).is_empty(), "unaligned");
         block.floats_mut::<f64>(8, 2).fill(1.5);
         assert_eq!(block.floats::<f64>(0, 3), [0.0, 1.5, 1.5]);
+        assert_eq!(block.writes(), 1);
+        block.count_write();
+        assert_eq!(block.writes(), 2);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use snn_loops::{BufferId, Contraction, ContractionKind, ConvShape, Operand};
 
 use crate::error::JitError;
 use crate::kernels::policy::{Policy, TABLE_PIXELS};
+use crate::kernels::prepared::Weights;
 use crate::kernels::{self, geometry::Geometry};
 use crate::options::{Crossovers, Isa, Kernels, SpikeKernels};
 
@@ -214,7 +215,7 @@ impl<'a> Bench<'a> {
         for _ in 0..RUNS {
             let clock = Instant::now();
             // Shapes and lengths are ours and fit.
-            let _ = kernels::contract_spikes(policy, &contraction, spikes, &b, &mut out);
+            let _ = kernels::contract_spikes(policy, &contraction, spikes, Weights::new(&b, None), &mut out);
             best = best.min(clock.elapsed().as_secs_f64());
             if start.elapsed() > ENOUGH {
                 break;

@@ -12,24 +12,28 @@ use crate::element::Element;
 use crate::error::JitError;
 use crate::kernels::events::Real;
 use crate::kernels::policy::Policy;
+use crate::kernels::prepared::{Prepared, Weights};
 use crate::kernels::{self, Special};
+use crate::steady::Steady;
 use crate::watch::Watch;
 
 /// Runs all launches of a program, those outside of a repeat at step number `step`, and tells `watch` of each.
 pub(crate) fn run(
     shared: &Shared,
     buffers: &mut Buffers<'_>,
+    steady: &mut Steady,
     key: RandomKey,
     step: i64,
     watch: &mut impl Watch,
 ) -> Result<(), JitError> {
-    launch_all(shared, &shared.program.launches, buffers, key, step, watch)
+    launch_all(shared, &shared.program.launches, buffers, steady, key, step, watch)
 }
 
 fn launch_all(
     shared: &Shared,
     launches: &[Launch],
     buffers: &mut Buffers<'_>,
+    steady: &mut Steady,
     key: RandomKey,
     step: i64,
     watch: &mut impl Watch,
@@ -38,13 +42,13 @@ fn launch_all(
         match launch {
             Launch::Run(kernel) => {
                 watch.before(&shared.program, *kernel, buffers, step);
-                launch_kernel(shared, *kernel, buffers, key, step)?;
+                launch_kernel(shared, *kernel, buffers, steady, key, step)?;
                 watch.after(*kernel);
             }
             Launch::Repeat { steps, reverse, body } => {
                 for at in 0..*steps {
                     let step = if *reverse { steps - 1 - at } else { at };
-                    launch_all(shared, body, buffers, key, step as i64, watch)?;
+                    launch_all(shared, body, buffers, steady, key, step as i64, watch)?;
                 }
             }
         }
@@ -56,6 +60,7 @@ fn launch_kernel(
     shared: &Shared,
     id: KernelId,
     buffers: &mut Buffers<'_>,
+    steady: &mut Steady,
     key: RandomKey,
     step: i64,
 ) -> Result<(), JitError> {
@@ -63,10 +68,10 @@ fn launch_kernel(
     let done = match (shared.program.kernels.get(at), shared.nests.get(at), shared.program.dtype) {
         (Some(Kernel::Nest(_)), Some(Some(nest)), _) => run_nest(nest, buffers, step),
         (Some(Kernel::Contraction(contraction)), _, Dtype::F32) => {
-            contract::<f32>(&shared.policy, contraction, buffers, step)
+            contract::<f32>(&shared.policy, contraction, buffers, steady.slot(id), step)
         }
         (Some(Kernel::Contraction(contraction)), _, Dtype::F64) => {
-            contract::<f64>(&shared.policy, contraction, buffers, step)
+            contract::<f64>(&shared.policy, contraction, buffers, steady.slot(id), step)
         }
         (Some(Kernel::EventSweep(sweep)), _, Dtype::F32) => events::<f32>(&shared.policy, sweep, buffers, step),
         (Some(Kernel::EventSweep(sweep)), _, Dtype::F64) => events::<f64>(&shared.policy, sweep, buffers, step),
@@ -96,16 +101,17 @@ fn contract<T: Special>(
     policy: &Policy,
     contraction: &Contraction,
     buffers: &mut Buffers<'_>,
+    kept: Option<&mut Prepared>,
     step: i64,
 ) -> Option<()> {
     let [a_len, b_len, out_len] = contraction.lengths();
     let (a, b) = (span(&contraction.a, a_len, step)?, span(&contraction.b, b_len, step)?);
     if contraction.packed {
         let (spikes, b, out) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
-        return kernels::contract_spikes(policy, contraction, spikes, b, out);
+        return kernels::contract_spikes(policy, contraction, spikes, Weights::new(b, kept), out);
     }
     let ([a, b], out) = buffers.views::<T, 2>([a, b], span(&contraction.out, out_len, step)?)?;
-    kernels::contract(policy, contraction.kind, &contraction.shape, contraction.rows, a, b, out)
+    kernels::contract(policy, contraction.kind, &contraction.shape, contraction.rows, a, Weights::new(b, kept), out)
 }
 
 fn events<T: Real>(policy: &Policy, sweep: &EventSweep, buffers: &mut Buffers<'_>, step: i64) -> Option<()> {

@@ -7,6 +7,7 @@ use snn_loops::{BufferId, Kernel, Program, Role};
 use crate::error::JitError;
 use crate::kernels::needs::Needs;
 use crate::layout::Layout;
+use crate::steady::keeps_weights;
 
 /// Bytes that a program takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Footprint {
     pub of_buffers: Vec<usize>,
     /// Constants.
     pub constants: usize,
+    /// Copies of weights that never change, as kernels read them.
+    pub copies: usize,
     /// What kernels keep beside their buffers for the next.
     pub kept: usize,
     /// The same, once more for every thread.
@@ -43,13 +46,16 @@ impl Footprint {
             }
         }
         let needs = program.kernels.iter().filter_map(|kernel| match kernel {
-            Kernel::Contraction(contraction) => Some(Needs::of(contraction, program.dtype)),
+            Kernel::Contraction(contraction) => {
+                Some(Needs::of(contraction, program.dtype, keeps_weights(program, pairs, contraction)))
+            }
             Kernel::Nest(_) | Kernel::EventSweep(_) | Kernel::Draw(_) => None,
         });
-        let Needs { floats, words, passing } = needs.fold(Needs::default(), Needs::max);
+        let Needs { floats, words, passing, copies } = needs.fold(Needs::default(), Needs::max);
         footprint.kept = floats.once.saturating_add(words.once);
         footprint.kept_by_thread = floats.each.saturating_add(words.each);
         footprint.passing = passing;
+        footprint.copies = copies;
         Ok(footprint)
     }
 }

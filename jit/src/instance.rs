@@ -11,13 +11,16 @@ use crate::compile::{Executable, Shared};
 use crate::element::Element;
 use crate::error::JitError;
 use crate::execute;
+use crate::steady::Steady;
 use crate::watch::{Densities, Timings, Unwatched, Watch};
 
 /// An executable with memory of its own. Inputs keep what the host wrote until it writes again; all memory starts as zeros.
+/// Copies of weights in the order in which kernels read them are kept until the weights are written again.
 pub struct Instance {
     shared: Arc<Shared>,
     blocks: Vec<Block>,
     places: Vec<Place>,
+    steady: Steady,
 }
 
 impl fmt::Debug for Instance {
@@ -38,7 +41,8 @@ impl Instance {
         let shared = Arc::clone(&executable.shared);
         let layout = shared.layout.sharing(&shared.program, pairs);
         let blocks = layout.blocks.iter().map(|bytes| Block::new(*bytes)).collect::<Result<_, _>>()?;
-        let mut instance = Instance { blocks, places: layout.places, shared: Arc::clone(&shared) };
+        let steady = Steady::of(&shared.program, pairs);
+        let mut instance = Instance { blocks, places: layout.places, steady, shared: Arc::clone(&shared) };
         for (at, buffer) in shared.program.buffers.iter().enumerate() {
             if let Role::Constant(values) = &buffer.role {
                 let id = BufferId(at as u32);
@@ -73,18 +77,20 @@ impl Instance {
 
     fn watched(&mut self, key: RandomKey, step: i64, watch: &mut impl Watch) -> Result<(), JitError> {
         let shared = Arc::clone(&self.shared);
+        self.steady.begin(&mut self.blocks, &self.places);
+        let steady = &mut self.steady;
         let Some(mut buffers) = Buffers::new(shared.program.dtype, &mut self.blocks, &self.places) else {
             return Err(JitError::Invalid("a buffer lies outside of the memory".into()));
         };
         match &shared.pool {
-            Some(pool) => pool.install(|| execute::run(&shared, &mut buffers, key, step, watch)),
-            None => execute::run(&shared, &mut buffers, key, step, watch),
+            Some(pool) => pool.install(|| execute::run(&shared, &mut buffers, steady, key, step, watch)),
+            None => execute::run(&shared, &mut buffers, steady, key, step, watch),
         }
     }
 
-    /// Bytes of memory that it holds.
+    /// Bytes of memory that it holds: buffers, and copies of weights from the first run on.
     pub fn memory_bytes(&self) -> usize {
-        self.blocks.iter().map(Block::bytes).sum()
+        self.blocks.iter().map(Block::bytes).sum::<usize>() + self.steady.bytes()
     }
 
     /// The elements of a buffer of an f32 program.

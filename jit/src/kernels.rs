@@ -22,6 +22,7 @@ pub(crate) mod needs;
 mod panels;
 pub(crate) mod policy;
 pub(crate) mod pool;
+pub(crate) mod prepared;
 mod shared;
 mod single;
 mod spikes;
@@ -39,6 +40,7 @@ use crate::element::Element;
 use bits::Bits;
 use geometry::Geometry;
 use policy::Policy;
+use prepared::Weights;
 
 /// Multiplications of a contraction that is not worth another thread.
 const SMALL: usize = 1 << 15;
@@ -51,9 +53,8 @@ pub(crate) fn is_one_task(contraction: &Contraction) -> bool {
     let products = geometry.pixels().saturating_mul(geometry.cin).saturating_mul(geometry.cout);
     !contraction.packed
         && contraction.kind == ContractionKind::Forward
-        && geometry.is_pointwise()
         && geometry.groups == 1
-        && geometry.pixels() <= geometry.panel_pixels(geometry.cin)
+        && forward::is_product_of_given(&geometry)
         && products <= SMALL
 }
 
@@ -62,7 +63,8 @@ pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> usize {
     spikes::popcount(Bits { data: words, channels: shape.cin, words: shape.cin.div_ceil(64) })
 }
 
-/// Kernels that only one type of floats has; `None` where none is meant for a shape.
+/// Kernels that only one type of floats has; `None` where none is meant for a shape. The second operand of all kernels is
+/// called weights: it is what they pack, and it is that but for gradients of weights.
 pub(crate) trait Special: Element + From<u8> {
     /// A contraction of floats.
     fn dense(
@@ -70,7 +72,7 @@ pub(crate) trait Special: Element + From<u8> {
         kind: ContractionKind,
         geometry: &Geometry,
         a: &[Self],
-        b: &[Self],
+        b: Weights<'_, Self>,
         out: &mut [Self],
     ) -> Option<()>;
 
@@ -80,17 +82,31 @@ pub(crate) trait Special: Element + From<u8> {
         kind: ContractionKind,
         geometry: &Geometry,
         spikes: &[u64],
-        b: &[Self],
+        b: Weights<'_, Self>,
         out: &mut [Self],
     ) -> Option<()>;
 }
 
 impl Special for f64 {
-    fn dense(_: &Policy, _: ContractionKind, _: &Geometry, _: &[f64], _: &[f64], _: &mut [f64]) -> Option<()> {
+    fn dense(
+        _: &Policy,
+        _: ContractionKind,
+        _: &Geometry,
+        _: &[f64],
+        _: Weights<'_, f64>,
+        _: &mut [f64],
+    ) -> Option<()> {
         None
     }
 
-    fn spikes(_: &Policy, _: ContractionKind, _: &Geometry, _: &[u64], _: &[f64], _: &mut [f64]) -> Option<()> {
+    fn spikes(
+        _: &Policy,
+        _: ContractionKind,
+        _: &Geometry,
+        _: &[u64],
+        _: Weights<'_, f64>,
+        _: &mut [f64],
+    ) -> Option<()> {
         None
     }
 }
@@ -103,15 +119,15 @@ pub(crate) fn contract_spikes<T: Special>(
     policy: &Policy,
     contraction: &Contraction,
     spikes: &[u64],
-    b: &[T],
+    mut b: Weights<'_, T>,
     out: &mut [T],
 ) -> Option<()> {
     let Contraction { kind, shape, rows, .. } = contraction;
-    if out.is_empty() || spikes.is_empty() || b.is_empty() {
+    if out.is_empty() || spikes.is_empty() || b.given.is_empty() {
         out.fill(T::default());
         return Some(());
     }
-    if let Some(done) = T::spikes(policy, *kind, &Geometry::of(shape, *rows), spikes, b, out) {
+    if let Some(done) = T::spikes(policy, *kind, &Geometry::of(shape, *rows), spikes, b.again(), out) {
         return Some(done);
     }
     let bits = Bits { data: spikes, channels: shape.cin, words: shape.cin.div_ceil(64) };
@@ -129,14 +145,14 @@ pub(crate) fn contract<T: Special>(
     shape: &ConvShape,
     rows: usize,
     a: &[T],
-    b: &[T],
+    mut b: Weights<'_, T>,
     out: &mut [T],
 ) -> Option<()> {
     let geometry = Geometry::of(shape, rows);
     if out.is_empty() {
         return Some(());
     }
-    if a.is_empty() || b.is_empty() {
+    if a.is_empty() || b.given.is_empty() {
         out.fill(T::default());
         return Some(());
     }
@@ -144,15 +160,15 @@ pub(crate) fn contract<T: Special>(
         return match kind {
             ContractionKind::Forward => depthwise::forward(&geometry, a, b, out),
             ContractionKind::InputGradient => depthwise::input_gradient(&geometry, a, b, out),
-            ContractionKind::WeightGradient => depthwise::weight_gradient(&geometry, a, b, out),
+            ContractionKind::WeightGradient => depthwise::weight_gradient(&geometry, a, b.given, out),
         };
     }
-    if let Some(done) = T::dense(policy, kind, &geometry, a, b, out) {
+    if let Some(done) = T::dense(policy, kind, &geometry, a, b.again(), out) {
         return Some(done);
     }
     match kind {
         ContractionKind::Forward => forward::run(&geometry, a, b, out),
         ContractionKind::InputGradient => input_gradient::run(&geometry, a, b, out),
-        ContractionKind::WeightGradient => weight_gradient::run(&geometry, a, b, out),
+        ContractionKind::WeightGradient => weight_gradient::run(&geometry, a, b.given, out),
     }
 }

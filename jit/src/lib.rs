@@ -39,6 +39,7 @@ mod kernels;
 mod layout;
 mod module;
 mod options;
+mod steady;
 mod value;
 mod watch;
 mod wide;

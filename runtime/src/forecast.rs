@@ -44,8 +44,8 @@ pub enum Phase<'a> {
 pub struct Forecast {
     /// The process, its machine code, and what it knows of the program.
     pub process: usize,
-    /// Learned values and running averages, old and new where they cannot share memory, and what an evaluation computes from
-    /// them once.
+    /// Learned values and running averages, old and new where they cannot share memory, what an evaluation computes from them
+    /// once, and copies of them in the order in which its kernels read them.
     pub parameters: usize,
     /// What the optimizer keeps, likewise.
     pub slots: usize,
@@ -87,6 +87,7 @@ impl Forecast {
         self.process += KERNEL * lowered.program.kernels.len();
         self.constants += needs.constants + constants_of(&lowered.program);
         self.arena += needs.arena;
+        self.parameters += needs.copies;
         for port in lowered.inputs.iter().chain(&lowered.outputs) {
             let bytes = own_bytes(needs, port);
             match Held::of(&port.name) {

@@ -2,6 +2,7 @@
 
 use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
+use crate::kernels::prepared::{Prepared, Weights};
 use crate::kernels::vector::Width;
 use crate::kernels::winograd::Images;
 use crate::kernels::{direct, lattice, winograd};
@@ -91,6 +92,11 @@ fn meet(geometry: &Geometry, mut each: impl FnMut(usize, usize, usize)) {
     }
 }
 
+/// Weights of which no copy is kept.
+fn passing(weights: &[f32]) -> Weights<'_, f32> {
+    Weights::new(weights, None)
+}
+
 /// Spikes where numbers are above zero, and the same packed; the bits behind the last channel are set.
 fn spikes(x: &[f32], channels: usize) -> (Vec<f32>, Vec<u64>) {
     let floats = x.iter().map(|x| if *x > 0.0 { 1.0 } else { 0.0 }).collect();
@@ -151,20 +157,22 @@ fn kernels_match_sums_in_f64() {
     for case in geometries().into_iter().map(Case::new) {
         let (geometry, weights) = (&case.geometry, &case.weights);
         for width in widths() {
-            case.check("direct", &case.y, 2e-5, |out| direct::convolve_with(width, geometry, &case.x, weights, out));
+            case.check("direct", &case.y, 2e-5, |out| {
+                direct::convolve_with(width, geometry, &case.x, passing(weights), out)
+            });
             case.check("direct gradient", &case.dx, 2e-5, |out| {
-                direct::input_gradient_with(width, geometry, &case.dy, weights, out)
+                direct::input_gradient_with(width, geometry, &case.dy, passing(weights), out)
             });
             if !winograd::fits(geometry) {
                 continue;
             }
             let floats = Images::Floats(&case.x);
             case.check("winograd", &case.y, 5e-5, |out| {
-                winograd::convolve_with(width, geometry, floats, weights, false, out)
+                winograd::convolve_with(width, geometry, floats, passing(weights), false, out)
             });
             case.check("winograd gradient", &case.dx, 5e-5, |out| {
                 let gradients = Images::Floats(&case.dy);
-                winograd::convolve_with(width, &geometry.flipped(), gradients, weights, true, out)
+                winograd::convolve_with(width, &geometry.flipped(), gradients, passing(weights), true, out)
             });
             case.check("winograd weights", &case.dw, 5e-5, |out| {
                 winograd::weight_gradient_with(width, geometry, floats, &case.dy, out)
@@ -183,7 +191,8 @@ fn packed_spikes_give_what_floats_give() {
         for width in widths() {
             let convolve = |images| {
                 let mut out = vec![f32::NAN; dy.len()];
-                winograd::convolve_with(width, &geometry, images, &weights, false, &mut out).expect("lengths fit");
+                winograd::convolve_with(width, &geometry, images, passing(&weights), false, &mut out)
+                    .expect("lengths fit");
                 out
             };
             let weight_gradient = |images| {
@@ -220,7 +229,7 @@ fn wrong_lengths_and_shapes_are_refused() {
     let mut kernels = weights.clone();
     let width = Width::native();
     let convolve = |geometry: &Geometry, x, weights: &[f32], flipped, out: &mut [f32]| {
-        winograd::convolve_with(width, geometry, x, weights, flipped, out)
+        winograd::convolve_with(width, geometry, x, passing(weights), flipped, out)
     };
     let gradient = |geometry: &Geometry, x, dy: &[f32], out: &mut [f32]| {
         winograd::weight_gradient_with(width, geometry, x, dy, out)
@@ -243,10 +252,10 @@ fn wrong_lengths_and_shapes_are_refused() {
     for wrong in [Bits { data: &words[1..], ..packed }, Bits { words: 2, ..packed }, Bits { channels: 4, ..packed }] {
         assert!(gradient(&fits, Images::Spikes(wrong), &out, &mut kernels).is_none());
     }
-    assert!(direct::convolve_with(width, &fits, &x, &weights, &mut out).is_some());
-    assert!(direct::convolve_with(width, &fits, &x[1..], &weights, &mut out).is_none());
-    assert!(direct::convolve_with(width, &Geometry { groups: 2, ..fits }, &x, &weights, &mut out).is_none());
-    assert!(direct::input_gradient_with(width, &fits, &out, &weights[1..], &mut x.clone()).is_none());
+    assert!(direct::convolve_with(width, &fits, &x, passing(&weights), &mut out).is_some());
+    assert!(direct::convolve_with(width, &fits, &x[1..], passing(&weights), &mut out).is_none());
+    assert!(direct::convolve_with(width, &Geometry { groups: 2, ..fits }, &x, passing(&weights), &mut out).is_none());
+    assert!(direct::input_gradient_with(width, &fits, &out, passing(&weights[1..]), &mut x.clone()).is_none());
 }
 
 #[test]
@@ -278,12 +287,12 @@ fn results_do_not_depend_on_the_number_of_threads() {
             pool.install(|| {
                 if is_winograd {
                     let gradients = Images::Floats(&dy);
-                    winograd::convolve_with(width, &geometry, Images::Floats(&x), &weights, false, &mut y)?;
-                    winograd::convolve_with(width, &geometry.flipped(), gradients, &weights, true, &mut dx)?;
+                    winograd::convolve_with(width, &geometry, Images::Floats(&x), passing(&weights), false, &mut y)?;
+                    winograd::convolve_with(width, &geometry.flipped(), gradients, passing(&weights), true, &mut dx)?;
                     winograd::weight_gradient_with(width, &geometry, Images::Floats(&x), &dy, &mut dw)
                 } else {
-                    direct::convolve_with(width, &geometry, &x, &weights, &mut y)?;
-                    direct::input_gradient_with(width, &geometry, &dy, &weights, &mut dx)
+                    direct::convolve_with(width, &geometry, &x, passing(&weights), &mut y)?;
+                    direct::input_gradient_with(width, &geometry, &dy, passing(&weights), &mut dx)
                 }
             })
             .expect("lengths fit");
@@ -302,5 +311,49 @@ fn phases_are_all_pixels_of_the_input_once() {
             (0..phase.pixels()).for_each(|pixel| count[phase.target(pixel)] += 1);
         }
         assert!(count.iter().all(|count| *count == 1), "{geometry:?}");
+    }
+}
+
+/// The same results from copies that were kept, however often they are used, and none that belong to other weights.
+#[test]
+fn kept_copies_of_weights_change_no_bit() {
+    // Many tiles, few tiles with several panels, and a stride.
+    let shapes = [
+        geometry(9, [20, 70], [17, 19], KERNELS[0], 1),
+        geometry(3, [20, 200], [8, 8], KERNELS[0], 1),
+        geometry(5, [20, 200], [17, 19], KERNELS[1], 1),
+    ];
+    let width = Width::native();
+    for geometry in shapes.map(|geometry| geometry.expect("a geometry")) {
+        let x = numbers(geometry.rows * geometry.input_len(), 1);
+        let dy = numbers(geometry.pixels() * geometry.cout, 3);
+        let run = |weights: &[f32], [there, back]: [Option<&mut Prepared>; 2]| {
+            let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
+            let [there, back] = [there, back].map(|kept| Weights::new(weights, kept));
+            if winograd::fits(&geometry) {
+                let (flipped, gradients) = (geometry.flipped(), Images::Floats(&dy));
+                winograd::convolve_with(width, &geometry, Images::Floats(&x), there, false, &mut y)?;
+                winograd::convolve_with(width, &flipped, gradients, back, true, &mut dx)?;
+            } else {
+                direct::convolve_with(width, &geometry, &x, there, &mut y)?;
+                direct::input_gradient_with(width, &geometry, &dy, back, &mut dx)?;
+            }
+            Some([y, dx].map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>()))
+        };
+        let [first, second] = [2, 4].map(|seed| numbers(geometry.cin * geometry.cout * geometry.taps(), seed));
+        let [mut there, mut back] = [Prepared::default(), Prepared::default()];
+        for weights in [&first, &first, &second, &first] {
+            let want = run(weights, [None, None]).expect("lengths fit");
+            for kept in [&mut there, &mut back] {
+                kept.forget();
+            }
+            for _ in 0..2 {
+                let got = run(weights, [Some(&mut there), Some(&mut back)]).expect("lengths fit");
+                assert!(got == want, "{geometry:?}");
+            }
+        }
+        let want = run(&first, [None, None]).expect("lengths fit");
+        let got = run(&second, [Some(&mut there), Some(&mut back)]).expect("lengths fit");
+        assert!(got == want, "what is kept is used: {geometry:?}");
     }
 }

@@ -4,15 +4,20 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use super::geometry::{Geometry, blocks};
+use super::prepared::{Form, Weights};
 use crate::element::Element;
 
 /// Parts of the sum over images of the weights' gradient.
 const PARTS: usize = 16;
 
-/// Weights as `[tap][channel]`.
-fn by_tap<T: Element>(geometry: &Geometry, weights: &[T]) -> Vec<T> {
-    let taps = geometry.taps();
-    (0..taps).flat_map(|tap| weights.iter().skip(tap).step_by(taps).copied()).collect()
+/// Runs `body` with the weights as `[tap][channel]`.
+fn by_tap<T: Element, R>(geometry: &Geometry, weights: Weights<'_, T>, body: impl FnOnce(&[T]) -> R) -> R {
+    let (taps, given) = (geometry.taps(), weights.given);
+    let make = |to: &mut [T]| {
+        let from = (0..taps).flat_map(|tap| given.iter().skip(tap).step_by(taps));
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    };
+    weights.in_form(Form::Taps, given.len(), make, body)
 }
 
 /// `sum += a * b` for all channels of a pixel.
@@ -34,20 +39,21 @@ fn taps(geometry: &Geometry) -> impl Iterator<Item = (usize, usize, usize)> + us
 }
 
 /// `out[r,oh,ow,c] = sum x[r,y,x,c] * w[c,kh,kw]`
-pub(crate) fn forward<T: Element>(geometry: &Geometry, x: &[T], weights: &[T], out: &mut [T]) -> Option<()> {
+pub(crate) fn forward<T: Element>(geometry: &Geometry, x: &[T], weights: Weights<'_, T>, out: &mut [T]) -> Option<()> {
     let channels = geometry.groups;
-    let weights = by_tap(geometry, weights);
-    out.par_chunks_mut(geometry.output[1] * channels).enumerate().for_each(|(line, out)| {
-        let (image, oh) = (line / geometry.output[0], line % geometry.output[0]);
-        for (ow, out) in out.chunks_exact_mut(channels).enumerate() {
-            out.fill(T::default());
-            for (tap, kh, kw) in taps(geometry) {
-                if let (Some(y), Some(column)) = (geometry.source(0, oh, kh), geometry.source(1, ow, kw)) {
-                    let at = (image * geometry.input[0] + y) * geometry.input[1] + column;
-                    add_product(out, pixel(x, at, channels), pixel(&weights, tap, channels));
+    by_tap(geometry, weights, |weights| {
+        out.par_chunks_mut(geometry.output[1] * channels).enumerate().for_each(|(line, out)| {
+            let (image, oh) = (line / geometry.output[0], line % geometry.output[0]);
+            for (ow, out) in out.chunks_exact_mut(channels).enumerate() {
+                out.fill(T::default());
+                for (tap, kh, kw) in taps(geometry) {
+                    if let (Some(y), Some(column)) = (geometry.source(0, oh, kh), geometry.source(1, ow, kw)) {
+                        let at = (image * geometry.input[0] + y) * geometry.input[1] + column;
+                        add_product(out, pixel(x, at, channels), pixel(weights, tap, channels));
+                    }
                 }
             }
-        }
+        })
     });
     Some(())
 }
@@ -61,20 +67,26 @@ fn target(geometry: &Geometry, axis: usize, at: usize, tap: usize) -> Option<usi
 }
 
 /// `out[r,y,x,c] = sum dy[r,oh,ow,c] * w[c,kh,kw]`
-pub(crate) fn input_gradient<T: Element>(geometry: &Geometry, dy: &[T], weights: &[T], out: &mut [T]) -> Option<()> {
+pub(crate) fn input_gradient<T: Element>(
+    geometry: &Geometry,
+    dy: &[T],
+    weights: Weights<'_, T>,
+    out: &mut [T],
+) -> Option<()> {
     let channels = geometry.groups;
-    let weights = by_tap(geometry, weights);
-    out.par_chunks_mut(geometry.input[1] * channels).enumerate().for_each(|(line, out)| {
-        let (image, y) = (line / geometry.input[0], line % geometry.input[0]);
-        for (column, out) in out.chunks_exact_mut(channels).enumerate() {
-            out.fill(T::default());
-            for (tap, kh, kw) in taps(geometry) {
-                if let (Some(oh), Some(ow)) = (target(geometry, 0, y, kh), target(geometry, 1, column, kw)) {
-                    let at = (image * geometry.output[0] + oh) * geometry.output[1] + ow;
-                    add_product(out, pixel(dy, at, channels), pixel(&weights, tap, channels));
+    by_tap(geometry, weights, |weights| {
+        out.par_chunks_mut(geometry.input[1] * channels).enumerate().for_each(|(line, out)| {
+            let (image, y) = (line / geometry.input[0], line % geometry.input[0]);
+            for (column, out) in out.chunks_exact_mut(channels).enumerate() {
+                out.fill(T::default());
+                for (tap, kh, kw) in taps(geometry) {
+                    if let (Some(oh), Some(ow)) = (target(geometry, 0, y, kh), target(geometry, 1, column, kw)) {
+                        let at = (image * geometry.output[0] + oh) * geometry.output[1] + ow;
+                        add_product(out, pixel(dy, at, channels), pixel(weights, tap, channels));
+                    }
                 }
             }
-        }
+        })
     });
     Some(())
 }

@@ -12,7 +12,7 @@ use crate::kernels::filters::Filters;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::lattice::Lattice;
 use crate::kernels::panels::Panels;
-use crate::kernels::pool::with_scratch;
+use crate::kernels::prepared::{Form, Weights};
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Width, dispatch};
 use pack::Packed;
@@ -29,15 +29,15 @@ pub(crate) fn convolve_with(
     width: Width,
     geometry: &Geometry,
     x: &[f32],
-    weights: &[f32],
+    weights: Weights<'_, f32>,
     out: &mut [f32],
 ) -> Option<()> {
-    let filters = Filters::forward(geometry, weights)?;
+    let filters = Filters::forward(geometry, weights.given)?;
     let lens = [geometry.rows * geometry.input_len(), geometry.pixels() * geometry.cout];
     if geometry.groups != 1 || [x.len(), out.len()] != lens {
         return None;
     }
-    run(width, &[Lattice::forward(geometry)], filters, x, out);
+    run(width, &[Lattice::forward(geometry)], filters, weights, x, out);
     Some(())
 }
 
@@ -47,15 +47,15 @@ pub(crate) fn input_gradient_with(
     width: Width,
     geometry: &Geometry,
     dy: &[f32],
-    weights: &[f32],
+    weights: Weights<'_, f32>,
     out: &mut [f32],
 ) -> Option<()> {
-    let filters = Filters::forward(geometry, weights)?.transposed();
+    let filters = Filters::forward(geometry, weights.given)?.transposed();
     let lens = [geometry.pixels() * geometry.cout, geometry.rows * geometry.input_len()];
     if geometry.groups != 1 || [dy.len(), out.len()] != lens {
         return None;
     }
-    run(width, &Lattice::phases(geometry), filters, dy, out);
+    run(width, &Lattice::phases(geometry), filters, weights, dy, out);
     Some(())
 }
 
@@ -68,13 +68,20 @@ struct Task<'a> {
 }
 
 /// Writes the pixels of all subsets; the lengths of `source` and `out` are those that the subsets have.
-fn run(width: Width, lattices: &[Lattice], filters: Filters<'_>, source: &[f32], out: &mut [f32]) {
+fn run(
+    width: Width,
+    lattices: &[Lattice],
+    filters: Filters<'_>,
+    weights: Weights<'_, f32>,
+    source: &[f32],
+    out: &mut [f32],
+) {
     let panels = Panels::of(width, filters.outputs);
     let zeros = vec![0.0f32; filters.inputs];
     let out = Shared::of(out);
-    with_scratch(Packed::len(&filters, panels), |memory| {
-        let packed = pack::pack(&filters, lattices, panels, memory);
-        let memory = &*memory;
+    let packed = Packed::all(&filters, lattices, panels);
+    let make = |memory: &mut [f32]| pack::pack(&filters, lattices, &packed, panels, memory);
+    weights.in_form(Form::Panels, Packed::len(&filters, panels), make, |memory| {
         let tasks = tasks(lattices, &packed, panels);
         tasks.into_par_iter().for_each(|task| {
             let taps = task.packed.taps;

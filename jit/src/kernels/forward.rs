@@ -4,6 +4,7 @@ use super::gather::gather;
 use super::gemm::{Matrix, Tile, for_each_tile};
 use super::geometry::Geometry;
 use super::pool::with_scratch;
+use super::prepared::{Form, Weights};
 use super::weights::{self, Packed};
 use crate::element::Element;
 
@@ -12,22 +13,32 @@ const TASKS: usize = 16;
 /// Columns of the narrowest such cut.
 const COLUMNS: usize = 64;
 
+/// Whether weights are used so few times that they are multiplied as they are given, `[cout][cin]`.
+pub(crate) fn is_product_of_given(geometry: &Geometry) -> bool {
+    geometry.is_pointwise() && geometry.pixels() <= geometry.panel_pixels(geometry.cin)
+}
+
 /// `out[r,oh,ow,o] = sum x[r,y,x,i] * w[o,i,kh,kw]`
-pub(crate) fn run<T: Element>(geometry: &Geometry, x: &[T], weights: &[T], out: &mut [T]) -> Option<()> {
-    if geometry.is_pointwise() && geometry.pixels() <= geometry.panel_pixels(geometry.cin) {
-        // The weights are used once: multiplied as they are, `[cout][cin]`.
+pub(crate) fn run<T: Element>(geometry: &Geometry, x: &[T], weights: Weights<'_, T>, out: &mut [T]) -> Option<()> {
+    let given = weights.given;
+    if is_product_of_given(geometry) {
         let len = geometry.cout * geometry.cin;
         let matrix = |group: usize| {
-            let weights = weights.get(group * len..(group + 1) * len)?;
-            Some(Matrix::new(weights, [geometry.cout, geometry.cin], [geometry.cin, 1])?.transposed())
+            let given = given.get(group * len..(group + 1) * len)?;
+            Some(Matrix::new(given, [geometry.cout, geometry.cin], [geometry.cin, 1])?.transposed())
         };
         return pointwise(geometry, x, matrix, out);
     }
-    convolve(geometry, x, &weights::by_window(geometry, weights), out)
+    weights.in_form(
+        Form::Matrices,
+        given.len(),
+        |data| weights::by_window(geometry, given, data),
+        |data| convolve(geometry, x, Packed::of(data, [geometry.window(), geometry.cout]), out),
+    )
 }
 
 /// A convolution with packed weights, one matrix of `[window][cout]` a group.
-pub(crate) fn convolve<T: Element>(geometry: &Geometry, x: &[T], weights: &Packed<T>, out: &mut [T]) -> Option<()> {
+pub(crate) fn convolve<T: Element>(geometry: &Geometry, x: &[T], weights: Packed<'_, T>, out: &mut [T]) -> Option<()> {
     if geometry.is_pointwise() {
         return pointwise(geometry, x, |group| weights.group(group), out);
     }

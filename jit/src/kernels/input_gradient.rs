@@ -13,6 +13,7 @@ use super::gather::scatter_add;
 use super::gemm::{Matrix, Tile};
 use super::geometry::{Geometry, blocks};
 use super::pool::with_scratch;
+use super::prepared::{Form, Weights};
 use super::weights::{self, Packed};
 use crate::element::Element;
 
@@ -23,25 +24,43 @@ const PIXELS: usize = 64;
 const CHANNELS: usize = 8;
 
 /// `out[r,y,x,i] = sum dy[r,oh,ow,o] * w[o,i,kh,kw]`
-pub(crate) fn run<T: Element>(geometry: &Geometry, dy: &[T], weights: &[T], out: &mut [T]) -> Option<()> {
+pub(crate) fn run<T: Element>(geometry: &Geometry, dy: &[T], weights: Weights<'_, T>, out: &mut [T]) -> Option<()> {
+    let given = weights.given;
     if geometry.is_pointwise() {
         let len = geometry.cout * geometry.cin;
         let matrix = |group: usize| {
-            let weights = weights.get(group * len..(group + 1) * len)?;
-            Matrix::new(weights, [geometry.cout, geometry.cin], [geometry.cin, 1])
+            let given = given.get(group * len..(group + 1) * len)?;
+            Matrix::new(given, [geometry.cout, geometry.cin], [geometry.cin, 1])
         };
         return forward::pointwise(&geometry.flipped(), dy, matrix, out);
     }
     if geometry.stride == [1, 1] && geometry.cin >= CHANNELS {
-        return forward::convolve(&geometry.flipped(), dy, &weights::flipped(geometry, weights), out);
+        return weights.in_form(
+            Form::Matrices,
+            given.len(),
+            |data| weights::flipped(geometry, given, data),
+            |data| {
+                let weights = Packed::of(data, [geometry.taps() * geometry.cout, geometry.cin]);
+                forward::convolve(&geometry.flipped(), dy, weights, out)
+            },
+        );
     }
-    let weights = weights::by_output(geometry, weights);
+    weights.in_form(
+        Form::Matrices,
+        given.len(),
+        |data| weights::by_output(geometry, given, data),
+        |data| by_windows(geometry, dy, Packed::of(data, [geometry.cout, geometry.window()]), out),
+    )
+}
+
+/// The sum of what all windows receive, with weights of `[cout][window]`.
+fn by_windows<T: Element>(geometry: &Geometry, dy: &[T], weights: Packed<'_, T>, out: &mut [T]) -> Option<()> {
     let images = PIXELS.div_ceil(geometry.image_pixels());
     out.par_chunks_mut(images * geometry.input_len()).enumerate().try_for_each(|(task, out)| {
         out.fill(T::default());
         let first = task * images;
         let last = geometry.rows.min(first + images);
-        (0..geometry.groups).try_for_each(|group| add_windows(geometry, dy, &weights, group, first..last, out))
+        (0..geometry.groups).try_for_each(|group| add_windows(geometry, dy, weights, group, first..last, out))
     })
 }
 
@@ -49,7 +68,7 @@ pub(crate) fn run<T: Element>(geometry: &Geometry, dy: &[T], weights: &[T], out:
 fn add_windows<T: Element>(
     geometry: &Geometry,
     dy: &[T],
-    weights: &Packed<T>,
+    weights: Packed<'_, T>,
     group: usize,
     images: Range<usize>,
     out: &mut [T],

@@ -6,6 +6,7 @@
 use snn_loops::{Contraction, ContractionKind, Dtype};
 
 use super::block::ROWS;
+use super::forward;
 use super::geometry::Geometry;
 use super::panels::Panels;
 use super::single::{is_for_winograd, is_read_in_place};
@@ -40,6 +41,8 @@ pub(crate) struct Needs {
     pub words: Kept,
     /// Given back after the kernel.
     pub passing: usize,
+    /// Kept by the instance: copies of weights.
+    pub copies: usize,
 }
 
 /// Bytes that stay with threads.
@@ -58,37 +61,51 @@ impl Kept {
 }
 
 impl Needs {
-    /// Of a contraction.
-    pub fn of(contraction: &Contraction, dtype: Dtype) -> Needs {
+    /// Of a contraction; the copy of its weights may stay in the instance.
+    pub fn of(contraction: &Contraction, dtype: Dtype, copy_stays: bool) -> Needs {
         let Contraction { kind, shape, rows, packed, .. } = contraction;
         let geometry = Geometry::of(shape, *rows);
         let weights = shape.weight_len().saturating_mul(dtype.size());
         let single = dtype == Dtype::F32;
         if *packed && single && geometry.groups == 1 {
-            return of_spikes(*kind, &geometry);
+            return of_spikes(*kind, &geometry).with_copy(copy_stays);
         }
         if single && is_for_winograd(false, &geometry) {
-            let floats = match kind {
-                ContractionKind::Forward => of_tiles(&geometry),
-                ContractionKind::InputGradient => of_tiles(&geometry.flipped()),
+            let needs = match kind {
+                ContractionKind::Forward => of_tiles(&geometry, copy_stays),
+                ContractionKind::InputGradient => of_tiles(&geometry.flipped(), copy_stays),
                 ContractionKind::WeightGradient => of_tiles_gradient(&geometry),
             };
-            return Needs { floats, ..Needs::default() };
+            return needs.with_copy(copy_stays);
         }
         if single && is_read_in_place(&geometry) && *kind != ContractionKind::WeightGradient {
-            return Needs { floats: Kept { once: weights, each: 0 }, ..Needs::default() };
+            return Needs { copies: weights, ..Needs::default() }.with_copy(copy_stays);
         }
         let window = shape.weight_len() / shape.cout.max(1);
         let unpacked = if *packed { rows.saturating_mul(shape.input_len()).saturating_mul(dtype.size()) } else { 0 };
-        // Weights are packed once where windows are gathered; their gradient is summed in parts, of which there are the
-        // more the smaller it is. Neither is done for gradients of linear maps.
+        // Weights are packed once where windows are gathered, and parts of them once more by matrix products; their gradient
+        // is summed in parts, of which there are the more the smaller it is. Neither is done for gradients of linear maps.
         let passing = match kind {
             ContractionKind::Forward => weights,
             ContractionKind::InputGradient | ContractionKind::WeightGradient if shape.kernel == [1, 1] => 0,
             ContractionKind::InputGradient => weights,
             ContractionKind::WeightGradient => weights.saturating_mul(PARTS.div_ceil(window.div_ceil(COLUMNS).max(1))),
         };
-        Needs { passing: passing.saturating_add(unpacked), ..Needs::default() }
+        let is_packed = match kind {
+            ContractionKind::Forward => !forward::is_product_of_given(&geometry),
+            ContractionKind::InputGradient => !geometry.is_pointwise(),
+            ContractionKind::WeightGradient => false,
+        };
+        let copies = if copy_stays && is_packed { weights } else { 0 };
+        Needs { passing: passing.saturating_add(unpacked), copies, ..Needs::default() }
+    }
+
+    /// The same where the copy of the weights stays, or is kept for the next kernel like anything else.
+    fn with_copy(mut self, stays: bool) -> Needs {
+        if !stays {
+            self.floats.once = self.floats.once.saturating_add(std::mem::take(&mut self.copies));
+        }
+        self
     }
 
     /// Of a kernel after another.
@@ -97,12 +114,14 @@ impl Needs {
             floats: self.floats.max(other.floats),
             words: self.words.max(other.words),
             passing: self.passing.max(other.passing),
+            copies: self.copies.saturating_add(other.copies),
         }
     }
 }
 
-/// Transformed weights with one block of tiles a thread; or all tiles with one panel of weights a thread.
-fn of_tiles(geometry: &Geometry) -> Kept {
+/// Transformed weights with one block of tiles a thread; or all tiles with, unless all weights stay, one panel of weights a
+/// thread.
+fn of_tiles(geometry: &Geometry, copy_stays: bool) -> Needs {
     let panels = Panels::of(Width::native(), geometry.cout);
     let tiles = geometry.rows * geometry.output.map(|len| len.div_ceil(SIDE)).iter().product::<usize>();
     let blocks = tiles.div_ceil(TILES).max(1);
@@ -110,18 +129,22 @@ fn of_tiles(geometry: &Geometry) -> Kept {
     let bytes = |floats: usize| floats.saturating_mul(PRODUCTS * size_of::<f32>());
     let (panel, block) = (geometry.cin * panels.width(), longest * panels.whole_vectors(geometry.cin));
     let products = longest * panels.width();
-    if blocks < FEW_BLOCKS && panels.count() > blocks {
-        Kept { once: bytes(blocks * block), each: bytes(panel + products) }
+    let all = bytes(panels.count() * panel);
+    let (floats, copies) = if blocks < FEW_BLOCKS && panels.count() > blocks {
+        let (panel, all) = if copy_stays { (0, all) } else { (panel, 0) };
+        (Kept { once: bytes(blocks * block), each: bytes(panel + products) }, all)
     } else {
-        Kept { once: bytes(panels.count() * panel), each: bytes(block + products) }
-    }
+        (Kept { once: 0, each: bytes(block + products) }, all)
+    };
+    Needs { floats, copies, ..Needs::default() }
 }
 
 /// Sums at all points, with a block of tiles of input and output.
-fn of_tiles_gradient(geometry: &Geometry) -> Kept {
+fn of_tiles_gradient(geometry: &Geometry) -> Needs {
     let channels = geometry.cin + geometry.cout;
     let floats = (geometry.cin * geometry.cout).saturating_add(channels * GRADIENT_TILES);
-    Kept { once: floats.saturating_mul(PRODUCTS * size_of::<f32>()), each: 0 }
+    let floats = Kept { once: floats.saturating_mul(PRODUCTS * size_of::<f32>()), each: 0 };
+    Needs { floats, ..Needs::default() }
 }
 
 /// The spikes in another order and, forward, all weights in whole vectors.
@@ -134,13 +157,13 @@ fn of_spikes(kind: ContractionKind, geometry: &Geometry) -> Needs {
     let factors = [plane(0), plane(1), words, size_of::<u64>()];
     let spikes = factors.into_iter().fold(geometry.rows, usize::saturating_mul);
     let tile = SPIKE_TILE * size_of::<f32>();
-    let (floats, words) = if kind == ContractionKind::Forward {
+    let (each, copies, words) = if kind == ContractionKind::Forward {
         let outputs = Panels::of(Width::native(), geometry.cout).whole_vectors(geometry.cout);
         let weights = outputs.saturating_mul(geometry.window() * size_of::<f32>());
-        (Kept { once: weights, each: tile }, spikes)
+        (tile, weights, spikes)
     } else {
         let sums = geometry.cin.min(SPIKE_CHANNELS) * geometry.taps() * SPIKE_OUTPUTS * size_of::<f32>();
-        (Kept { once: 0, each: tile + sums }, spikes.saturating_mul(2))
+        (tile + sums, 0, spikes.saturating_mul(2))
     };
-    Needs { floats, words: Kept { once: words, each: 0 }, passing: 0 }
+    Needs { floats: Kept { once: 0, each }, words: Kept { once: words, each: 0 }, passing: 0, copies }
 }

@@ -8,6 +8,7 @@ use snn_loops::ContractionKind;
 use super::bits::Bits;
 use super::geometry::Geometry;
 use super::policy::Policy;
+use super::prepared::Weights;
 use super::winograd::Images;
 use super::{Special, direct, spikes, winograd};
 
@@ -35,13 +36,13 @@ fn by_winograd(
     kind: ContractionKind,
     geometry: &Geometry,
     a: Images<'_>,
-    b: &[f32],
+    b: Weights<'_, f32>,
     out: &mut [f32],
 ) -> Option<()> {
     match kind {
         ContractionKind::Forward => winograd::convolve_with(policy.width, geometry, a, b, false, out),
         ContractionKind::InputGradient => winograd::convolve_with(policy.width, &geometry.flipped(), a, b, true, out),
-        ContractionKind::WeightGradient => winograd::weight_gradient_with(policy.width, geometry, a, b, out),
+        ContractionKind::WeightGradient => winograd::weight_gradient_with(policy.width, geometry, a, b.given, out),
     }
 }
 
@@ -51,7 +52,7 @@ impl Special for f32 {
         kind: ContractionKind,
         geometry: &Geometry,
         a: &[f32],
-        b: &[f32],
+        b: Weights<'_, f32>,
         out: &mut [f32],
     ) -> Option<()> {
         let by_tiles = is_for_winograd(policy.precise, geometry);
@@ -71,7 +72,7 @@ impl Special for f32 {
         kind: ContractionKind,
         geometry: &Geometry,
         words: &[u64],
-        b: &[f32],
+        b: Weights<'_, f32>,
         out: &mut [f32],
     ) -> Option<()> {
         if geometry.groups != 1 {
@@ -84,7 +85,7 @@ impl Special for f32 {
         };
         match kind {
             ContractionKind::Forward => spikes::forward_by(policy.width, method, geometry, bits, b, out),
-            ContractionKind::WeightGradient => spikes::weight_gradient(policy.width, geometry, bits, b, out),
+            ContractionKind::WeightGradient => spikes::weight_gradient(policy.width, geometry, bits, b.given, out),
             ContractionKind::InputGradient => None,
         }
     }

@@ -21,6 +21,7 @@ mod weight_gradient;
 
 use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
+use crate::kernels::prepared::Weights;
 use crate::kernels::vector::Width;
 
 pub(crate) use unpack::{popcount, unpack};
@@ -41,10 +42,10 @@ pub(crate) fn forward_by(
     method: Method,
     geometry: &Geometry,
     bits: Bits,
-    weights: &[f32],
+    weights: Weights<'_, f32>,
     out: &mut [f32],
 ) -> Option<()> {
-    check(geometry, bits, weights.len(), out.len())?;
+    check(geometry, bits, weights.given.len(), out.len())?;
     forward::run(width, method, geometry, bits, weights, out);
     Some(())
 }

@@ -1,4 +1,4 @@
-//! Weights as matrices that panels are multiplied with.
+//! Weights as matrices that panels are multiplied with: how each is written, and how it is read.
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
@@ -8,35 +8,34 @@ use super::geometry::{Geometry, blocks};
 use crate::element::Element;
 
 /// Packed matrices, one a group, of `rows` times `columns`.
-pub(crate) struct Packed<T> {
-    data: Vec<T>,
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a, T> {
+    data: &'a [T],
     rows: usize,
     columns: usize,
 }
 
-impl<T: Element> Packed<T> {
+impl<'a, T: Element> Packed<'a, T> {
+    /// Those that fill `data`.
+    pub fn of(data: &'a [T], [rows, columns]: [usize; 2]) -> Packed<'a, T> {
+        Packed { data, rows, columns }
+    }
+
     /// The matrix of a group.
-    pub fn group(&self, group: usize) -> Option<Matrix<'_, T>> {
+    pub fn group(&self, group: usize) -> Option<Matrix<'a, T>> {
         let len = self.rows * self.columns;
         Matrix::new(self.data.get(group * len..(group + 1) * len)?, [self.rows, self.columns], [self.columns, 1])
     }
+}
 
-    /// Fills row `(group, row)` by `element(group, row, column)`.
-    fn fill(
-        groups: usize,
-        rows: usize,
-        columns: usize,
-        element: impl Fn(usize, usize, usize) -> T + Sync,
-    ) -> Packed<T> {
-        let mut data = vec![T::default(); groups * rows * columns];
-        data.par_chunks_mut(columns.max(1)).enumerate().with_min_len(64).for_each(|(at, out)| {
-            let (group, row) = (at / rows, at % rows);
-            for (column, out) in out.iter_mut().enumerate() {
-                *out = element(group, row, column);
-            }
-        });
-        Packed { data, rows, columns }
-    }
+/// Fills row `(group, row)` of matrices of `rows` times `columns` by `element(group, row, column)`.
+fn fill<T: Element>(data: &mut [T], [rows, columns]: [usize; 2], element: impl Fn(usize, usize, usize) -> T + Sync) {
+    data.par_chunks_mut(columns.max(1)).enumerate().with_min_len(64).for_each(|(at, out)| {
+        let (group, row) = (at / rows, at % rows);
+        for (column, out) in out.iter_mut().enumerate() {
+            *out = element(group, row, column);
+        }
+    });
 }
 
 /// Element `w[o, i, tap]` of a group; weights are `[cout][cin / groups][kh][kw]`.
@@ -49,9 +48,8 @@ fn element<T: Element>(geometry: &Geometry, weights: &[T], group: usize, [o, i, 
 const BLOCK: usize = 16;
 
 /// `[window][cout]`: a window times it is an output pixel.
-pub(crate) fn by_window<T: Element>(geometry: &Geometry, weights: &[T]) -> Packed<T> {
+pub(crate) fn by_window<T: Element>(geometry: &Geometry, weights: &[T], data: &mut [T]) {
     let (cin, cout, taps) = (geometry.cin, geometry.cout, geometry.taps());
-    let mut data = vec![T::default(); geometry.groups * taps * cin * cout];
     for (weights, packed) in weights.chunks(cout * cin * taps).zip(data.chunks_mut(taps * cin * cout)) {
         // A block of input channels is one piece of every tap's matrix.
         let mut blocks: Vec<Vec<&mut [T]>> = Vec::new();
@@ -66,7 +64,6 @@ pub(crate) fn by_window<T: Element>(geometry: &Geometry, weights: &[T]) -> Packe
             transpose_block(weights, [cout, cin * taps], first, &mut pieces);
         });
     }
-    Packed { data, rows: geometry.window(), columns: cout }
 }
 
 /// `pieces[tap][i * cout + o] = weights[o * row + first + i * taps + tap]`, some outputs at a time.
@@ -86,16 +83,16 @@ fn transpose_block<T: Element>(weights: &[T], [cout, row]: [usize; 2], first: us
 }
 
 /// `[flipped window of the output][cin]`: a window of the output's gradient times it is a pixel of the input's gradient.
-pub(crate) fn flipped<T: Element>(geometry: &Geometry, weights: &[T]) -> Packed<T> {
+pub(crate) fn flipped<T: Element>(geometry: &Geometry, weights: &[T], data: &mut [T]) {
     let taps = geometry.taps();
-    Packed::fill(geometry.groups, taps * geometry.cout, geometry.cin, |group, row, i| {
+    fill(data, [taps * geometry.cout, geometry.cin], |group, row, i| {
         element(geometry, weights, group, [row % geometry.cout, i, taps - 1 - row / geometry.cout])
     })
 }
 
 /// `[cout][window]`: a pixel of the output's gradient times it is what its window receives.
-pub(crate) fn by_output<T: Element>(geometry: &Geometry, weights: &[T]) -> Packed<T> {
-    Packed::fill(geometry.groups, geometry.cout, geometry.window(), |group, o, column| {
+pub(crate) fn by_output<T: Element>(geometry: &Geometry, weights: &[T], data: &mut [T]) {
+    fill(data, [geometry.cout, geometry.window()], |group, o, column| {
         element(geometry, weights, group, [o, column % geometry.cin, column / geometry.cin])
     })
 }

@@ -22,13 +22,15 @@ mod weights;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSlice;
 
 use crate::kernels::block::ROWS;
 use crate::kernels::filters::Filters;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::panels::Panels;
 use crate::kernels::pool::with_scratch;
+use crate::kernels::prepared::{Form, Weights};
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Width, dispatch};
 use points::PRODUCTS;
@@ -61,7 +63,7 @@ pub(crate) fn convolve_with(
     width: Width,
     geometry: &Geometry,
     images: Images<'_>,
-    weights: &[f32],
+    weights: Weights<'_, f32>,
     flipped: bool,
     out: &mut [f32],
 ) -> Option<()> {
@@ -71,9 +73,9 @@ pub(crate) fn convolve_with(
     }
     let tiles = Tiles::of(geometry);
     let filters = if flipped {
-        Filters::forward(&Geometry { cin: geometry.cout, cout: geometry.cin, ..*geometry }, weights)?.transposed()
+        Filters::forward(&Geometry { cin: geometry.cout, cout: geometry.cin, ..*geometry }, weights.given)?.transposed()
     } else {
-        Filters::forward(geometry, weights)?
+        Filters::forward(geometry, weights.given)?
     };
     let convolution = Convolution {
         width,
@@ -87,9 +89,9 @@ pub(crate) fn convolve_with(
         out: Shared::of(out),
     };
     if convolution.blocks.count < FEW_BLOCKS && convolution.panels.count() > convolution.blocks.count {
-        convolution.by_panels();
+        convolution.by_panels(weights);
     } else {
-        convolution.by_blocks();
+        convolution.by_blocks(weights);
     }
     Some(())
 }
@@ -117,30 +119,29 @@ struct Transformed<'a> {
 
 impl Convolution<'_> {
     /// Many tiles: all weights are transformed first, then every task takes a block of tiles through all steps.
-    fn by_blocks(&self) {
-        let (size, chunks) = (PRODUCTS * self.panel_plane(), self.chunks());
-        with_scratch(self.panels.count() * size, |packed| {
-            let shared = Shared::of(packed);
-            (0..self.panels.count() * chunks).into_par_iter().for_each(|task| {
-                let panel = task / chunks;
-                self.transform_weights(panel, task % chunks, shared, panel * size);
-            });
-            let packed = &*packed;
-            let plane = self.block_size() + SKEW;
-            (0..self.blocks.count).into_par_iter().for_each(|block| {
-                with_scratch(PRODUCTS * plane, |data| {
-                    self.transform_input(self.blocks.range(block), Shared::of(data), 0, plane);
-                    for (panel, packed) in packed.chunks_exact(size.max(1)).enumerate() {
-                        self.multiply(block, panel, Transformed { data, plane }, packed);
-                    }
+    fn by_blocks(&self, weights: Weights<'_, f32>) {
+        let size = self.panel_size();
+        weights.in_form(
+            Form::Points,
+            self.panels.count() * size,
+            |packed| self.transform_all(packed),
+            |packed| {
+                let plane = self.block_size() + SKEW;
+                (0..self.blocks.count).into_par_iter().for_each(|block| {
+                    with_scratch(PRODUCTS * plane, |data| {
+                        self.transform_input(self.blocks.range(block), Shared::of(data), 0, plane);
+                        for (panel, packed) in packed.chunks_exact(size.max(1)).enumerate() {
+                            self.multiply(block, panel, Transformed { data, plane }, packed);
+                        }
+                    });
                 });
-            });
-        });
+            },
+        );
     }
 
     /// Few tiles and many channels: all tiles are transformed first, then every task takes a panel of output channels
     /// through all steps, so that the weights, which are large, are read once and never leave the caches.
-    fn by_panels(&self) {
+    fn by_panels(&self, weights: Weights<'_, f32>) {
         let size = self.block_size();
         let plane = self.blocks.count * size + SKEW;
         with_scratch(PRODUCTS * plane, |data| {
@@ -154,17 +155,49 @@ impl Convolution<'_> {
                 self.transform_input(range, shared, block * size + first * self.row(), plane);
             });
             let data = &*data;
-            (0..self.panels.count()).into_par_iter().for_each(|panel| {
-                with_scratch(PRODUCTS * self.panel_plane(), |packed| {
-                    let shared = Shared::of(packed);
-                    (0..self.chunks()).for_each(|chunk| self.transform_weights(panel, chunk, shared, 0));
-                    for block in blocks.clone() {
-                        let data = data.get(block * size..).unwrap_or_default();
-                        self.multiply(block, panel, Transformed { data, plane }, packed);
-                    }
+            let multiply = |panel: usize, packed: &[f32]| {
+                for block in blocks.clone() {
+                    let data = data.get(block * size..).unwrap_or_default();
+                    self.multiply(block, panel, Transformed { data, plane }, packed);
+                }
+            };
+            let panels = (0..self.panels.count()).into_par_iter();
+            if !weights.stay() {
+                panels.for_each(|panel| {
+                    with_scratch(self.panel_size(), |packed| {
+                        let shared = Shared::of(packed);
+                        (0..self.chunks()).for_each(|chunk| self.transform_weights(panel, chunk, shared, 0));
+                        multiply(panel, packed);
+                    });
                 });
-            });
+                return;
+            }
+            let len = self.panels.count() * self.panel_size();
+            weights.in_form(
+                Form::Points,
+                len,
+                |packed| self.transform_all(packed),
+                |packed| {
+                    panels
+                        .zip(packed.par_chunks_exact(self.panel_size()))
+                        .for_each(|(panel, packed)| multiply(panel, packed));
+                },
+            );
         });
+    }
+
+    /// Transforms all weights, panel after panel.
+    fn transform_all(&self, packed: &mut [f32]) {
+        let (size, chunks, shared) = (self.panel_size(), self.chunks(), Shared::of(packed));
+        (0..self.panels.count() * chunks).into_par_iter().for_each(|task| {
+            let panel = task / chunks;
+            self.transform_weights(panel, task % chunks, shared, panel * size);
+        });
+    }
+
+    /// Elements of a panel of transformed weights.
+    fn panel_size(&self) -> usize {
+        PRODUCTS * self.panel_plane()
     }
 
     /// Elements from one product's matrix of a panel to the next.

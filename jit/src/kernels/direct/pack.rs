@@ -28,31 +28,37 @@ impl Packed {
         panels.count() * panels.width() * filters.inputs * filters.taps
     }
 
+    /// Those of some subsets, one after the other.
+    pub fn all(filters: &Filters<'_>, lattices: &[Lattice], panels: Panels) -> Vec<Packed> {
+        let mut end = 0;
+        let next = |lattice: &Lattice| {
+            let taps = lattice.taps().len();
+            let (start, size) = (end, taps * filters.inputs * panels.width());
+            end += size * panels.count();
+            Packed { taps, start, size }
+        };
+        lattices.iter().map(next).collect()
+    }
+
     /// Where a panel starts.
     pub fn panel(&self, panel: usize) -> usize {
         self.start + panel * self.size
     }
 }
 
-/// Packs the weights for some subsets.
-pub(super) fn pack(filters: &Filters<'_>, lattices: &[Lattice], panels: Panels, out: &mut [f32]) -> Vec<Packed> {
+/// Packs the weights for some subsets, to where [`Packed::all`] has them.
+pub(super) fn pack(filters: &Filters<'_>, lattices: &[Lattice], packed: &[Packed], panels: Panels, out: &mut [f32]) {
     let inputs = filters.inputs;
-    let mut packed = Vec::new();
     // Of every tap: where its matrix starts in the first panel, and the distance of panels.
     let mut places = vec![None; filters.taps];
-    let mut start = 0;
-    for lattice in lattices {
-        let taps = lattice.taps();
-        let size = taps.len() * inputs * panels.width();
-        for (at, tap) in taps.iter().enumerate() {
+    for (lattice, packed) in lattices.iter().zip(packed) {
+        for (at, tap) in lattice.taps().iter().enumerate() {
             if let Some(place) = places.get_mut(*tap) {
-                *place = Some((start, size, at));
+                *place = Some((*packed, at));
             }
         }
-        packed.push(Packed { taps: taps.len(), start, size });
-        start += size * panels.count();
     }
-    assert!(start <= out.len());
+    assert!(packed.iter().all(|packed| packed.panel(panels.count()) <= out.len()));
     let out = Shared::of(out);
     let depth = (RUN / filters.taps).clamp(1, 32);
     let chunks = inputs.div_ceil(depth);
@@ -64,12 +70,11 @@ pub(super) fn pack(filters: &Filters<'_>, lattices: &[Lattice], panels: Panels, 
             filters.copy(channels.clone(), panels.channels(panel), copy, width);
             for (at, row) in copy.chunks_exact(width).enumerate() {
                 let (channel, tap) = (first + at / filters.taps, at % filters.taps);
-                let Some(Some((start, size, number))) = places.get(tap).copied() else { continue };
-                let to = start + panel * size + (number * inputs + channel) * width;
-                // SAFETY: the row lies in its panel, below `start + size * count <= out.len()`, and is written once.
+                let Some(Some((packed, number))) = places.get(tap).copied() else { continue };
+                let to = packed.panel(panel) + (number * inputs + channel) * width;
+                // SAFETY: the row lies in its panel, which ends inside of `out` as was checked, and is written once.
                 unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), out.at(to), width) };
             }
         });
     });
-    packed
 }

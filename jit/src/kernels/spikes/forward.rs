@@ -19,6 +19,7 @@ use super::table::{self, Lookup, tables_len};
 use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::pool::with_scratch;
+use crate::kernels::prepared::{Form, Weights};
 use crate::kernels::vector::{Width, dispatch};
 
 /// Output pixels of a tile, or about so many where tiles are whole rows.
@@ -37,15 +38,23 @@ pub(crate) fn words(geometry: &Geometry, bits: Bits) -> Option<usize> {
 }
 
 /// Convolves with packed spikes; the lengths were checked.
-pub(crate) fn run(width: Width, method: Method, geometry: &Geometry, bits: Bits, weights: &[f32], out: &mut [f32]) {
+pub(crate) fn run(
+    width: Width,
+    method: Method,
+    geometry: &Geometry,
+    bits: Bits,
+    weights: Weights<'_, f32>,
+    out: &mut [f32],
+) {
     let plane = Plane::windows(geometry);
     let by_rows = method == Method::Gather && wide_enough(geometry);
     let vectors = if by_rows { rows::block_vectors(width) } else { method.block_vectors(width) };
     let blocks = Block::all(geometry.cout, vectors, width);
     with_scratch(geometry.rows * plane.pixels() * bits.words, |words: &mut [u64]| {
         plane.copy(geometry, bits, words);
-        with_scratch(packed_len(&blocks, geometry.window()), |packed: &mut [f32]| {
-            pack(width, geometry, &blocks, weights, packed);
+        let (given, len) = (weights.given, packed_len(&blocks, geometry.window()));
+        let make = |packed: &mut [f32]| pack(width, geometry, &blocks, given, packed);
+        weights.in_form(Form::Blocks(vectors), len, make, |packed| {
             let job = Job { width, method, geometry, plane, blocks: &blocks, words, pixel: bits.words, packed };
             if by_rows { job.run_rows(out) } else { job.run(out) }
         });

@@ -5,6 +5,7 @@ use rayon::ThreadPoolBuilder;
 use super::{Method, forward_by, popcount, unpack, weight_gradient};
 use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
+use crate::kernels::prepared::{Prepared, Weights};
 use crate::kernels::vector::Width;
 use snn_loops::ConvShape;
 
@@ -141,6 +142,11 @@ fn with_threads<R: Send>(threads: usize, body: impl FnOnce() -> R + Send) -> R {
     ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(body)
 }
 
+/// Weights of which no copy is kept.
+fn passing(weights: &[f32]) -> Weights<'_, f32> {
+    Weights::new(weights, None)
+}
+
 #[test]
 fn forward_adds_the_weights_of_spikes() {
     for (case, problem) in Problem::all() {
@@ -148,10 +154,34 @@ fn forward_adds_the_weights_of_spikes() {
         for width in widths() {
             for method in [Method::Gather, Method::Table] {
                 let mut out = vec![f32::NAN; want.len()];
-                let done = forward_by(width, method, &problem.geometry, problem.bits(), &problem.weights, &mut out);
+                let done =
+                    forward_by(width, method, &problem.geometry, problem.bits(), passing(&problem.weights), &mut out);
                 assert_eq!(done, Some(()));
                 assert!(out == want, "case {case}, {width:?}, {method:?}");
             }
+        }
+    }
+}
+
+/// Methods take turns with one copy, each with blocks of its own.
+#[test]
+fn kept_copies_of_weights_change_no_bit() {
+    for (case, problem) in Problem::all() {
+        let want = problem.forward();
+        let other: Vec<f32> = problem.weights.iter().map(|weight| weight + 1.0).collect();
+        for width in widths() {
+            let mut kept = Prepared::default();
+            let methods = [Method::Gather, Method::Gather, Method::Table, Method::Table, Method::Gather];
+            for method in methods {
+                let mut out = vec![f32::NAN; want.len()];
+                let weights = Weights::new(&problem.weights, Some(&mut kept));
+                forward_by(width, method, &problem.geometry, problem.bits(), weights, &mut out).unwrap();
+                assert!(out == want, "case {case}, {width:?}, {method:?}");
+            }
+            let mut out = vec![f32::NAN; want.len()];
+            let weights = Weights::new(&other, Some(&mut kept));
+            forward_by(width, Method::Gather, &problem.geometry, problem.bits(), weights, &mut out).unwrap();
+            assert!(out == want, "what is kept is used: case {case}, {width:?}");
         }
     }
 }
@@ -182,8 +212,8 @@ fn threads_change_no_bit() {
                 let mut table = out.clone();
                 let mut gradient = vec![0.0; problem.weights.len()];
                 let (width, bits) = (Width::native(), problem.bits());
-                forward_by(width, Method::Gather, &g, bits, &problem.weights, &mut out).unwrap();
-                forward_by(width, Method::Table, &g, bits, &problem.weights, &mut table).unwrap();
+                forward_by(width, Method::Gather, &g, bits, passing(&problem.weights), &mut out).unwrap();
+                forward_by(width, Method::Table, &g, bits, passing(&problem.weights), &mut table).unwrap();
                 weight_gradient(width, &g, bits, &problem.gradients, &mut gradient).unwrap();
                 [out, table, gradient].concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
             })
@@ -222,11 +252,14 @@ fn what_does_not_fit_is_refused() {
     let (width, bits) = (Width::native(), problem.bits());
     let mut out = vec![0.0; problem.gradients.len()];
     let short = &problem.weights[1..];
-    assert_eq!(forward_by(width, Method::Gather, &problem.geometry, bits, short, &mut out), None);
-    assert_eq!(forward_by(width, Method::Gather, &problem.geometry, bits, &problem.weights, &mut out[1..]), None);
+    assert_eq!(forward_by(width, Method::Gather, &problem.geometry, bits, passing(short), &mut out), None);
+    assert_eq!(
+        forward_by(width, Method::Gather, &problem.geometry, bits, passing(&problem.weights), &mut out[1..]),
+        None
+    );
     let fewer = Bits { data: &bits.data[1..], ..bits };
-    assert_eq!(forward_by(width, Method::Gather, &problem.geometry, fewer, &problem.weights, &mut out), None);
+    assert_eq!(forward_by(width, Method::Gather, &problem.geometry, fewer, passing(&problem.weights), &mut out), None);
     let grouped = Geometry { groups: 3, ..problem.geometry };
-    assert_eq!(forward_by(width, Method::Gather, &grouped, bits, &problem.weights, &mut out), None);
+    assert_eq!(forward_by(width, Method::Gather, &grouped, bits, passing(&problem.weights), &mut out), None);
     assert_eq!(weight_gradient(width, &problem.geometry, bits, &problem.gradients, &mut out[1..]), None);
 }
