@@ -39,8 +39,12 @@ const SPECIAL: &[(&str, &str, &str)] = &[
     ("latency", "latency(window = 3)", "[8]"),
     ("Recurrent", "Recurrent(4)", "frames[8]"),
     ("BasicBlock", "BasicBlock(4, stride = 2)", "frames[2, 6, 6]"),
+    ("MergePool2d", "MergePool2d(2)", "frames[2, 5, 6]"),
     ("Delay", "Delay(2)", "frames[8]"),
 ];
+
+/// Items that there are only without a grid of steps; tests of events use them.
+const WITHOUT_GRID: &[&str] = &["LearnedDelay"];
 
 /// Models that use one item each, by the item's name.
 fn models() -> Vec<(String, String)> {
@@ -63,6 +67,9 @@ fn models() -> Vec<(String, String)> {
                 }
                 _ => continue,
             };
+            if WITHOUT_GRID.contains(&name) {
+                continue;
+            }
             let special = SPECIAL.iter().find(|(item, ..)| *item == name);
             let general = format!("{name}()");
             let (call, input) = special.map_or((general.as_str(), "frames[8]"), |(_, call, input)| (*call, *input));
