@@ -10,8 +10,8 @@ use crate::call::{Buffers, Span};
 use crate::compile::{CompiledNest, Shared};
 use crate::element::Element;
 use crate::error::JitError;
-use crate::kernels::policy::Policy;
 use crate::kernels::events::Real;
+use crate::kernels::policy::Policy;
 use crate::kernels::{self, Special};
 use crate::watch::Watch;
 

@@ -43,7 +43,15 @@ fn resonator() -> LinearNeuron {
     }
 }
 
-fn conv(cin: usize, cout: usize, groups: usize, input: [usize; 2], kernel: usize, stride: usize, pad: usize) -> ConvShape {
+fn conv(
+    cin: usize,
+    cout: usize,
+    groups: usize,
+    input: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    pad: usize,
+) -> ConvShape {
     let output = input.map(|len| (len + 2 * pad - kernel) / stride + 1);
     let (kernel, stride, pad) = ([kernel; 2], [stride; 2], [pad; 2]);
     ConvShape { cin, cout, groups, input, kernel, stride, pad, dilation: [1, 1], output }
@@ -61,16 +69,25 @@ fn layers() -> Vec<(&'static str, EventLayer)> {
         ("a search, driven, hard reset", layer(neuron(0.3, 0.11, 0.0, 0.4), vec![train(ConvShape::linear(30, 18), 0)])),
         ("a reset by half", layer(neuron(0.3, 0.11, 0.5, 0.0), vec![train(ConvShape::linear(30, 18), 0)])),
         ("oscillating", layer(resonator(), vec![train(ConvShape::linear(30, 5), 0)])),
-        ("convolution with stride", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(conv(4, 6, 2, [6, 7], 3, 2, 1), 0)])),
-        ("depthwise and dense", layer(
-            neuron(0.26, 0.13, 1.0, 0.0),
-            vec![train(conv(4, 4, 4, [4, 4], 1, 1, 0), 0), train(conv(4, 4, 1, [4, 4], 3, 1, 1), 0)],
-        )),
+        (
+            "convolution with stride",
+            layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(conv(4, 6, 2, [6, 7], 3, 2, 1), 0)]),
+        ),
+        (
+            "depthwise and dense",
+            layer(
+                neuron(0.26, 0.13, 1.0, 0.0),
+                vec![train(conv(4, 4, 4, [4, 4], 1, 1, 0), 0), train(conv(4, 4, 1, [4, 4], 3, 1, 1), 0)],
+            ),
+        ),
         ("merged trains", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![pooled])),
-        ("lifted at once", layer(
-            neuron(0.26, 0.13, 1.0, 0.0),
-            vec![train(ConvShape::linear(30, 18), 0), train(ConvShape::linear(12, 18), 1)],
-        )),
+        (
+            "lifted at once",
+            layer(
+                neuron(0.26, 0.13, 1.0, 0.0),
+                vec![train(ConvShape::linear(30, 18), 0), train(ConvShape::linear(12, 18), 1)],
+            ),
+        ),
         ("feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 9), 0), own(false)])),
         ("delayed feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 9), 0), own(true)])),
     ]
@@ -108,7 +125,8 @@ fn program(layer: &EventLayer, dtype: Dtype, numbers: &mut Numbers) -> (Program,
         }
         let len = group.shape.weight_len();
         let scale = if group.port == 0 { 0.6 } else { 1.5 };
-        operands.weight = input(&mut program, (0..len).map(|_| f64::from((scale * (numbers.float() + 0.4)) as f32)).collect());
+        operands.weight =
+            input(&mut program, (0..len).map(|_| f64::from((scale * (numbers.float() + 0.4)) as f32)).collect());
         wanted.weight = Some(output(&mut program, len));
         if group.source == Source::Own(true) {
             operands.delay = Some(input(&mut program, vec![0.0078125]));
@@ -120,10 +138,9 @@ fn program(layer: &EventLayer, dtype: Dtype, numbers: &mut Numbers) -> (Program,
     let n = SLOTS * BATCH * layer.neurons();
     let errors = program.add_buffer("errors", n, Role::Input);
     inputs.push((errors, numbers.floats(n)));
-    let [times, memory, counters] = [n, n * layer.memory_width(), COUNTERS]
-        .map(|len| Operand::whole(program.add_buffer("own", len, Role::Output)));
-    let forward =
-        SweepPass::Forward { times: times.clone(), memory: Some(memory.clone()), counters: Some(counters) };
+    let [times, memory, counters] =
+        [n, n * layer.memory_width(), COUNTERS].map(|len| Operand::whole(program.add_buffer("own", len, Role::Output)));
+    let forward = SweepPass::Forward { times: times.clone(), memory: Some(memory.clone()), counters: Some(counters) };
     let adjoint = SweepPass::Adjoint { times, memory, errors: Operand::whole(errors), gradients };
     for pass in [forward, adjoint] {
         let name = "layer".to_owned();

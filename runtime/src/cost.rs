@@ -35,7 +35,8 @@ fn cost(program: &Program, kernel: &Kernel) -> Cost {
             Cost { bytes, operations: 2.0 * macs, macs }
         }
         Kernel::EventSweep(sweep) => {
-            let elements = |operands: Vec<(&snn_loops::Operand, usize)>| operands.iter().map(|(_, len)| *len as f64).sum::<f64>();
+            let elements =
+                |operands: Vec<(&snn_loops::Operand, usize)>| operands.iter().map(|(_, len)| *len as f64).sum::<f64>();
             // How much it computes depends on the number of spikes.
             Cost { bytes: size * (elements(sweep.reads()) + elements(sweep.writes())), operations: 0.0, macs: 0.0 }
         }

@@ -78,11 +78,7 @@ fn launch(
 }
 
 /// Where the results that something reads go, by number.
-fn results(
-    region: &mut Region<'_>,
-    program: &mut Program,
-    id: NodeId,
-) -> Result<BTreeMap<usize, Operand>, LowerError> {
+fn results(region: &mut Region<'_>, program: &mut Program, id: NodeId) -> Result<BTreeMap<usize, Operand>, LowerError> {
     let single = |(index, places): (usize, Vec<Storage>)| match places.as_slice() {
         [one] => Ok((index, operand(one))),
         _ => Err(LowerError::new(format!("result {index} of a layer is asked for twice"))),

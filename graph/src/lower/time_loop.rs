@@ -33,7 +33,11 @@ pub(super) fn lower_scan(
 }
 
 /// Where the results that something reads go, by number.
-pub(super) fn wanted_results(region: &mut Region<'_>, program: &mut Program, id: NodeId) -> BTreeMap<usize, Vec<Storage>> {
+pub(super) fn wanted_results(
+    region: &mut Region<'_>,
+    program: &mut Program,
+    id: NodeId,
+) -> BTreeMap<usize, Vec<Storage>> {
     let mut wanted: BTreeMap<usize, Vec<Storage>> = BTreeMap::new();
     for node in region.graph.ids() {
         let is_wanted = region.needed[node.index()] && !region.is_replayed(node);

@@ -122,13 +122,7 @@ fn all_slots(graph: &mut Graph, times: NodeId) -> Built {
 }
 
 /// Appends a layer in place of equations and gives its train.
-fn append(
-    graph: &mut Graph,
-    signals: &Signals,
-    neuron: LinearNeuron,
-    node: &Node,
-    layer: &Layer<'_>,
-) -> Built {
+fn append(graph: &mut Graph, signals: &Signals, neuron: LinearNeuron, node: &Node, layer: &Layer<'_>) -> Built {
     let Op::Dynamics(dynamics) = &node.op else { return Err(ShapeError::new("only equations become a layer")) };
     let flow = &dynamics.flow;
     let mut synapses = Vec::new();

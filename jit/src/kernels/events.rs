@@ -105,7 +105,12 @@ fn lists<T: Real, const D: usize>(
             let times = writes.next()?;
             let memory = if memory.is_some() { writes.next() } else { None };
             let counters = if counters.is_some() { writes.next() } else { None };
-            forward_all(&Work { width, sweep, layer: &layer, weights: &weights, samples: &samples }, times, memory, counters)
+            forward_all(
+                &Work { width, sweep, layer: &layer, weights: &weights, samples: &samples },
+                times,
+                memory,
+                counters,
+            )
         }
         SweepPass::Adjoint { gradients, .. } => {
             let mut writes = writes.into_iter();

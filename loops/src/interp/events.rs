@@ -87,9 +87,7 @@ impl Io<'_> {
     fn store(&mut self, to: &Operand, first: usize, values: &[f64]) -> Result<(), String> {
         let start = offset(to, self.step)? + first as i64;
         let mut places = values.iter().enumerate();
-        places.try_for_each(|(at, value)| {
-            self.memory.store(to.buffer, start + at as i64, round(self.dtype, *value))
-        })
+        places.try_for_each(|(at, value)| self.memory.store(to.buffer, start + at as i64, round(self.dtype, *value)))
     }
 
     /// Adds to what is there.

@@ -103,7 +103,8 @@ impl Signal {
             Signal::Spikes { dims, pool, is_flat: false, .. } => {
                 let [channels, height, width] = image(dims);
                 let input = [height / pool[0], width / pool[1]];
-                let shape = ConvShape { groups: channels, input, output: input, ..ConvShape::linear(channels, channels) };
+                let shape =
+                    ConvShape { groups: channels, input, output: input, ..ConvShape::linear(channels, channels) };
                 let one = graph.constant(1.0)?;
                 let weight = graph.broadcast(one, &Ty::fixed(&[channels, 1, 1, 1]))?;
                 Ok(self.mapped(&shape, weight).map(|term| vec![term]))

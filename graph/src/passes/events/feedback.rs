@@ -36,7 +36,9 @@ pub fn layer(
     let ([neuron], [state], [next]) = (&neurons[..], &body.states[..], &body.next[..]) else {
         return Err(unsupported("it goes around one layer of neurons, whose spikes are its only state"));
     };
-    if through_broadcasts(&body.graph, *next) != *neuron || body.ys.iter().any(|y| through_broadcasts(&body.graph, *y) != *neuron) {
+    if through_broadcasts(&body.graph, *next) != *neuron
+        || body.ys.iter().any(|y| through_broadcasts(&body.graph, *y) != *neuron)
+    {
         return Err(unsupported("its state and its value are the spikes of its neurons"));
     }
     if inputs.first().and_then(|init| exact::known_number(graph, *init)) != Some(0.0) {

@@ -52,9 +52,7 @@ pub fn linear(
 fn same_shape(signal: &Signal, ty: &Ty) -> bool {
     match signal {
         Signal::Spikes { dims, pool: [1, 1], is_flat: false, .. } | Signal::OwnTimes(_, dims) => *dims == ty.dims,
-        Signal::Current(terms) => {
-            terms.iter().all(|term| term.shape.output_len() == ty.dims.iter().product::<usize>())
-        }
+        Signal::Current(terms) => terms.iter().all(|term| term.shape.output_len() == ty.dims.iter().product::<usize>()),
         Signal::Spikes { .. } | Signal::Patches { .. } => false,
     }
 }

@@ -30,7 +30,8 @@ impl Found {
         let first_sample = units.start / layer.pixels.max(1);
         let end = units.end.div_ceil(layer.pixels.max(1));
         let touched = samples.iter().take(end).skip(first_sample);
-        let times = if wants_times { touched.map(|sample| vec![0.0; sample.events.len()]).collect() } else { Vec::new() };
+        let times =
+            if wants_times { touched.map(|sample| vec![0.0; sample.events.len()]).collect() } else { Vec::new() };
         Found { weights: Vec::new(), times, first_sample }
     }
 

@@ -35,7 +35,8 @@ pub(super) fn run<T: Real>(sweep: &EventSweep, operands: &Operands<'_, T>, write
             let found: Vec<SampleGradients> = (0..sweep.batch)
                 .into_par_iter()
                 .map(|at| {
-                    let [times, memory, errors] = [own.times, own.memory, own.errors].map(|part| get(part, slots, batch, at));
+                    let [times, memory, errors] =
+                        [own.times, own.memory, own.errors].map(|part| get(part, slots, batch, at));
                     adjoint(&sweep.layer, &sample(sweep, operands, at), &times, &memory, &errors).ok()
                 })
                 .collect::<Option<_>>()?;

@@ -69,13 +69,7 @@ impl<const D: usize> Kernel for Forward<'_, D> {
 
 /// Runs a block through a sample.
 #[inline(always)]
-fn run<const D: usize>(
-    layer: &Layer<'_, D>,
-    arrivals: &Arrivals,
-    weights: &[f64],
-    place: Place,
-    found: &mut Found,
-) {
+fn run<const D: usize>(layer: &Layer<'_, D>, arrivals: &Arrivals, weights: &[f64], place: Place, found: &mut Found) {
     let (first, valid) = layer.neurons_of(place.block, place.pixel);
     let start: [f64; D] = super::lanes::vector(&layer.events.neuron.start);
     let armed = layer.solver.is_below(&start);

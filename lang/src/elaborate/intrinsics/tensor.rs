@@ -2,10 +2,10 @@
 //!
 //! Must never know the layers that use them.
 
+use snn_graph::TimeAxis;
 use snn_graph::ops::contract::{ConvOptions, Padding};
 use snn_graph::ops::index::IndexAxis;
 use snn_graph::ops::pointwise::Function;
-use snn_graph::TimeAxis;
 use snn_graph::ops::{IndexOp, SpikeAt, TimesOf, Windows};
 
 use super::super::*;
