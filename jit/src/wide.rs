@@ -180,7 +180,11 @@ impl<'c> Preparation<'c> {
             }
             Expr::Get(reg) => {
                 let source = self.regs.get(reg)?;
-                *self.vals.get(source)?
+                // A register that all lanes share has no name among what is computed before the loop.
+                match self.vals.get(source)? {
+                    Known::Step(step) => Known::Step(*step),
+                    Known::Shared(_) => return None,
+                }
             }
             Expr::Const(_) | Expr::Index(_) => return None,
         };
