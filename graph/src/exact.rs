@@ -75,7 +75,11 @@ fn unknown_constant(graph: &Graph, constant: NodeId) -> ShapeError {
         _ if node.ty.batch => "differs from sample to sample",
         _ => "is not a number that is known before training",
     };
-    let name = node.name.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
+    let name = match &node.op {
+        Op::ParamOp(param) => Some(param.path.as_str()),
+        _ => node.name.as_deref(),
+    };
+    let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
     ShapeError::new(format!("a constant{name} of this neuron {what}, but event-exact spike times need numbers"))
         .help(format!("make it a setting, such as `tau = 20ms`, {GRID}"))
 }

@@ -182,10 +182,11 @@ impl Neuron<'_> {
                 format!("  a = {}", self.row(term)),
                 format!("  b = {}", self.row(ramp)),
                 format!("  c = {}", self.row(level)),
-                format!(
-                    "  s = {0} W(-c / (b {0}) e^(a / (b {0}))) - a / b, on branch 0 for b > 0 and -1 for b < 0",
-                    time(1.0 / rate)
-                ),
+                match *rate < 0.0 {
+                    true => format!("  s = -T W(c / (b T) e^(-a / (b T))) - a / b, T = {}", time(-1.0 / rate)),
+                    false => format!("  s = T W(-c / (b T) e^(a / (b T))) - a / b, T = {}", time(1.0 / rate)),
+                },
+                "  on branch 0 for b > 0 and -1 for b < 0".to_owned(),
             ],
             Solution::Search => vec![
                 "  by bracketed search to machine precision: between the times at which its derivatives,".to_owned(),
