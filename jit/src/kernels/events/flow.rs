@@ -141,8 +141,8 @@ fn terms<const D: usize>(flow: &[[f64; D]; D], drive: &[f64; D], rates: [f64; D]
             let mut product = [[0.0; D]; D];
             for (row, entries) in product.iter_mut().enumerate() {
                 for (column, entry) in entries.iter_mut().enumerate() {
-                    for k in 0..D {
-                        let shifted = flow[k][column] - if k == column { *rate } else { 0.0 };
+                    for (k, from) in flow.iter().enumerate() {
+                        let shifted = from[column] - if k == column { *rate } else { 0.0 };
                         *entry += term.matrix[row][k] * shifted / gap;
                     }
                 }

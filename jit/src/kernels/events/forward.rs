@@ -115,19 +115,19 @@ impl<const D: usize> Block<'_, D> {
         }
         let (mut potential, mut before, mut after) =
             ([0.0; LANES], [layer.slope_offset; LANES], [layer.slope_offset; LANES]);
-        for i in 0..D {
+        for ((x, y), (threshold, slope)) in self.x.iter().zip(&y).zip(layer.threshold.iter().zip(&layer.slope)) {
             for lane in 0..LANES {
-                potential[lane] += layer.threshold[i] * y[i][lane];
-                before[lane] += layer.slope[i] * self.x[i][lane];
-                after[lane] += layer.slope[i] * y[i][lane];
+                potential[lane] += threshold * y[lane];
+                before[lane] += slope * x[lane];
+                after[lane] += slope * y[lane];
             }
         }
         let theta = layer.events.neuron.theta;
         let mut may = [false; LANES];
         let mut any = false;
-        for lane in 0..LANES {
-            may[lane] = (potential[lane] >= theta) | ((before[lane] > 0.0) & (after[lane] < 0.0));
-            any |= may[lane];
+        for (lane, may) in may.iter_mut().enumerate() {
+            *may = (potential[lane] >= theta) | ((before[lane] > 0.0) & (after[lane] < 0.0));
+            any |= *may;
         }
         if any || self.n_unarmed > 0 || !layer.has_single_peak {
             for lane in 0..LANES {
