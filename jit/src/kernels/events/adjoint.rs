@@ -84,6 +84,8 @@ pub(super) struct Backward<'a, T, const D: usize> {
 impl<T: Real, const D: usize> Kernel for Backward<'_, T, D> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         run(self.layer, self.arrivals, self.weights, self.place, self.own, self.batch, self.found);

@@ -61,6 +61,8 @@ pub(super) struct Forward<'a, const D: usize> {
 impl<const D: usize> Kernel for Forward<'_, D> {
     type Output = ();
 
+    /// # Safety
+    /// As for [`Kernel::run`].
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         run(self.layer, self.arrivals, self.weights, self.place, self.found);
