@@ -87,7 +87,7 @@ codes! {
     MixedNeuron = "E0507": "a neuron written both as steps and as equations",
     IncompleteNeuron = "E0508": "a neuron whose equations are not complete",
     TimeInLoop = "E0509": "something inside a feedback loop that needs all time steps at once",
-    BadEquation = "E0510": "an equation that says nothing a neuron can do",
+    BadEquation = "E0510": "an equation that says nothing a neuron can do, or that `gradient = exact` cannot solve",
 
     // E06: train, test and convert.
     UnknownTrainSetting = "E0601": "an entry that `train` or `convert` does not have",
