@@ -212,7 +212,7 @@ fn the_verifier_finds_what_was_broken() {
             "%0: recorded as stepped truth [2], but its op gives stepped real [2]",
         ),
         (broken(|graph| graph.node_mut(NodeId(4)).inputs = vec![NodeId(0)]), "%4: %0 has no result 0"),
-        (broken(|graph| graph.node_mut(NodeId(4)).op = Project { index: 3 }.into()), "%4: the scan has no result 3"),
+        (broken(|graph| graph.node_mut(NodeId(4)).op = Project { index: 3 }.into()), "%4: %3 has no result 3"),
         (rebuilt(|body| body.graph.steps = 2), "%3: the body of a scan over 3 steps is not one of its steps"),
         (
             rebuilt(|body| {

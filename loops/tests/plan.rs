@@ -56,7 +56,7 @@ fn touched(program: &Program, launch: &Launch) -> Vec<BufferId> {
         Launch::Run(KernelId(id)) => match &program.kernels[*id as usize] {
             Kernel::Contraction(c) => vec![c.a.buffer, c.b.buffer, c.out.buffer],
             Kernel::Draw(draw) => vec![draw.out.buffer],
-            Kernel::Nest(_) => vec![],
+            Kernel::Nest(_) | Kernel::EventSweep(_) => vec![],
         },
         Launch::Repeat { body, .. } => body.iter().flat_map(|launch| touched(program, launch)).collect(),
     }
