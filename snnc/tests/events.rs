@@ -7,10 +7,16 @@ use common::Place;
 /// A network on the bundled digits; `layers` comes behind the encoder.
 fn program(layers: &str, loss: &str, more: &str) -> String {
     format!(
-        "use std.blocks {{ Delay, LearnedDelay }}
+        "use std.blocks {{ Delay }}
 use std.encoders {{ latency }}
 use std.layers {{ Conv2d, Linear, Flatten, MergePool2d }}
 use std.neurons {{ CubaLIF }}
+
+/// Spikes that come later by a delay that is learned.
+block Late()(x) {{
+    param d = 0.002
+    spike_at(spike_times(x) + maximum(d, 0))
+}}
 
 block Again(n)(x) {{
     state s: [n] = 0.0
@@ -75,7 +81,7 @@ fn first_spikes_are_learned() {
 #[test]
 fn gradients_of_networks_with_feedback_delays_and_merged_trains_are_derivatives() {
     let place = Place::new();
-    let conv = "Conv2d(3, 3, bias = false, init = uniform(-0.3, 1)) -> CubaLIF(tau_m = 260ms, tau_s = 130ms, v_th = 0.5) -> LearnedDelay(0.002) \
+    let conv = "Conv2d(3, 3, bias = false, init = uniform(-0.3, 1)) -> CubaLIF(tau_m = 260ms, tau_s = 130ms, v_th = 0.5) -> Late() \
                 -> MergePool2d(2) -> Flatten()";
     for (name, layers) in [("dense.snn", DENSE), ("again.snn", "Flatten() -> Again(20)"), ("conv.snn", conv)] {
         place.write(name, &program(layers, COUNT, ""));

@@ -27,6 +27,7 @@ const SPECIAL: &[(&str, &str, &str)] = &[
     ("Conv1d", "Conv1d(3, 3, stride = 2, bias = true)", "frames[2, 7]"),
     ("Conv2d", "Conv2d(4, 3, stride = 2, dilation = 1, groups = 2, bias = true)", "frames[2, 5, 6]"),
     ("AvgPool2d", "AvgPool2d(2)", "frames[2, 5, 6]"),
+    ("MergePool2d", "MergePool2d(2)", "frames[2, 5, 6]"),
     ("MaxPool2d", "MaxPool2d(3, stride = 2, padding = 1)", "frames[2, 5, 6]"),
     ("Flatten", "Flatten()", "frames[2, 3, 4]"),
     ("Normalize", "Normalize(mean = [0.1, 0.2], std = [0.5, 0.7])", "frames[2, 3, 4]"),
