@@ -130,8 +130,8 @@ impl<const D: usize> Block<'_, D> {
             any |= *may;
         }
         if any || self.n_unarmed > 0 || !layer.has_single_peak {
-            for lane in 0..LANES {
-                if !self.done[lane] && (may[lane] || !self.armed[lane] || !layer.has_single_peak) {
+            for (lane, may) in may.into_iter().enumerate() {
+                if !self.done[lane] && (may || !self.armed[lane] || !layer.has_single_peak) {
                     self.solve(lane, from, dt, inclusive, &mut y, found);
                 }
             }
