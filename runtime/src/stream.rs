@@ -76,6 +76,10 @@ impl Stream {
         options: &SessionOptions,
         key: RandomKey,
     ) -> Result<Stream> {
+        if model.time.events().is_some() {
+            let error = format!("`{}` has no grid of time steps, so there is no step by step", model.name);
+            return Err(RuntimeError::new(error).with_help("run whole samples, without streaming"));
+        }
         let plan = streaming(&passes::run(model, &PassContext::new(model, false), None)?)?;
         let SessionOptions { batch, dtype, device, .. } = *options;
         // The spikes of one step are few: as floats, small layers need no other thread.

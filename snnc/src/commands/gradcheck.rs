@@ -8,7 +8,7 @@ use snnc::{Program, Result, Source};
 use super::Status;
 use super::machine;
 use super::table::{Align, Table};
-use super::terminal::{say, warn, write};
+use super::terminal::{note, say, warn, write};
 
 /// Compares the gradients of a model with finite differences.
 ///
@@ -36,9 +36,16 @@ pub fn run(args: &Args) -> Result<Status> {
     let program = Program::compile_smooth(Source::from_file(&args.file)?, &args.settings.overrides)?;
     warn(&program);
     let settings = Settings { batch: args.batch.into(), elements: args.elements.into(), tolerance: args.tolerance };
-    let rows = gradcheck(&program.model()?, &settings)?;
+    let model = program.model()?;
+    let rows = gradcheck(&model, &settings)?;
     write(&table(&rows));
+    if model.graph().time.events().is_some() {
+        say("checked with a weighted sum of the result's spike times: the number of spikes has a declared gradient");
+    }
     let failed = rows.iter().filter(|row| !row.ok).count();
+    if rows.iter().any(|row| row.vanishes) {
+        note("note: some of these gradients are 0 everywhere, so little was checked: do the neurons spike?");
+    }
     if failed == 0 {
         say(format_args!("all {} gradients are derivatives", rows.len()));
         return Ok(Status::Success);

@@ -55,7 +55,8 @@ pub fn run(args: &Args) -> Result<Status> {
     let values: Vec<(&str, &[f32])> = values.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect();
     let result =
         if streams { stream::infer(&mut session, &values, &args.stream)? } else { session.infer_batch(&values)? };
-    report(&result, label);
+    let gives_trains = session.model().time.events().is_some() && result.stepped;
+    report(&if gives_trains { trains(&result) } else { scores(&result) }, &result, label);
     Ok(Status::Success)
 }
 
@@ -98,11 +99,11 @@ fn from_data(run: &Run, session: &Session, sample: usize, data_dir: Option<&Path
     Ok((values, data.test.labels.get(sample).copied()))
 }
 
-fn report(result: &Inference, label: Option<u32>) {
+fn report(classes: &[String], result: &Inference, label: Option<u32>) {
     let prediction = result.predictions.as_ref().and_then(|classes| classes.first());
-    for (class, score) in scores(result).iter().enumerate() {
+    for (class, text) in classes.iter().enumerate() {
         let mark = if prediction == Some(&class) { "  <" } else { "" };
-        say(format_args!("class {class}: {score:.4}{mark}"));
+        say(format_args!("class {class}: {text}{mark}"));
     }
     if let Some(class) = prediction {
         let label = label.map(|label| format!(" (labeled {label})")).unwrap_or_default();
@@ -111,13 +112,29 @@ fn report(result: &Inference, label: Option<u32>) {
 }
 
 /// The result of the one sample, its mean over time where it is stepped.
-fn scores(result: &Inference) -> Vec<f64> {
-    let values = &result.output.data;
+fn scores(result: &Inference) -> Vec<String> {
     let steps = if result.stepped { result.output.dims.first().copied().unwrap_or(1).max(1) } else { 1 };
+    let mean = |values: Vec<f64>| format!("{:.4}", values.iter().sum::<f64>() / steps as f64);
+    by_class(result, steps).into_iter().map(mean).collect()
+}
+
+/// The spikes of the one sample, of a model whose result are spike times.
+fn trains(result: &Inference) -> Vec<String> {
+    let slots = result.output.dims.first().copied().unwrap_or(1).max(1);
+    let train = |times: Vec<f64>| {
+        let count = times.iter().filter(|time| time.is_finite()).count();
+        let plural = if count == 1 { "" } else { "s" };
+        match times.first().filter(|time| time.is_finite()) {
+            Some(first) => format!("{count} spike{plural}, the first at {:.3} ms", 1e3 * first),
+            None => "silent".to_owned(),
+        }
+    };
+    by_class(result, slots).into_iter().map(train).collect()
+}
+
+/// The values of each class at all steps, or in all slots.
+fn by_class(result: &Inference, steps: usize) -> Vec<Vec<f64>> {
+    let values = &result.output.data;
     let classes = values.len() / steps;
-    let mut scores = vec![0.0; classes];
-    for step in values.chunks_exact(classes.max(1)) {
-        scores.iter_mut().zip(step).for_each(|(score, value)| *score += value / steps as f64);
-    }
-    scores
+    (0..classes).map(|class| values.iter().skip(class).step_by(classes).copied().collect()).collect()
 }
