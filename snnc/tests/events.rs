@@ -108,6 +108,21 @@ fn silent_neurons_are_reported_and_woken_and_nothing_is_lost_in_silence() {
 }
 
 #[test]
+fn inference_shows_trains_and_streams_say_that_there_are_no_steps() {
+    let place = Place::new();
+    place.write("first.snn", &program(DENSE, "ttfs(out, label, tau = 5ms)", ""));
+    place.right("run first.snn --set epochs=2 --out run");
+    let out = place.right("infer run --sample 0");
+    assert!(out.contains("the first at") && out.contains(" ms") && !out.contains("inf"), "{out}");
+    let error = place.wrong(1, "infer run --sample 0 --stream");
+    assert!(error.contains("`Digits` has no grid of time steps"), "{error}");
+    let nothing = DENSE.replace("v_th = 2.0", "v_th = 1000");
+    place.write("silent.snn", &program(&nothing, COUNT, ""));
+    let done = place.snnc("gradcheck silent.snn --batch 1 --elements 1");
+    assert!(done.stderr.contains("0 everywhere") && done.stdout.contains("declared gradient"), "{}", done.stdout);
+}
+
+#[test]
 fn what_has_no_spike_times_is_an_error_that_names_the_place() {
     let place = Place::new();
     let biased = DENSE.replace("bias = false, ", "");
