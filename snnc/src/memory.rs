@@ -24,7 +24,6 @@ impl Model {
     /// # Errors
     /// If the model cannot be run, there is no `train` to train by, or a training cannot stay within its limit.
     pub fn forecast(&self, purpose: Purpose, options: &SessionOptions) -> Result<Forecast> {
-        self.runnable()?;
         Ok(forecast::forecast(self.graph(), self.phase(purpose, options)?, options.batch, target(options))?)
     }
 
@@ -34,7 +33,6 @@ impl Model {
     /// # Errors
     /// As [`Self::forecast`].
     pub fn largest_batch(&self, purpose: Purpose, limit: usize, options: &SessionOptions) -> Result<Option<usize>> {
-        self.runnable()?;
         Ok(forecast::largest_batch(self.graph(), self.phase(purpose, options)?, limit, target(options))?)
     }
 

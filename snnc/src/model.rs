@@ -116,7 +116,7 @@ impl Model {
     /// The model with fresh weights, ready to run; with a `train`, ready to learn.
     ///
     /// # Errors
-    /// If the model runs in continuous time, or an initializer does not fit its parameter.
+    /// If an initializer does not fit its parameter.
     pub fn session(&self, options: SessionOptions) -> Result<Session> {
         self.session_with(self.recipe.as_ref().map(|recipe| recipe.optimizer.rule), options)
     }
@@ -130,13 +130,7 @@ impl Model {
     }
 
     fn session_with(&self, rule: Option<UpdateRule>, options: SessionOptions) -> Result<Session> {
-        self.runnable()?;
         Ok(Session::new(self.graph().clone(), rule, options)?)
-    }
-
-    /// Explains models that cannot be run.
-    pub(crate) fn runnable(&self) -> Result<()> {
-        Ok(())
     }
 
     /// The model step by step, with the weights of a file or else fresh ones.
