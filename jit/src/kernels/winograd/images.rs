@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
 use crate::kernels::bits::Bits;
-use crate::kernels::vector::Vector;
+use crate::kernels::vector::{Vector, prefetch};
 
 /// Channels in a word of packed spikes.
 const WORD: usize = u64::BITS as usize;
@@ -43,6 +43,9 @@ pub(super) trait Element: Sized {
     /// # Safety
     /// The machine has the vectors, and the pixel has these channels.
     unsafe fn read<V: Vector, const SOME: bool>(pixel: *const Self, channel: usize, count: usize) -> V;
+
+    /// Asks for the channels of a pixel, which need not exist, if they are worth it.
+    fn prefetch(pixel: *const Self, channel: usize);
 }
 
 impl Element for f32 {
@@ -55,6 +58,11 @@ impl Element for f32 {
             let from = pixel.add(channel);
             if SOME { V::load_some(from, count) } else { V::load(from) }
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(pixel: *const f32, channel: usize) {
+        prefetch(pixel.wrapping_add(channel));
     }
 }
 
@@ -69,4 +77,8 @@ impl Element for u64 {
             V::from_bits(if SOME { bits & ((1 << count) - 1) } else { bits })
         }
     }
+
+    /// A pixel's bits are a few words, most of which came with their neighbors'.
+    #[inline(always)]
+    fn prefetch(_: *const u64, _: usize) {}
 }

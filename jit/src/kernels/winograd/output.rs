@@ -44,8 +44,12 @@ impl Kernel for Transform<'_> {
             // to one tile; the sink is as wide as the widest panel.
             unsafe {
                 let sink = sink.as_mut_ptr();
-                let place = |pixel: usize| self.out.at(pixel * self.width + self.channels.start);
-                let to: [[*mut f32; OUTPUTS]; OUTPUTS] = pixels.map(|line| line.map(|pixel| pixel.map_or(sink, place)));
+                let mut to = [[sink; OUTPUTS]; OUTPUTS];
+                for (line, pixels) in to.iter_mut().zip(&pixels) {
+                    for (place, pixel) in line.iter_mut().zip(pixels) {
+                        *place = pixel.map_or(sink, |pixel| self.out.at(pixel * self.width + self.channels.start));
+                    }
+                }
                 let from = self.products.as_ptr().add(at * self.row);
                 let count = self.channels.len();
                 let full = count / V::LANES * V::LANES;

@@ -28,6 +28,7 @@ pub(super) trait Square<const SIDE: usize> {
 pub(super) struct Input;
 
 impl Square<INPUTS> for Input {
+    #[inline(always)]
     fn pixel(tiles: &Tiles, tile: usize) -> [[Option<usize>; INPUTS]; INPUTS] {
         tiles.inputs(tile)
     }
@@ -45,6 +46,7 @@ impl Square<INPUTS> for Input {
 pub(super) struct Output;
 
 impl Square<OUTPUTS> for Output {
+    #[inline(always)]
     fn pixel(tiles: &Tiles, tile: usize) -> [[Option<usize>; OUTPUTS]; OUTPUTS] {
         tiles.outputs(tile)
     }
@@ -110,24 +112,42 @@ impl<S: Square<SIDE>, const SIDE: usize> Transform<'_, S, SIDE> {
     unsafe fn transform_all<V: Vector, T: Element>(&self, x: *const T, width: usize) {
         let zeros = self.zeros.as_ptr().cast::<T>();
         let full = self.channels / V::LANES;
+        let rest = self.channels - full * V::LANES;
+        let mut ahead = self.square::<T>(self.range.start, x, width, zeros);
         for (at, tile) in self.range.clone().enumerate() {
+            let from = ahead;
+            if tile + 1 < self.tiles.count() {
+                ahead = self.square(tile + 1, x, width, zeros);
+            }
             // SAFETY: squares are made of pixels of the images, and padding is as long as a pixel; every tile has its own
             // rows of `out`, which hold whole vectors.
             unsafe {
-                let place = |pixel: Option<usize>| pixel.map_or(zeros, |pixel| x.add(pixel * width));
-                let from: [[*const T; SIDE]; SIDE] = S::pixel(self.tiles, tile).map(|line| line.map(place));
                 let to = self.out.at(self.start + at * self.row);
                 for vector in 0..full {
                     let to = to.add(vector * self.column);
+                    for line in &ahead {
+                        (line.iter().skip(SIDE - OUTPUTS)).for_each(|pixel| T::prefetch(*pixel, vector * V::LANES));
+                    }
                     transform::<V, T, S, SIDE, false>(&from, vector * V::LANES, 0, to, self.plane);
                 }
-                let rest = self.channels - full * V::LANES;
                 if rest > 0 {
                     let to = to.add(full * self.column);
                     transform::<V, T, S, SIDE, true>(&from, full * V::LANES, rest, to, self.plane);
                 }
             }
         }
+    }
+
+    /// Where the pixels of a tile's square lie, from images at `x` of pixels of `width` elements.
+    #[inline(always)]
+    fn square<T>(&self, tile: usize, x: *const T, width: usize, zeros: *const T) -> [[*const T; SIDE]; SIDE] {
+        let mut square = [[zeros; SIDE]; SIDE];
+        for (line, pixels) in square.iter_mut().zip(S::pixel(self.tiles, tile)) {
+            for (place, pixel) in line.iter_mut().zip(pixels) {
+                *place = pixel.map_or(zeros, |pixel| x.wrapping_add(pixel * width));
+            }
+        }
+        square
     }
 }
 
