@@ -303,7 +303,7 @@ impl Place {
     }
 
     /// The index over all axes of a type; axes of extent 1 repeat their only element, axes that it lacks are left out.
-    fn index(&self, ty: &Ty) -> Vec<usize> {
+    pub fn index(&self, ty: &Ty) -> Vec<usize> {
         let time = ty.time.then_some(self.time);
         let batch = ty.batch.then_some(self.batch);
         let dims = ty.dims.iter().zip(&self.dims).map(|(extent, index)| if *extent == 1 { 0 } else { *index });

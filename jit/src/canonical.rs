@@ -8,6 +8,8 @@ use std::hash::{Hash, Hasher};
 use snn_loops::{Access, BufferId, Dtype, Expr, Nest, Program, Role, Stmt};
 
 use crate::interchange::interchange;
+use crate::options::Isa;
+use crate::unroll::unroll;
 
 /// A nest whose buffers are slots.
 #[derive(Clone, Debug)]
@@ -31,8 +33,8 @@ pub(crate) struct Canonical {
 pub(crate) struct Key(Vec<u8>);
 
 impl Canonical {
-    /// A nest of a program with slots for buffers.
-    pub fn of(nest: &Nest, program: &Program) -> Canonical {
+    /// A nest of a program with slots for buffers, its loops in the order that suits a machine.
+    pub fn of(nest: &Nest, program: &Program, isa: Isa) -> Canonical {
         let mut canonical = Canonical {
             nest: nest.clone(),
             buffers: Vec::new(),
@@ -53,6 +55,9 @@ impl Canonical {
             if scratch.is_some() {
                 *slot = None;
             }
+        }
+        if program.dtype == Dtype::F32 && isa.has_wide_vectors() {
+            unroll(&mut canonical);
         }
         interchange(&mut canonical, program.dtype.size());
         canonical
@@ -175,7 +180,7 @@ mod tests {
         let c = builder.constant(constant);
         let y = builder.scalar(snn_loops::Scalar::Mul, &[x, c]);
         builder.store(Access::new(BufferId(to), Ix::var(var)), y);
-        Canonical::of(&builder.finish(), &Program::new(Dtype::F32))
+        Canonical::of(&builder.finish(), &Program::new(Dtype::F32), Isa::Baseline)
     }
 
     #[test]

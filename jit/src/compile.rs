@@ -83,8 +83,11 @@ pub fn compile(program: &Program, options: &Options) -> Result<Executable, JitEr
     check(program)?;
     let policy = options.kernels.policy()?;
     let layout = Layout::of(program)?;
-    let canonical: Vec<Option<Canonical>> =
-        program.kernels.iter().map(|kernel| nest(kernel).map(|nest| Canonical::of(nest, program))).collect();
+    let canonical: Vec<Option<Canonical>> = program
+        .kernels
+        .iter()
+        .map(|kernel| nest(kernel).map(|nest| Canonical::of(nest, program, options.kernels.isa)))
+        .collect();
     let codes = codes(&canonical, program, options.kernels.isa)?;
     let nests = canonical.into_iter().zip(codes).map(|(canonical, code)| {
         let canonical = canonical?;
@@ -132,9 +135,9 @@ fn text(program: &Program, part: impl Fn(Listing) -> String) -> Result<String, J
     for (at, kernel) in program.kernels.iter().enumerate() {
         all.push_str(&format!("; k{at} \"{}\"\n", kernel.name()));
         match nest(kernel) {
-            Some(nest) => {
-                all.push_str(part(list_nest(&Canonical::of(nest, program), program.dtype, Isa::Native)?).trim_end())
-            }
+            Some(nest) => all.push_str(
+                part(list_nest(&Canonical::of(nest, program, Isa::Native), program.dtype, Isa::Native)?).trim_end(),
+            ),
             None => all.push_str("; a kernel of the library"),
         }
         all.push_str("\n\n");

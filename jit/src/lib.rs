@@ -40,6 +40,7 @@ mod layout;
 mod module;
 mod options;
 mod steady;
+mod unroll;
 mod value;
 mod watch;
 mod wide;

@@ -46,11 +46,20 @@ enum Operand {
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     /// An element.
-    Load { cell: usize, packed: bool },
+    Load { from: Place, packed: bool },
     /// An instruction.
     Scalar { op: Scalar, args: Vec<Operand> },
     /// An element gets a float.
-    Store { cell: usize, packed: bool, value: Operand },
+    Store { to: Place, packed: bool, value: Operand },
+}
+
+/// Where the first lane's element lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// The cell with an address.
+    cell: usize,
+    /// Bytes behind it.
+    offset: i32,
 }
 
 /// A `Lanes` body ready to be assembled.
@@ -93,6 +102,11 @@ fn search(canonical: &Canonical, body: &[Stmt], found: &mut BTreeMap<Var, Wide>)
             Stmt::Let(..) | Stmt::Set(..) | Stmt::Store(..) => {}
         }
     }
+}
+
+/// Whether a `Lanes` loop with this body would be assembled.
+pub(crate) fn fits(canonical: &Canonical, lane: Var, extent: Extent, body: &[Stmt]) -> bool {
+    wide(canonical, lane, extent, body).is_some()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -140,11 +154,11 @@ impl<'c> Preparation<'c> {
                 Stmt::Store(access, val) => {
                     let packed = this.is_packed(access);
                     let value = this.operand(*val)?;
-                    let cell = this.address(access, packed)?;
+                    let to = this.place(access, packed)?;
                     if packed {
                         this.cell(Cell::Bits(0));
                     }
-                    this.body.steps.push(Step::Store { cell, packed, value });
+                    this.body.steps.push(Step::Store { to, packed, value });
                 }
             }
         }
@@ -160,11 +174,11 @@ impl<'c> Preparation<'c> {
         let known = match expr {
             Expr::Load(access) => {
                 let packed = self.is_packed(access);
-                let cell = self.address(access, packed)?;
+                let from = self.place(access, packed)?;
                 if packed {
                     self.cell(Cell::Bits(1f32.to_bits()));
                 }
-                self.step(Step::Load { cell, packed })
+                self.step(Step::Load { from, packed })
             }
             Expr::Scalar(op, args) => {
                 for bits in constants(*op) {
@@ -229,8 +243,8 @@ impl<'c> Preparation<'c> {
         self.canonical.packed.get(access.buffer.0 as usize) == Some(&true)
     }
 
-    /// The cell of an access whose lanes are neighbors.
-    fn address(&mut self, access: &Access, packed: bool) -> Option<usize> {
+    /// The place of an access whose lanes are neighbors. Accesses at a fixed distance share an address.
+    fn place(&mut self, access: &Access, packed: bool) -> Option<Place> {
         if !access.bounds.is_empty() || access.index.stride(self.lane) != Some(1) {
             return None;
         }
@@ -238,7 +252,16 @@ impl<'c> Preparation<'c> {
         if packed && !(access.index.base() % 16 == 0 && access.index.terms().iter().all(whole)) {
             return None;
         }
-        Some(self.cell(Cell::Address(access.clone())))
+        let near = |cell: &Cell| match cell {
+            Cell::Address(known) if known.buffer == access.buffer && known.index.terms() == access.index.terms() => {
+                let distance = access.index.base().checked_sub(known.index.base())?;
+                i32::try_from(if packed { distance / 8 } else { distance.checked_mul(4)? }).ok()
+            }
+            _ => None,
+        };
+        let known = self.body.cells.iter().enumerate().find_map(|(cell, known)| Some((cell, near(known)?)));
+        let (cell, offset) = known.unwrap_or_else(|| (self.cell(Cell::Address(access.clone())), 0));
+        Some(Place { cell, offset })
     }
 
     fn cell(&mut self, cell: Cell) -> usize {

@@ -225,6 +225,14 @@ impl NestBuilder {
         self.push(Stmt::Store(access, val));
     }
 
+    /// The statements of the innermost open loop so far, which leave it.
+    pub fn take(&mut self) -> Vec<Stmt> {
+        match self.open.last_mut() {
+            Some((_, _, _, body)) => std::mem::take(body),
+            None => std::mem::take(&mut self.done),
+        }
+    }
+
     /// The finished nest; loops still open are closed.
     pub fn finish(mut self) -> Nest {
         while !self.open.is_empty() {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use snn_loops::{Access, Dtype, Ix, NestBuilder, Scalar, Val, Var};
+use snn_loops::{Access, Dtype, Ix, NestBuilder, Scalar, Stmt, Val, Var};
 
 use crate::graph::NodeId;
 use crate::lower::LowerError;
@@ -57,6 +57,12 @@ impl<'r, 'g> Emission<'r, 'g> {
         self.known.pop();
     }
 
+    /// The statements so far, which leave the kernel; what they computed is forgotten.
+    pub fn take(&mut self) -> Vec<Stmt> {
+        self.known = vec![BTreeMap::new()];
+        self.builder.take()
+    }
+
     /// The value of a node at a point, from memory if it lies there.
     pub fn value(&mut self, id: NodeId, at: &Point) -> Val {
         self.lookup(id, at, false)
@@ -65,6 +71,12 @@ impl<'r, 'g> Emission<'r, 'g> {
     /// The value of a node at a point, computed even if it has a place in memory (which is where it is about to go).
     pub fn compute(&mut self, id: NodeId, at: &Point) -> Val {
         self.lookup(id, at, true)
+    }
+
+    /// The value of a node at a point as a float.
+    pub fn float(&mut self, id: NodeId, at: &Point) -> Val {
+        let val = self.value(id, at);
+        self.as_float(self.region.graph.ty(id).kind, val)
     }
 
     /// A value of a kind as a float.

@@ -4,10 +4,13 @@
 //! kept (statistics per channel) it runs in lanes. A reduction with few kept elements is split along its longest reduced
 //! axis into a number of parts that depends on the shape alone, and a second kernel adds the parts in order: the same bits
 //! for any number of threads.
+//!
+//! Deviations take a second sweep over what the first has just read: a part is small enough to lie in a cache by then, so
+//! that a sum and its deviation cost one pass over memory.
 
-use snn_loops::{
-    Access, BufferId, Expr, Extent, Ix, Kernel, Launch, LoopKind, Nest, Program, Reg, Role, Scalar, Stmt, Val, Var,
-};
+mod parts;
+
+use snn_loops::{Access, Expr, Extent, Ix, Kernel, Launch, LoopKind, Nest, Program, Reg, Scalar, Stmt, Val};
 
 use crate::graph::NodeId;
 use crate::lower::LowerError;
@@ -16,19 +19,45 @@ use crate::lower::region::Region;
 use crate::lower::space::{self, Axis};
 use crate::lower::storage::Storage;
 use crate::op::{Op, Point};
+use crate::ops::Reduce;
 use crate::ops::reduce::Reducer;
 use crate::ty::{Axes, Ty};
+use parts::{PART, Split};
 
-/// Elements one part of a split reduction covers.
-const PART: usize = 16384;
-/// The most parts.
-const MAX_PARTS: usize = 64;
+/// What a kernel accumulates.
+#[derive(Default)]
+struct Accumulators {
+    /// In the first sweep.
+    running: Vec<Running>,
+    /// In the second.
+    spreads: Vec<Spread>,
+}
 
-/// One accumulator of a kernel.
-struct Accumulator {
+/// A sum or an extremum.
+struct Running {
     reducer: Reducer,
+    operand: NodeId,
     reg: Reg,
-    storage: Storage,
+}
+
+/// The deviation of what one of the sums is of.
+struct Spread {
+    /// Which of the sums.
+    sum: usize,
+    mean: Reg,
+    reg: Reg,
+}
+
+/// A kernel that is being put together.
+struct Shape {
+    /// The statements of the two sweeps for one element.
+    sweeps: [Vec<Stmt>; 2],
+    /// The stores of the results.
+    stores: Vec<Stmt>,
+    reduced: Vec<Axis>,
+    kept: Vec<Axis>,
+    /// A part of the reduced axes that the first kernel keeps; there is no other kept axis then.
+    lanes: Option<Axis>,
 }
 
 /// The kernels that compute reductions of the same space over the same axes.
@@ -38,45 +67,117 @@ pub(super) fn lower_reduce(
     nodes: &[NodeId],
 ) -> Result<Vec<Launch>, LowerError> {
     let targets: Vec<(NodeId, Storage)> = nodes.iter().map(|id| (*id, region.materialize(program, *id))).collect();
-    let Some((operand, reducer)) = nodes.first().and_then(|id| operand(region, *id)) else {
+    let Some((first, reduce)) = nodes.first().and_then(|id| operand(region, *id)) else {
         return Err(LowerError::new("a reduction without operand"));
     };
-    let axes_spec = reducer.1;
-    let ty = region.graph.ty(operand).clone();
+    let axes_spec = reduce.axes.clone();
+    let ty = region.graph.ty(first).clone();
     let mut emission = Emission::new(region, program.dtype, region.label(nodes[0]));
     let (axes, point) = space::all_axes(&mut emission, region.graph, &ty, region.batch);
     let out_point = kept_point(&ty, &axes_spec, &point);
-    let mut accumulators = Vec::new();
+    let mut accumulators = Accumulators::default();
+    let mut results = Vec::new();
     for (id, storage) in targets {
-        let Some((operand, (reducer, _))) = self::operand(region, id) else { continue };
-        let val = emission.value(operand, &point);
-        let val = emission.as_float(region.graph.ty(operand).kind, val);
-        let reg = emission.builder.fresh_reg();
-        let before = emission.builder.get(reg);
-        let after = emission.builder.scalar(combine(reducer), &[before, val]);
-        emission.builder.set(reg, after);
-        accumulators.push(Accumulator { reducer, reg, storage });
+        let Some((operand, reduce)) = self::operand(region, id) else { continue };
+        results.push((accumulators.result(&mut emission, reduce.reducer, operand), storage));
     }
-    let (mut nest, _) = emission.finish()?;
-    let mut inner = std::mem::take(&mut nest.body);
+    let sweeps = accumulators.sweeps(&mut emission, &point);
     // The stores take part in merging axes: their indices move along the kept axes only.
-    let mut stores: Vec<Stmt> = Vec::new();
-    for accumulator in &accumulators {
-        let val = define(&mut nest, &mut stores, Expr::Get(accumulator.reg));
-        stores.push(Stmt::Store(Access::new(accumulator.storage.buffer, accumulator.storage.index(&out_point)), val));
+    for (reg, storage) in &results {
+        let val = emission.builder.get(*reg);
+        emission.builder.store(Access::new(storage.buffer, storage.index(&out_point)), val);
     }
+    let stores = emission.take();
+    let (mut nest, _) = emission.finish()?;
     let is_reduced = |axis: &Axis| {
         let var = Ix::var(axis.var);
         !(out_point.time == var || out_point.batch == var || out_point.dims.contains(&var))
     };
     let (reduced, kept): (Vec<Axis>, Vec<Axis>) = axes.into_iter().partition(is_reduced);
-    inner.extend(stores);
-    let reduced = space::collapse(&mut inner, reduced);
-    let kept = space::collapse(&mut inner, kept);
-    let stores = inner.split_off(inner.len() - 2 * accumulators.len());
-    let mut shape = Shape { inner, stores, reduced, kept, lanes: None };
+    let mut shape = merged(sweeps, stores, reduced, kept);
     side_by_side(&mut nest, &mut shape);
     Ok(assemble(program, nest, shape, &accumulators))
+}
+
+/// The shape with axes merged where all statements allow it.
+fn merged(sweeps: [Vec<Stmt>; 2], stores: Vec<Stmt>, reduced: Vec<Axis>, kept: Vec<Axis>) -> Shape {
+    let [first, second] = sweeps;
+    let ends = [first.len(), first.len() + second.len()];
+    let mut all: Vec<Stmt> = first.into_iter().chain(second).chain(stores).collect();
+    let reduced = space::collapse(&mut all, reduced);
+    let kept = space::collapse(&mut all, kept);
+    let stores = all.split_off(ends[1]);
+    let second = all.split_off(ends[0]);
+    Shape { sweeps: [all, second], stores, reduced, kept, lanes: None }
+}
+
+impl Accumulators {
+    /// The register in which the reduction of an operand ends up.
+    fn result(&mut self, emission: &mut Emission<'_, '_>, reducer: Reducer, operand: NodeId) -> Reg {
+        if reducer != Reducer::Deviation {
+            let at = self.running(emission, reducer, operand);
+            return self.running[at].reg;
+        }
+        let sum = self.running(emission, Reducer::Sum, operand);
+        let (mean, reg) = (emission.builder.fresh_reg(), emission.builder.fresh_reg());
+        self.spreads.push(Spread { sum, mean, reg });
+        reg
+    }
+
+    /// The position of a running accumulator, which may be there.
+    fn running(&mut self, emission: &mut Emission<'_, '_>, reducer: Reducer, operand: NodeId) -> usize {
+        let same = |running: &Running| running.reducer == reducer && running.operand == operand;
+        self.running.iter().position(same).unwrap_or_else(|| {
+            let reg = emission.builder.fresh_reg();
+            self.running.push(Running { reducer, operand, reg });
+            self.running.len() - 1
+        })
+    }
+
+    /// What the two sweeps do with one element.
+    fn sweeps(&self, emission: &mut Emission<'_, '_>, point: &Point) -> [Vec<Stmt>; 2] {
+        for running in &self.running {
+            let val = emission.float(running.operand, point);
+            let before = emission.builder.get(running.reg);
+            let after = emission.builder.scalar(combine(running.reducer), &[before, val]);
+            emission.builder.set(running.reg, after);
+        }
+        let first = emission.take();
+        for spread in &self.spreads {
+            let val = emission.float(self.running[spread.sum].operand, point);
+            let mean = emission.builder.get(spread.mean);
+            let distance = emission.builder.scalar(Scalar::Sub, &[val, mean]);
+            let square = emission.builder.scalar(Scalar::Mul, &[distance, distance]);
+            let before = emission.builder.get(spread.reg);
+            let after = emission.builder.scalar(Scalar::Add, &[before, square]);
+            emission.builder.set(spread.reg, after);
+        }
+        [first, emission.take()]
+    }
+
+    /// All registers that hold something at the end.
+    fn regs(&self) -> impl Iterator<Item = Reg> {
+        self.running.iter().map(|running| running.reg).chain(self.spreads.iter().map(|spread| spread.reg))
+    }
+
+    /// The start of the first sweep.
+    fn start(&self, nest: &mut Nest, body: &mut Vec<Stmt>) {
+        for running in &self.running {
+            let start = define(nest, body, Expr::Const(running.reducer.start()));
+            body.push(Stmt::Set(running.reg, start));
+        }
+    }
+
+    /// The start of the second sweep, after a first over `count` elements.
+    fn start_again(&self, nest: &mut Nest, body: &mut Vec<Stmt>, count: Val) {
+        for spread in &self.spreads {
+            let sum = define(nest, body, Expr::Get(self.running[spread.sum].reg));
+            let mean = define(nest, body, Expr::Scalar(Scalar::Div, vec![sum, count]));
+            body.push(Stmt::Set(spread.mean, mean));
+            let start = define(nest, body, Expr::Const(Reducer::Deviation.start()));
+            body.push(Stmt::Set(spread.reg, start));
+        }
+    }
 }
 
 /// Sums that a large reduction to a single element takes side by side.
@@ -91,65 +192,22 @@ fn side_by_side(nest: &mut Nest, shape: &mut Shape) {
     }
     let (outer, lane) = (space::fresh(nest), space::fresh(nest));
     let at = Ix::var(outer).times(SIDE_BY_SIDE as i64).plus(&Ix::var(lane));
-    space::substitute(&mut shape.inner, last.var, &at);
+    shape.sweeps.iter_mut().for_each(|sweep| space::substitute(sweep, last.var, &at));
     *last = Axis { var: outer, extent: last.extent / SIDE_BY_SIDE };
     shape.lanes = Some(Axis { var: lane, extent: SIDE_BY_SIDE });
 }
 
-struct Shape {
-    inner: Vec<Stmt>,
-    stores: Vec<Stmt>,
-    reduced: Vec<Axis>,
-    kept: Vec<Axis>,
-    /// A part of the reduced axes that the first kernel keeps; there is no other kept axis then.
-    lanes: Option<Axis>,
-}
-
-/// The longest reduced axis in blocks.
-struct Split {
-    /// Its position among the reduced axes.
-    at: usize,
-    /// Counts blocks.
-    block: Var,
-    /// Counts elements of a block.
-    counter: Var,
-    size: usize,
-    n_parts: usize,
-}
-
-fn assemble(program: &mut Program, mut nest: Nest, shape: Shape, accumulators: &[Accumulator]) -> Vec<Launch> {
-    let Shape { mut inner, stores, reduced, mut kept, lanes } = shape;
-    kept.extend(lanes);
-    let n_kept: usize = kept.iter().map(|axis| axis.extent).product();
-    let n_reduced: usize = reduced.iter().map(|axis| axis.extent).product();
-    let split = split(&mut nest, &mut inner, &reduced, &kept);
-    for (at, axis) in reduced.iter().enumerate().rev() {
-        let (var, extent) = match &split {
-            Some(split) if split.at == at => {
-                (split.counter, Extent::Block { block: split.block, size: split.size, total: axis.extent })
-            }
-            _ => (axis.var, Extent::Fixed(axis.extent)),
-        };
-        inner = vec![space::for_loop(var, extent, LoopKind::Serial, inner)];
-    }
-    let mut body = Vec::new();
-    for accumulator in accumulators {
-        let start = define(&mut nest, &mut body, Expr::Const(neutral(accumulator.reducer)));
-        body.push(Stmt::Set(accumulator.reg, start));
-    }
-    body.extend(inner);
+fn assemble(program: &mut Program, mut nest: Nest, mut shape: Shape, accumulators: &Accumulators) -> Vec<Launch> {
+    shape.kept.extend(shape.lanes);
+    let n_kept: usize = shape.kept.iter().map(|axis| axis.extent).product();
+    let n_reduced: usize = shape.reduced.iter().map(|axis| axis.extent).product();
+    let split = Split::of(&mut nest, &mut shape, !accumulators.spreads.is_empty());
+    let mut body = accumulate(&mut nest, &mut shape, split.as_ref(), accumulators);
     if let Some(split) = split {
-        let at = kept_index(&kept).plus(&Ix::var(split.block).times(n_kept as i64));
-        let (partials, to_parts) = partial_stores(program, &mut nest, accumulators, &at, n_kept * split.n_parts);
-        body.extend(to_parts);
-        let body = space::serial_lanes(body, kept.clone());
-        nest.body = vec![space::for_loop(split.block, Extent::Fixed(split.n_parts), LoopKind::Parallel, body)];
-        let kernel = program.add_kernel(Kernel::Nest(nest.clone()));
-        let combine = combine_parts(program, &nest, accumulators, &partials, kept, &stores, split.n_parts, lanes);
-        return vec![Launch::Run(kernel), combine];
+        return split.launches(program, nest, shape, accumulators, body);
     }
-    body.extend(stores);
-    let mut axes = kept;
+    body.extend(shape.stores);
+    let mut axes = shape.kept;
     nest.body = match axes.pop() {
         None => body,
         Some(lanes) if axes.is_empty() && n_kept.saturating_mul(n_reduced) > PART && lanes.extent > 64 => {
@@ -164,104 +222,51 @@ fn assemble(program: &mut Program, mut nest: Nest, shape: Shape, accumulators: &
     vec![Launch::Run(program.add_kernel(Kernel::Nest(nest)))]
 }
 
-/// Cuts the longest reduced axis into blocks where there is much to reduce and little to keep.
-fn split(nest: &mut Nest, inner: &mut [Stmt], reduced: &[Axis], kept: &[Axis]) -> Option<Split> {
-    let n_kept: usize = kept.iter().map(|axis| axis.extent).product();
-    let n_reduced: usize = reduced.iter().map(|axis| axis.extent).product();
-    let outer_kept: usize = kept.iter().rev().skip(1).map(|axis| axis.extent).product();
-    let parts = (n_kept.saturating_mul(n_reduced) / PART).clamp(1, MAX_PARTS);
-    let (at, longest) = reduced.iter().enumerate().max_by_key(|(_, axis)| axis.extent)?;
-    if parts < 2 || outer_kept >= 8 || n_kept > 1 << 16 {
-        return None;
-    }
-    let size = longest.extent.div_ceil(parts);
-    let (block, counter) = (space::fresh(nest), space::fresh(nest));
-    let element = Ix::var(block).times(size as i64).plus(&Ix::var(counter));
-    space::substitute(inner, longest.var, &element);
-    Some(Split { at, block, counter, size, n_parts: longest.extent.div_ceil(size) })
-}
-
-/// One partial buffer for each accumulator, `[part][kept]`, and the stores into them.
-fn partial_stores(
-    program: &mut Program,
-    nest: &mut Nest,
-    accumulators: &[Accumulator],
-    at: &Ix,
-    len: usize,
-) -> (Vec<BufferId>, Vec<Stmt>) {
-    let mut partials = Vec::new();
-    let mut stores = Vec::new();
-    for accumulator in accumulators {
-        let buffer = program.add_buffer(format!("{}.parts", nest.name), len, Role::Temporary);
-        partials.push(buffer);
-        let val = define(nest, &mut stores, Expr::Get(accumulator.reg));
-        stores.push(Stmt::Store(Access::new(buffer, at.clone()), val));
-    }
-    (partials, stores)
-}
-
-/// The second kernel: parts combined in order. It has the first kernel's kept axes and, for each accumulator, its store.
-fn combine_parts(
-    program: &mut Program,
-    first: &Nest,
-    accumulators: &[Accumulator],
-    partials: &[BufferId],
-    kept: Vec<Axis>,
-    stores: &[Stmt],
-    n_parts: usize,
-    lanes: Option<Axis>,
-) -> Launch {
-    let n_kept: usize = kept.iter().map(|axis| axis.extent).product();
-    let mut nest = Nest {
-        name: format!("{}.combine", first.name),
-        body: Vec::new(),
-        n_vals: 0,
-        n_regs: first.n_regs,
-        n_vars: first.n_vars,
-    };
-    let part = space::fresh(&mut nest);
-    let at = kept_index(&kept).plus(&Ix::var(part).times(n_kept as i64));
+/// The sweeps over all reduced elements, or over those of a part.
+fn accumulate(nest: &mut Nest, shape: &mut Shape, split: Option<&Split>, accumulators: &Accumulators) -> Vec<Stmt> {
+    let [first, second] = std::mem::take(&mut shape.sweeps);
     let mut body = Vec::new();
-    let mut sum = Vec::new();
-    for (accumulator, buffer) in accumulators.iter().zip(partials) {
-        let start = define(&mut nest, &mut body, Expr::Const(neutral(accumulator.reducer)));
-        body.push(Stmt::Set(accumulator.reg, start));
-        let val = define(&mut nest, &mut sum, Expr::Load(Access::new(*buffer, at.clone())));
-        let before = define(&mut nest, &mut sum, Expr::Get(accumulator.reg));
-        let after = define(&mut nest, &mut sum, Expr::Scalar(combine(accumulator.reducer), vec![before, val]));
-        sum.push(Stmt::Set(accumulator.reg, after));
+    accumulators.start(nest, &mut body);
+    body.extend(sweep(first, &shape.reduced, split));
+    if accumulators.spreads.is_empty() {
+        return body;
     }
-    if let Some(lanes) = lanes {
-        sum = vec![space::for_loop(lanes.var, Extent::Fixed(lanes.extent), LoopKind::Serial, sum)];
+    let count = match split {
+        Some(split) => split.count(nest, &mut body, &shape.reduced),
+        None => define(nest, &mut body, Expr::Const(shape.reduced.iter().map(|axis| axis.extent as f64).product())),
+    };
+    accumulators.start_again(nest, &mut body, count);
+    let mut second = second;
+    let again: Vec<Axis> = shape.reduced.iter().map(|axis| Axis { var: space::fresh(nest), ..*axis }).collect();
+    let split_again = split.map(|split| split.again(nest));
+    for (at, (axis, fresh)) in shape.reduced.iter().zip(&again).enumerate() {
+        match (split, &split_again) {
+            (Some(split), Some(again)) if split.at == at => {
+                space::substitute(&mut second, split.counter, &Ix::var(again.counter));
+            }
+            _ => space::substitute(&mut second, axis.var, &Ix::var(fresh.var)),
+        }
     }
-    body.push(space::for_loop(part, Extent::Fixed(n_parts), LoopKind::Serial, sum));
-    let accesses = stores.iter().filter_map(|stmt| match stmt {
-        Stmt::Store(access, _) => Some(access),
-        Stmt::For { .. } | Stmt::Let(..) | Stmt::Set(..) => None,
-    });
-    for (accumulator, access) in accumulators.iter().zip(accesses) {
-        let val = define(&mut nest, &mut body, Expr::Get(accumulator.reg));
-        body.push(Stmt::Store(access.clone(), val));
-    }
-    nest.body = space::serial_lanes(body, if lanes.is_some() { Vec::new() } else { kept });
-    Launch::Run(program.add_kernel(Kernel::Nest(nest)))
+    body.extend(sweep(second, &again, split_again.as_ref()));
+    body
 }
 
-/// Position of a kept element among all, the last axis fastest.
-fn kept_index(kept: &[Axis]) -> Ix {
-    let mut at = Ix::constant(0);
-    let mut stride = 1;
-    for axis in kept.iter().rev() {
-        at = at.plus(&Ix::var(axis.var).times(stride));
-        stride *= axis.extent as i64;
+/// Serial loops over the reduced axes.
+fn sweep(mut body: Vec<Stmt>, reduced: &[Axis], split: Option<&Split>) -> Vec<Stmt> {
+    for (at, axis) in reduced.iter().enumerate().rev() {
+        let (var, extent) = match split {
+            Some(split) if split.at == at => (split.counter, split.extent(axis)),
+            _ => (axis.var, Extent::Fixed(axis.extent)),
+        };
+        body = vec![space::for_loop(var, extent, LoopKind::Serial, body)];
     }
-    at
+    body
 }
 
-fn operand(region: &Region<'_>, id: NodeId) -> Option<(NodeId, (Reducer, Axes))> {
+fn operand<'g>(region: &Region<'g>, id: NodeId) -> Option<(NodeId, &'g Reduce)> {
     let node = region.graph.node(id);
     match &node.op {
-        Op::Reduce(reduce) => Some((*node.inputs.first()?, (reduce.reducer, reduce.axes.clone()))),
+        Op::Reduce(reduce) => Some((*node.inputs.first()?, reduce)),
         _ => None,
     }
 }
@@ -283,18 +288,11 @@ fn define(nest: &mut Nest, body: &mut Vec<Stmt>, expr: Expr) -> Val {
     val
 }
 
+/// The instruction that takes one more element, or part, into an accumulator of the first sweep.
 fn combine(reducer: Reducer) -> Scalar {
     match reducer {
-        Reducer::Sum => Scalar::Add,
+        Reducer::Sum | Reducer::Deviation => Scalar::Add,
         Reducer::Max => Scalar::Max,
         Reducer::Min => Scalar::Min,
-    }
-}
-
-fn neutral(reducer: Reducer) -> f64 {
-    match reducer {
-        Reducer::Sum => 0.0,
-        Reducer::Max => f64::NEG_INFINITY,
-        Reducer::Min => f64::INFINITY,
     }
 }

@@ -1,10 +1,13 @@
-//! `reduce(x) -> y`: the sum, maximum or minimum over axes, which disappear.
+//! `reduce(x) -> y`: the sum, maximum, minimum or deviation over axes, which disappear.
 //!
-//! The derivative of a sum repeats the gradient. The gradient of a maximum goes to the largest element; elements that tie
+//! The deviation is the sum of squared distances from the mean over the same axes. It is an op of its own because a kernel
+//! can compute it beside the sum in one pass over memory.
+//!
+//! The derivative of a sum repeats the gradient, that of a deviation is twice the distance from the mean. The gradient of a maximum goes to the largest element; elements that tie
 //! share it evenly, so that it does not depend on their order. A maximum over a NaN is unspecified.
 
 use crate::autodiff::Backward;
-use crate::eval::EvalContext;
+use crate::eval::{EvalContext, Place};
 use crate::graph::NodeId;
 use crate::op::{GradientKind, Lowering, OpRule, Sample, ShapeContext, ShapeError};
 use crate::ops::operands::{exactly, number};
@@ -21,6 +24,8 @@ pub enum Reducer {
     Max,
     /// The smallest.
     Min,
+    /// The sum of squared distances from the mean.
+    Deviation,
 }
 
 impl Reducer {
@@ -30,13 +35,14 @@ impl Reducer {
             Reducer::Sum => "sum",
             Reducer::Max => "max",
             Reducer::Min => "min",
+            Reducer::Deviation => "deviation",
         }
     }
 
     /// The value of no elements.
     pub fn start(self) -> f64 {
         match self {
-            Reducer::Sum => 0.0,
+            Reducer::Sum | Reducer::Deviation => 0.0,
             Reducer::Max => f64::NEG_INFINITY,
             Reducer::Min => f64::INFINITY,
         }
@@ -98,6 +104,33 @@ impl Reduce {
         let share = graph.keep_axes(share, &ty, &self.axes)?;
         graph.select(is_extreme, share, zero)
     }
+
+    /// `2 * (x - mean(x))` for each element: what the mean moves cancels.
+    fn deviation_gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        x: NodeId,
+        upstream: NodeId,
+    ) -> Result<NodeId, ShapeError> {
+        let graph = &mut *backward.graph;
+        let ty = graph.ty(x).clone();
+        let mean = graph.mean(x, &self.axes)?;
+        let mean = graph.keep_axes(mean, &ty, &self.axes)?;
+        let distance = graph.sub(x, mean)?;
+        let two = graph.constant(2.0)?;
+        let factor = graph.mul(upstream, two)?;
+        let factor = graph.keep_axes(factor, &ty, &self.axes)?;
+        graph.mul(distance, factor)
+    }
+
+    /// The elements with their places in the result.
+    fn items(&self, context: &EvalContext<'_>, inputs: &[&Tensor]) -> Vec<(Place, f64)> {
+        let item = |(place, value): (Place, f64)| {
+            let dims = self.kept_dims(&place.dims);
+            (place.with_dims(dims), value)
+        };
+        context.view(inputs, 0).elements().into_iter().map(item).collect()
+    }
 }
 
 impl OpRule for Reduce {
@@ -144,6 +177,7 @@ impl OpRule for Reduce {
                 backward.graph.broadcast(kept, &ty)?
             }
             Reducer::Max | Reducer::Min => self.extremum_gradient(backward, x, node, upstream)?,
+            Reducer::Deviation => self.deviation_gradient(backward, x, upstream)?,
         };
         Ok(vec![Some(gradient)])
     }
@@ -153,15 +187,22 @@ impl OpRule for Reduce {
     }
 
     fn eval(&self, context: &mut EvalContext<'_>, inputs: &[&Tensor], ty: &Ty) -> Tensor {
-        let items = context.view(inputs, 0).elements().into_iter().map(|(place, value)| {
-            let dims = self.kept_dims(&place.dims);
-            (place.with_dims(dims), value)
-        });
-        context.gather(ty, self.reducer.start(), items, |a, b| match self.reducer {
-            Reducer::Sum => a + b,
-            Reducer::Max => a.max(b),
-            Reducer::Min => a.min(b),
-        })
+        let items = self.items(context, inputs);
+        let start = self.reducer.start();
+        match self.reducer {
+            Reducer::Sum => context.gather(ty, start, items, |a, b| a + b),
+            Reducer::Max => context.gather(ty, start, items, f64::max),
+            Reducer::Min => context.gather(ty, start, items, f64::min),
+            Reducer::Deviation => {
+                let sums = context.gather(ty, 0.0, items.clone(), |a, b| a + b);
+                let counts = context.gather(ty, 0.0, items.clone(), |n, _| n + 1.0);
+                let distance = |(place, value): (Place, f64)| {
+                    let at = place.index(ty);
+                    (place, value - sums.at(&at) / counts.at(&at))
+                };
+                context.gather(ty, start, items.into_iter().map(distance), |a, b| a + b * b)
+            }
+        }
     }
 
     fn samples() -> Vec<Sample> {
@@ -181,7 +222,7 @@ impl OpRule for Reduce {
             (Ty::signal(false, &[2]), axes(false, false, &[0]), (0.5, 0.5)),
         ];
         let mut samples = Vec::new();
-        for reducer in [Reducer::Sum, Reducer::Max, Reducer::Min] {
+        for reducer in [Reducer::Sum, Reducer::Max, Reducer::Min, Reducer::Deviation] {
             for (ty, axes, range) in cases.clone() {
                 let op = Reduce { reducer, axes }.into();
                 samples.push(Sample { op, inputs: vec![ty], ranges: vec![range] });

@@ -3,7 +3,8 @@
 //!
 //! - `sum(a * b * c)` where `c` is the same along the summed axes becomes `c * sum(a * b)`, signs and quotients alike. Norms
 //!   and their gradients then share their sums, which the pass `cse` finds.
-//! - `sum(x - mean(x))` over the axes of the mean is 0 (PyTorch's batch norm leaves the term out, too).
+//! - `sum(x - mean(x))` over the axes of the mean is 0 (PyTorch's batch norm leaves the term out, too), and
+//!   `sum((x - mean(x))^2)` is the deviation of x, which needs no pass over memory of its own.
 //! - `a / b` where `b` repeats along an axis of `a` becomes `a * (1 / b)`.
 //!
 //! All of it changes rounding only. Must never know machines.
@@ -57,11 +58,28 @@ struct Factors {
     below: Vec<NodeId>,
 }
 
+impl Factors {
+    /// A sum over axes of a type with the factors that were moved out of it.
+    fn around(self, graph: &mut Graph, mut sum: NodeId, axes: &Axes, full: &Ty) -> Built {
+        for factor in self.outside {
+            let factor = without(graph, factor, axes, full)?;
+            sum = graph.mul(sum, factor)?;
+        }
+        for divisor in self.below {
+            let divisor = without(graph, divisor, axes, full)?;
+            sum = graph.div(sum, divisor)?;
+        }
+        if self.negative { graph.neg(sum) } else { Ok(sum) }
+    }
+}
+
 fn sum(graph: &mut Graph, x: NodeId, axes: &Axes, ty: &Ty) -> Built {
     let full = graph.ty(x).clone();
     let mut factors = Factors::default();
     collect(graph, x, axes, &mut factors);
-    if factors.inside.iter().any(|id| is_centered(graph, *id, axes)) && factors.inside.len() == 1 {
+    if let [factor] = factors.inside[..]
+        && centered(graph, factor, axes).is_some()
+    {
         let zero = graph.constant(0.0)?;
         return graph.broadcast(zero, ty);
     }
@@ -70,22 +88,21 @@ fn sum(graph: &mut Graph, x: NodeId, axes: &Axes, ty: &Ty) -> Built {
     if !moved && factors.inside.len() < 2 || !wide {
         return graph.push(Reduce { reducer: Reducer::Sum, axes: axes.clone() }, &[x]);
     }
+    if let [first, second] = factors.inside[..]
+        && first == second
+        && let Some(x) = centered(graph, first, axes)
+    {
+        let deviation = graph.push(Reduce { reducer: Reducer::Deviation, axes: axes.clone() }, &[x])?;
+        return factors.around(graph, deviation, axes, &full);
+    }
     // In one order, whatever the order in which they were multiplied: equal sums are then found to be equal.
     factors.inside.sort_unstable();
     let mut product = factors.inside[0];
     for factor in &factors.inside[1..] {
         product = graph.mul(product, *factor)?;
     }
-    let mut sum = graph.push(Reduce { reducer: Reducer::Sum, axes: axes.clone() }, &[product])?;
-    for factor in factors.outside {
-        let factor = without(graph, factor, axes, &full)?;
-        sum = graph.mul(sum, factor)?;
-    }
-    for divisor in factors.below {
-        let divisor = without(graph, divisor, axes, &full)?;
-        sum = graph.div(sum, divisor)?;
-    }
-    if factors.negative { graph.neg(sum) } else { Ok(sum) }
+    let sum = graph.push(Reduce { reducer: Reducer::Sum, axes: axes.clone() }, &[product])?;
+    factors.around(graph, sum, axes, &full)
 }
 
 /// Takes a product apart.
@@ -104,6 +121,10 @@ fn collect(graph: &Graph, id: NodeId, axes: &Axes, factors: &mut Factors) {
         (Some(Function::Mul), [a, b]) => {
             collect(graph, *a, axes, factors);
             collect(graph, *b, axes, factors);
+        }
+        (Some(Function::Powi(2)), [a]) => {
+            collect(graph, *a, axes, factors);
+            collect(graph, *a, axes, factors);
         }
         (Some(Function::Neg), [a]) => {
             factors.negative = !factors.negative;
@@ -135,12 +156,12 @@ fn without(graph: &mut Graph, id: NodeId, axes: &Axes, full: &Ty) -> Built {
     graph.reshape(id, &kept[..rank])
 }
 
-/// Whether a value is `x - mean(x)` with the mean over exactly these axes.
-fn is_centered(graph: &Graph, id: NodeId, axes: &Axes) -> bool {
+/// The x of a value `x - mean(x)` with the mean over exactly these axes.
+fn centered(graph: &Graph, id: NodeId, axes: &Axes) -> Option<NodeId> {
     let node = graph.node(id);
-    let (Op::Pointwise(pointwise), [x, mean]) = (&node.op, node.inputs.as_slice()) else { return false };
+    let (Op::Pointwise(pointwise), [x, mean]) = (&node.op, node.inputs.as_slice()) else { return None };
     if pointwise.function != Function::Sub {
-        return false;
+        return None;
     }
     let mut mean = *mean;
     while let (Op::Reshape(_) | Op::Broadcast(_), [source]) = (&graph.node(mean).op, graph.node(mean).inputs.as_slice())
@@ -148,11 +169,12 @@ fn is_centered(graph: &Graph, id: NodeId, axes: &Axes) -> bool {
         mean = *source;
     }
     let quotient = graph.node(mean);
-    let (Op::Pointwise(divide), [total, count]) = (&quotient.op, quotient.inputs.as_slice()) else { return false };
+    let (Op::Pointwise(divide), [total, count]) = (&quotient.op, quotient.inputs.as_slice()) else { return None };
     let total = graph.node(*total);
     let is_total = matches!(&total.op, Op::Reduce(reduce) if reduce.reducer == Reducer::Sum && reduce.axes == *axes)
         && total.inputs.first() == Some(x);
-    divide.function == Function::Div && is_total && is_count(graph, *count, graph.ty(*x), axes)
+    let is_mean = divide.function == Function::Div && is_total && is_count(graph, *count, graph.ty(*x), axes);
+    is_mean.then_some(*x)
 }
 
 /// Whether a value is the number of elements that a sum of a type over some axes covers.

@@ -214,6 +214,7 @@ impl<'g> Conversion<'g> {
                 let is_first = self.is_first()?;
                 self.graph.select(is_first, part, both)?
             }
+            Reducer::Deviation => return Err(all_steps(node, "needs the mean of all steps")),
         };
         self.next.push(so_far);
         Ok(so_far)

@@ -20,12 +20,14 @@ const MASKS: [AsmRegisterK; 6] = [k1, k2, k3, k4, k5, k6];
 /// Registers of addresses; those from the sixth on belong to the caller.
 const ADDRESSES: [AsmRegister64; 10] = [r8, r9, r10, r11, rax, rbx, r12, r13, r14, r15];
 const OWN: usize = 5;
+/// Takes the address of a cell for one access where there are more cells than registers.
+const PASSING: AsmRegister64 = r15;
 /// Lanes of a vector.
 const LANES: i32 = 16;
 
 /// Where things are.
 struct Places {
-    /// For each cell the register of its address or float.
+    /// For each cell the register of its address or float. An address without register stays in the table.
     addresses: Vec<Option<AsmRegister64>>,
     shared: Vec<Option<AsmRegisterZmm>>,
     /// For each step the number of its result's register.
@@ -47,11 +49,14 @@ fn result_type(step: &Step) -> Option<ScalarType> {
 }
 
 fn places(body: &Body) -> Option<Places> {
-    let (mut free_addresses, mut free_shared) = (ADDRESSES.iter(), VECTORS.iter().rev());
+    let is_address = |cell: &Cell| matches!(cell, Cell::Address(_));
+    let too_many = body.cells.iter().filter(|cell| is_address(cell)).count() > ADDRESSES.len();
+    let held = ADDRESSES.len() - usize::from(too_many);
+    let (mut free_addresses, mut free_shared) = (ADDRESSES.iter().take(held), VECTORS.iter().rev());
     let mut places = Places { addresses: Vec::new(), shared: Vec::new(), results: Vec::new() };
     for cell in &body.cells {
-        let is_address = matches!(cell, Cell::Address(_));
-        places.addresses.push(if is_address { Some(*free_addresses.next()?) } else { None });
+        let is_address = is_address(cell);
+        places.addresses.push(if is_address { free_addresses.next().copied() } else { None });
         places.shared.push(if is_address { None } else { Some(*free_shared.next()?) });
     }
     let n_vectors = free_shared.len();
@@ -111,7 +116,7 @@ type Assembled = Result<(), IcedError>;
 
 impl Code<'_> {
     fn function(mut self) -> Result<Vec<u8>, IcedError> {
-        let used = self.places.addresses.iter().flatten().count();
+        let used = self.body.cells.iter().filter(|cell| matches!(cell, Cell::Address(_))).count();
         let saved: Vec<AsmRegister64> = ADDRESSES.iter().take(used).skip(OWN).copied().chain([rbp]).collect();
         for register in &saved {
             self.asm.push(*register)?;
@@ -143,9 +148,9 @@ impl Code<'_> {
         self.asm.set_label(&mut rest)?;
         self.asm.sub(rsi, rcx)?;
         self.asm.jle(end)?;
-        self.asm.mov(edi, -1)?;
-        self.asm.bzhi(edi, edi, esi)?;
-        self.asm.kmovw(k7, edi)?;
+        self.asm.mov(ebp, -1)?;
+        self.asm.bzhi(ebp, ebp, esi)?;
+        self.asm.kmovw(k7, ebp)?;
         self.steps(true)?;
         self.asm.set_label(&mut end)?;
         self.asm.vzeroupper()?;
@@ -163,30 +168,30 @@ impl Code<'_> {
 
     fn step(&mut self, at: usize, step: &Step, masked: bool) -> Assembled {
         match step {
-            Step::Load { cell, packed: false } => {
-                let (to, from) = (self.vector(at), self.address(*cell) + rcx * 4);
+            Step::Load { from, packed: false } => {
+                let (to, from) = (self.vector(at), self.address(from.cell)? + rcx * 4 + from.offset);
                 if masked {
                     self.asm.vmovups(to.k7().z(), zmmword_ptr(from))
                 } else {
                     self.asm.vmovups(to, zmmword_ptr(from))
                 }
             }
-            Step::Load { cell, packed: true } => {
-                let (to, from) = (self.vector(at), self.address(*cell) + rdx);
+            Step::Load { from, packed: true } => {
+                let (to, from) = (self.vector(at), self.address(from.cell)? + rdx + from.offset);
                 let (ones, mask) = (self.constant(1f32.to_bits()), self.spare(at));
                 self.asm.kmovw(mask, word_ptr(from))?;
                 self.asm.vmovaps(under(to, mask).z(), ones)
             }
-            Step::Store { cell, packed: false, value } => {
-                let (to, value) = (self.address(*cell) + rcx * 4, self.float(*value));
+            Step::Store { to, packed: false, value } => {
+                let (to, value) = (self.address(to.cell)? + rcx * 4 + to.offset, self.float(*value));
                 if masked {
                     self.asm.vmovups(zmmword_ptr(to).k7(), value)
                 } else {
                     self.asm.vmovups(zmmword_ptr(to), value)
                 }
             }
-            Step::Store { cell, packed: true, value } => {
-                let (to, value) = (self.address(*cell) + rdx, self.float(*value));
+            Step::Store { to, packed: true, value } => {
+                let (to, value) = (self.address(to.cell)? + rdx + to.offset, self.float(*value));
                 let (zero, mask) = (self.constant(0), self.mask_register(self.result(at)));
                 // Unordered or not equal: a NaN is not 0.
                 self.asm.vcmpps(mask, value, zero, 4)?;
@@ -306,8 +311,12 @@ impl Code<'_> {
         cell.map_or(zmm0, |cell| self.float(Operand::Shared(cell)))
     }
 
-    fn address(&self, cell: usize) -> AsmRegister64 {
-        self.places.addresses.get(cell).copied().flatten().unwrap_or(r8)
+    /// The register of an address, until the next is asked for.
+    fn address(&mut self, cell: usize) -> Result<AsmRegister64, IcedError> {
+        match self.places.addresses.get(cell).copied().flatten() {
+            Some(register) => Ok(register),
+            None => self.asm.mov(PASSING, qword_ptr(rdi + 8 * cell as i32)).map(|()| PASSING),
+        }
     }
 }
 
