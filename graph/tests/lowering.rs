@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use snn_graph::Axes;
 use snn_graph::eval::{EvalContext, evaluate};
 use snn_graph::lower::storage::rearrange;
 use snn_graph::lower::{LowerOptions, Port, lower};
 use snn_graph::op::{Lowering, Sample};
-use snn_graph::ops::InputOp;
+use snn_graph::ops::reduce::Reducer;
+use snn_graph::ops::{InputOp, Reduce};
 use snn_graph::{Graph, Kind, NodeId, Op, OpRule, Tensor, Ty, autodiff};
 use snn_loops::{Dtype, RandomKey, draw, interp, verify};
 
@@ -107,6 +109,22 @@ fn every_op_lowers_to_what_it_means() {
         seen += 1;
     }
     assert!(seen > 40, "only {seen} samples");
+}
+
+/// Large enough for parts: some lanes kept, of parts that are not all as long; a single sum; a single sum side by side.
+#[test]
+fn reductions_in_parts() {
+    for dims in [&[301, 173][..], &[40007], &[40000]] {
+        let mut graph = Graph::new(STEPS);
+        let ty = Ty::fixed(dims);
+        let x = graph.push(InputOp { name: "x".into(), ty: ty.clone() }, &[]).unwrap();
+        let axes = Axes { dims: vec![0], ..Axes::default() };
+        let reduced: Vec<NodeId> = [Reducer::Deviation, Reducer::Sum, Reducer::Max, Reducer::Min]
+            .map(|reducer| graph.push(Reduce { reducer, axes: axes.clone() }, &[x]).unwrap())
+            .into();
+        let bindings = BTreeMap::from([("x".to_owned(), random(&ty, (99.0, 101.0), 3))]);
+        check(&format!("reductions of {dims:?}"), &graph, &named("y", &reduced), &bindings);
+    }
 }
 
 #[test]
