@@ -23,6 +23,7 @@ mod reduce;
 mod region;
 mod replay;
 mod space;
+mod sums;
 mod time_loop;
 
 use std::fmt;

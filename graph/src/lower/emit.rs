@@ -102,15 +102,29 @@ impl<'r, 'g> Emission<'r, 'g> {
         self.builder.constant(f64::NAN)
     }
 
-    fn lookup(&mut self, id: NodeId, at: &Point, anew: bool) -> Val {
-        let region = self.region;
-        let ty = region.graph.ty(id);
+    /// From here to the end of the block a node's value at a point is this one; it need not be read from memory.
+    pub fn remember(&mut self, id: NodeId, at: &Point, val: Val) {
+        let Point { time, batch, dims } = self.own_point(id, at);
+        if let Some(known) = self.known.last_mut() {
+            known.insert((id, time, batch, dims), val);
+        }
+    }
+
+    /// A point without what a node does not change along.
+    fn own_point(&self, id: NodeId, at: &Point) -> Point {
+        let ty = self.region.graph.ty(id);
         let zero = || Ix::constant(0);
-        let at = Point {
+        Point {
             time: if ty.time { at.time.clone() } else { zero() },
             batch: if ty.batch { at.batch.clone() } else { zero() },
             dims: at.dims.iter().zip(&ty.dims).map(|(ix, n)| if *n == 1 { zero() } else { ix.clone() }).collect(),
-        };
+        }
+    }
+
+    fn lookup(&mut self, id: NodeId, at: &Point, anew: bool) -> Val {
+        let region = self.region;
+        let ty = region.graph.ty(id);
+        let at = self.own_point(id, at);
         let key = (id, at.time.clone(), at.batch.clone(), at.dims.clone());
         if let Some(val) = self.known.iter().rev().find_map(|known| known.get(&key)) {
             return *val;

@@ -12,6 +12,7 @@ use crate::graph::NodeId;
 use crate::lower::LowerError;
 use crate::lower::region::Region;
 use crate::lower::storage::{Layout, Storage};
+use crate::lower::sums;
 use crate::op::{Lowering, Op, OpRule, Point};
 use crate::ops::pointwise::Function;
 use crate::ty::Axes;
@@ -22,6 +23,8 @@ pub(super) enum Group {
     Map(Vec<NodeId>),
     /// Reductions of the same space over the same axes.
     Reduce(Vec<NodeId>),
+    /// A time loop, and behind it the sums that it takes along.
+    Loop(Vec<NodeId>),
     /// Anything else.
     Single(NodeId),
 }
@@ -30,7 +33,7 @@ impl Group {
     /// What its kernel puts into memory.
     pub fn nodes(&self) -> &[NodeId] {
         match self {
-            Group::Map(nodes) | Group::Reduce(nodes) => nodes,
+            Group::Map(nodes) | Group::Reduce(nodes) | Group::Loop(nodes) => nodes,
             Group::Single(id) => std::slice::from_ref(id),
         }
     }
@@ -57,6 +60,22 @@ pub(super) fn groups(region: &Region<'_>) -> Result<Vec<Group>, LowerError> {
             continue;
         }
         let leaves = leaves(region, &kept, id);
+        if let Some(scan) = taken_along(region, &depth, id, &leaves) {
+            let is_scan = |group: &&mut Group| group.nodes().first() == Some(&scan);
+            if let Some(Group::Loop(nodes)) = open.iter_mut().map(|(_, group, _)| group).find(is_scan)
+                && nodes.len() <= MAX_RESULTS
+            {
+                nodes.push(id);
+                continue;
+            }
+        }
+        if let Some((_, Group::Map(nodes), of)) =
+            open.iter_mut().find(|open| continues(region, &kept, &depth, id, &leaves, open))
+        {
+            nodes.push(id);
+            of.extend(leaves);
+            continue;
+        }
         let joins = |(at, group, of): &&mut (usize, Group, BTreeSet<NodeId>)| {
             *at == depth[id.index()] && !of.is_disjoint(&leaves) && shares_space(region, group, id)
         };
@@ -69,9 +88,9 @@ pub(super) fn groups(region: &Region<'_>) -> Result<Vec<Group>, LowerError> {
                 let group = match node.op.lower() {
                     Lowering::Point(_) | Lowering::Window(_) => Group::Map(vec![id]),
                     Lowering::Reduce(_) => Group::Reduce(vec![id]),
+                    Lowering::Scan(_) => Group::Loop(vec![id]),
                     Lowering::Contract(..)
                     | Lowering::Draw(..)
-                    | Lowering::Scan(_)
                     | Lowering::SpikeTimes(_)
                     | Lowering::SpikeTimesGradient(_)
                     | Lowering::Project(_)
@@ -84,6 +103,58 @@ pub(super) fn groups(region: &Region<'_>) -> Result<Vec<Group>, LowerError> {
     }
     open.sort_by_key(|(depth, ..)| *depth);
     Ok(open.into_iter().map(|(_, group, _)| group).collect())
+}
+
+/// Whether a kernel of element-wise nodes can compute one more, of what it computes: element by element, with everything else
+/// there before it runs.
+fn continues(
+    region: &Region<'_>,
+    kept: &[bool],
+    depth: &[usize],
+    id: NodeId,
+    leaves: &BTreeSet<NodeId>,
+    (at, group, _): &(usize, Group, BTreeSet<NodeId>),
+) -> bool {
+    let Group::Map(nodes) = group else { return false };
+    let (own, others): (Vec<NodeId>, Vec<NodeId>) = leaves.iter().partition(|leaf| nodes.contains(leaf));
+    !own.is_empty()
+        && shares_space(region, group, id)
+        && others.iter().all(|leaf| region.is_stored(*leaf) || depth[leaf.index()] < *at)
+        && reads_in_place(region, kept, id, &own)
+}
+
+/// Whether a node reads these kept nodes at its own points only.
+fn reads_in_place(region: &Region<'_>, kept: &[bool], id: NodeId, of: &[NodeId]) -> bool {
+    let graph = region.graph;
+    let space = graph.ty(id);
+    // Nodes that are computed on the way, and whether that is at the point of the result.
+    let mut open = vec![(id, true)];
+    let mut seen = BTreeSet::new();
+    while let Some((node, in_place)) = open.pop() {
+        let in_place = in_place && matches!(graph.node(node).op, Op::Pointwise(_));
+        for input in &graph.node(node).inputs {
+            let in_place = in_place && graph.ty(*input).same_shape(space);
+            if of.contains(input) && !in_place {
+                return false;
+            }
+            if !kept[input.index()] && seen.insert((*input, in_place)) {
+                open.push((*input, in_place));
+            }
+        }
+    }
+    true
+}
+
+/// The fused scan that a sum can be taken along by: one of its leaves is made by it, the others are there before it runs.
+fn taken_along(region: &Region<'_>, depth: &[usize], id: NodeId, leaves: &BTreeSet<NodeId>) -> Option<NodeId> {
+    let makers = leaves.iter().filter_map(|leaf| sums::maker(region.graph, *leaf));
+    let (scan, _, made) = makers.max_by_key(|(scan, ..)| depth[scan.index()])?;
+    let full = made.body.fused_ty()?;
+    let is_there = |leaf: &NodeId| {
+        let made = sums::maker(region.graph, *leaf).is_some_and(|(of, ..)| of == scan);
+        made || region.is_stored(*leaf) || depth[leaf.index()] < depth[scan.index()]
+    };
+    (sums::is_sum_along(region, id, &full) && leaves.iter().all(is_there)).then_some(scan)
 }
 
 /// Whether a node can join a group: the same op class over the same space, and room for another result.

@@ -204,12 +204,16 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
         match group {
             Group::Map(nodes) => launches.push(map::lower_map(region, program, &nodes)?),
             Group::Reduce(nodes) => launches.extend(reduce::lower_reduce(region, program, &nodes)?),
+            Group::Loop(nodes) => {
+                let Some((id, sums)) = nodes.split_first() else { continue };
+                let Lowering::Scan(scan) = region.graph.node(*id).op.lower() else { continue };
+                launches.extend(time_loop::lower_scan(region, program, *id, scan, sums)?);
+            }
             Group::Single(id) => match region.graph.node(id).op.lower() {
                 Lowering::Contract(shape, kind) => launches.push(heavy::contraction(region, program, id, shape, kind)?),
                 Lowering::Draw(distribution, stream) => {
                     launches.push(heavy::draw(region, program, id, distribution, stream))
                 }
-                Lowering::Scan(scan) => launches.extend(time_loop::lower_scan(region, program, id, scan)?),
                 Lowering::SpikeTimes(op) => launches.push(events::forward(region, program, id, op)?),
                 Lowering::SpikeTimesGradient(op) => launches.push(events::adjoint(region, program, id, op)?),
                 Lowering::Unlowered(pass) => {
@@ -220,6 +224,7 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
                 | Lowering::Point(_)
                 | Lowering::Window(_)
                 | Lowering::Reduce(_)
+                | Lowering::Scan(_)
                 | Lowering::Project(_) => {}
             },
         }

@@ -13,21 +13,26 @@ use crate::lower::emit::Emission;
 use crate::lower::region::{self, Region};
 use crate::lower::replay::Replay;
 use crate::lower::storage::Storage;
+use crate::lower::sums::{self, Sums};
 use crate::lower::{LowerError, map, space};
 use crate::op::{Emitter, Lowering, OpRule, Point};
 use crate::ops::scan::{Body, Scan};
-use crate::ty::Ty;
+use crate::ty::{Kind, Ty};
 
-/// The launches of a scan.
+/// The launches of a scan; a fused one takes sums along.
 pub(super) fn lower_scan(
     region: &mut Region<'_>,
     program: &mut Program,
     id: NodeId,
     scan: &Scan,
+    sums: &[NodeId],
 ) -> Result<Vec<Launch>, LowerError> {
     let results = wanted_results(region, program, id);
     match scan.body.fused_ty() {
-        Some(full) => Ok(vec![fused(region, program, id, scan, &full, &results)?]),
+        Some(full) => {
+            let sums = Sums::plan(region, program, sums, &full);
+            fused(region, program, id, scan, &full, &results, sums)
+        }
         None => repeated(region, program, id, scan, &results),
     }
 }
@@ -89,7 +94,8 @@ fn fused(
     scan: &Scan,
     full: &Ty,
     results: &BTreeMap<usize, Vec<Storage>>,
-) -> Result<Launch, LowerError> {
+    mut sums: Sums,
+) -> Result<Vec<Launch>, LowerError> {
     let body = &*scan.body;
     let Operands { inits, xs, consts } = operands(region, id, body)?;
     let replay = Replay::plan(region, program, &xs);
@@ -107,6 +113,7 @@ fn fused(
         let start = emission.value(*init, &narrow(region.graph.ty(*init), &at));
         emission.builder.set(*reg, start);
     }
+    sums.start(&mut emission);
     let time = emission.var(steps);
     let kind = if scan.reverse { LoopKind::Reverse } else { LoopKind::Serial };
     emission.builder.open(time, Extent::Fixed(steps), kind);
@@ -131,7 +138,13 @@ fn fused(
         let ty = body.graph.ty(*y);
         let val = emission.as_float(ty.kind, values[body.next.len() + i]);
         store_result(&mut emission, results.get(&i), ty, &now, val);
+        if ty.kind != Kind::Truth {
+            let is_result =
+                |node: &NodeId| sums::maker(region.graph, *node).is_some_and(|(of, at, _)| (of, at) == (id, i));
+            region.graph.ids().filter(is_result).for_each(|node| emission.remember(node, &now, val));
+        }
     }
+    sums.step(&mut emission, &now);
     for (reg, val) in regs.iter().zip(&values) {
         emission.builder.set(*reg, *val);
     }
@@ -143,11 +156,15 @@ fn fused(
             store_result(&mut emission, Some(places), body.graph.ty(*state), &at, val);
         }
     }
+    sums.end(&mut emission, &at);
     let (mut nest, _) = emission.finish()?;
     let mut statements = std::mem::take(&mut nest.body);
     let axes = space::collapse(&mut statements, axes);
     nest.body = space::parallel_loops(&mut nest, statements, axes);
-    Ok(Launch::Run(program.add_kernel(Kernel::Nest(nest))))
+    let combined = sums.finish(program, &mut nest);
+    let mut launches = vec![Launch::Run(program.add_kernel(Kernel::Nest(nest)))];
+    launches.extend(combined);
+    Ok(launches)
 }
 
 fn store_result(emission: &mut Emission<'_, '_>, places: Option<&Vec<Storage>>, ty: &Ty, at: &Point, val: Val) {
