@@ -107,28 +107,30 @@ impl Sums {
         }
     }
 
-    /// Gives every parallel iteration of the finished loops rows of its own, which start at 0, and adds the rows up.
-    pub fn finish(self, program: &mut Program, nest: &mut Nest) -> Vec<Launch> {
+    /// The kernels: the finished loops, of which every parallel iteration gets rows of its own that start at 0, and those
+    /// that add up the rows.
+    pub fn kernels(self, program: &mut Program, mut nest: Nest) -> Vec<Launch> {
         let mut body = std::mem::take(&mut nest.body);
         let parts = match body.as_mut_slice() {
             [Stmt::For { var, extent: Extent::Fixed(parts), kind: LoopKind::Parallel, body }] => {
                 let row = Ix::var(*var).times(self.channels as i64);
                 self.move_rows(body, &row);
-                self.clear(nest, body, &row);
+                self.clear(&mut nest, body, &row);
                 *parts
             }
             _ => {
-                self.clear(nest, &mut body, &Ix::constant(0));
+                self.clear(&mut nest, &mut body, &Ix::constant(0));
                 1
             }
         };
         nest.body = body;
-        let mut launches = Vec::with_capacity(self.sums.len());
+        let name = format!("{}.sums", nest.name);
+        let mut launches = vec![Launch::Run(program.add_kernel(Kernel::Nest(nest)))];
         for sum in self.sums {
             if let Some(buffer) = program.buffers.get_mut(sum.parts.0 as usize) {
                 buffer.len = parts * self.channels;
             }
-            let combined = sum.combined(format!("{}.sums", nest.name), parts, self.channels);
+            let combined = sum.combined(name.clone(), parts, self.channels);
             launches.push(Launch::Run(program.add_kernel(Kernel::Nest(combined))));
         }
         launches

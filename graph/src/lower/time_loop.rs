@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use snn_loops::{Access, Extent, Ix, Kernel, Launch, LoopKind, Program, Reg, Role, Val};
+use snn_loops::{Access, Extent, Ix, Launch, LoopKind, Program, Reg, Role, Val};
 
 use crate::graph::NodeId;
 use crate::lower::emit::Emission;
@@ -161,10 +161,7 @@ fn fused(
     let mut statements = std::mem::take(&mut nest.body);
     let axes = space::collapse(&mut statements, axes);
     nest.body = space::parallel_loops(&mut nest, statements, axes);
-    let combined = sums.finish(program, &mut nest);
-    let mut launches = vec![Launch::Run(program.add_kernel(Kernel::Nest(nest)))];
-    launches.extend(combined);
-    Ok(launches)
+    Ok(sums.kernels(program, nest))
 }
 
 fn store_result(emission: &mut Emission<'_, '_>, places: Option<&Vec<Storage>>, ty: &Ty, at: &Point, val: Val) {
