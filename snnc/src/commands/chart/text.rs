@@ -137,8 +137,8 @@ mod tests {
         assert!(lines[15].starts_with("0.01 +o"), "{text}");
         assert_eq!(
             text.matches(GUIDE).count(),
-            56 - 2 + 4,
-            "a dot in each column without a mark, and five numbers\n{text}"
+            56 - 2 + 5,
+            "a dot in each column without a mark, four numbers and the legend\n{text}"
         );
         assert!(text.contains("  o a\n  x b\n  . line\n"), "{text}");
         assert!(lines[17].trim_end().ends_with("1  dt"), "{text}");
