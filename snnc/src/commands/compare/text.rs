@@ -88,11 +88,16 @@ fn gradients(report: &Report) -> String {
                 length(grid.dt),
                 row.path.clone(),
                 row.angle.map_or("-".to_owned(), |angle| format!("{angle:.2} deg")),
-                row.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3e}")),
+                row.ratio.map_or("-".to_owned(), ratio),
             ]);
         }
     }
     table.render()
+}
+
+/// A ratio with at least three digits that count.
+fn ratio(ratio: f64) -> String {
+    if ratio == 0.0 || (0.1..1e5).contains(&ratio) { format!("{ratio:.3}") } else { format!("{ratio:.2e}") }
 }
 
 /// The length of a step.
@@ -108,6 +113,15 @@ fn milliseconds(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ratios_have_digits_that_count() {
+        for (value, expected) in
+            [(1.0, "1.000"), (88.6254, "88.625"), (0.0, "0.000"), (1.5e-7, "1.50e-7"), (2e6, "2.00e6")]
+        {
+            assert_eq!(ratio(value), expected);
+        }
+    }
 
     #[test]
     fn lengths_have_the_digits_that_they_were_given() {
