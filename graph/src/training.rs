@@ -7,8 +7,10 @@
 
 mod health;
 mod optimizer;
+mod trains;
 
 pub use optimizer::{Optimizer, Schedule};
+pub use trains::gradients_and_trains;
 
 use crate::autodiff;
 use crate::build::Built;
@@ -128,13 +130,24 @@ pub fn gradient_graph(model: &Model, inputs: bool) -> Result<TrainStep, ShapeErr
     if inputs {
         wrt.extend(model.inputs.iter().map(|input| (input.name.as_str(), input.node)));
     }
-    let nodes: Vec<NodeId> = wrt.iter().map(|(_, node)| *node).collect();
-    let gradients = gradients_of(&mut graph, loss, &nodes)?;
     let mut outputs = vec![("loss".to_owned(), loss)];
-    for ((name, _), gradient) in wrt.into_iter().zip(gradients) {
-        outputs.extend(gradient.map(|gradient| (format!("grad:{name}"), gradient)));
-    }
+    outputs.extend(labeled_gradients(&mut graph, loss, &wrt)?);
     TrainStep::new(&graph, outputs, passes::simplify)
+}
+
+/// `grad:<name>` for each of the nodes that the loss depends on.
+fn labeled_gradients(
+    graph: &mut Graph,
+    loss: NodeId,
+    wrt: &[(&str, NodeId)],
+) -> Result<Vec<(String, NodeId)>, ShapeError> {
+    let nodes: Vec<NodeId> = wrt.iter().map(|(_, node)| *node).collect();
+    let gradients = gradients_of(graph, loss, &nodes)?;
+    Ok(wrt
+        .iter()
+        .zip(gradients)
+        .filter_map(|((name, _), gradient)| Some((format!("grad:{name}"), gradient?)))
+        .collect())
 }
 
 fn input(graph: &mut Graph, name: &str, ty: &Ty) -> Built {

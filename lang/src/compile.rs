@@ -15,6 +15,7 @@ use crate::elaborate::model::Elaborated;
 use crate::elaborate::overrides::{Change, Overrides};
 use crate::elaborate::train::TrainDecl;
 use crate::elaborate::{CompiledTest, ConvertPlan, Elaborator, StageRow, TrainPlan, Variant};
+use crate::method::Method;
 use crate::report::Report;
 use crate::resolve::{self, DeclId, Program};
 use crate::source::{Files, Sources, Span};
@@ -28,6 +29,8 @@ pub struct Options {
     /// Whether every spike becomes the smooth function whose derivative its surrogate is, so that finite differences can
     /// check gradients.
     pub smooth: bool,
+    /// By which method models are compiled, in place of what they say themselves.
+    pub method: Method,
 }
 
 /// A model with everything that the program says about it.
@@ -80,7 +83,12 @@ pub fn compile(files: &dyn Files, name: &str, text: &str, options: &Options) -> 
     if !report.has_errors() {
         resolve::names::warn_of_unused(&program, &used, &mut report);
     }
-    Compiled { models, tests, diagnostics: report.finish(), sources }
+    let mut diagnostics = report.finish();
+    if let Some(note) = options.method.note() {
+        let errors = diagnostics.iter_mut().filter(|diagnostic| diagnostic.is_error());
+        errors.for_each(|error| error.notes.push(note.clone()));
+    }
+    Compiled { models, tests, diagnostics, sources }
 }
 
 struct Compiler<'p, 'r> {

@@ -12,6 +12,7 @@ pub mod compile;
 pub mod diagnostic;
 pub mod elaborate;
 pub mod lexer;
+mod method;
 pub mod parse;
 pub mod render;
 mod report;
@@ -22,3 +23,4 @@ pub mod token;
 mod value;
 
 pub use compile::{Compiled, CompiledModel, Options, compile};
+pub use method::Method;

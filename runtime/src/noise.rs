@@ -21,6 +21,17 @@ pub fn random_values(input: &Input, steps: usize, batch: usize, seed: u64) -> Ve
     (0..len as u64).map(value).collect()
 }
 
+/// Times of spikes of one input without a grid, `[slot][sample][...]`: seconds, ascending, one in each slot.
+pub fn random_times(input: &Input, slots: usize, batch: usize, duration: f64, seed: u64) -> Vec<f32> {
+    let per_slot = input.dims.iter().product::<usize>() * batch;
+    let draws = Stream::new(seed, "noise", &[]).named(&input.name);
+    let time = |index: usize| {
+        let slot = index / per_slot.max(1);
+        (duration * (slot as f64 + draws.uniform(index as u64)) / slots as f64) as f32
+    };
+    (0..per_slot * slots).map(time).collect()
+}
+
 /// Random classes below `classes`, one a sample.
 pub fn random_labels(classes: usize, batch: usize, seed: u64) -> Vec<f32> {
     let draws = Stream::new(seed, "noise.labels", &[]);
@@ -47,6 +58,15 @@ mod tests {
         let sum: f32 = spikes.iter().sum();
         assert!(spikes.iter().all(|value| *value == 0.0 || *value == 1.0) && (1000.0..1400.0).contains(&sum), "{sum}");
         assert_ne!(image, random_values(&input(InputKind::Static), 10, 30, 2));
+    }
+
+    #[test]
+    fn times_ascend_within_the_duration() {
+        let (slots, per_slot) = (4, 60);
+        let times = random_times(&input(InputKind::Spikes), slots, 3, 0.2, 1);
+        assert_eq!(times.len(), slots * per_slot);
+        assert!(times.iter().all(|time| (0.0..=0.2).contains(time)));
+        assert!(times.iter().zip(&times[per_slot..]).all(|(earlier, later)| earlier < later));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! Files here are the only ones that print. They must never compute anything that another program might want.
 
 mod bench;
+mod chart;
 mod check;
+mod compare;
 mod dump;
 mod eval;
 mod firing;
@@ -43,6 +45,7 @@ pub enum Command {
     Infer(infer::Args),
     Test(test::Args),
     Gradcheck(gradcheck::Args),
+    Compare(compare::Args),
     Bench(bench::Args),
     Profile(profile::Args),
     Dump(dump::Args),
@@ -68,6 +71,7 @@ impl Command {
             Command::Infer(args) => infer::run(&args),
             Command::Test(args) => test::run(&args),
             Command::Gradcheck(args) => gradcheck::run(&args),
+            Command::Compare(args) => compare::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Profile(args) => profile::run(&args),
             Command::Dump(args) => dump::run(&args),

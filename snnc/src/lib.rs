@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod claims;
+pub mod compare;
 pub mod gradcheck;
 pub mod profile;
 pub mod stages;
@@ -31,6 +32,7 @@ pub use source::Source;
 pub use training::{Run, Training, load_weights};
 
 pub use snn_graph as graph;
+pub use snn_lang::Method;
 pub use snn_lang::codes::Code;
 pub use snn_lang::elaborate::StageRow;
 pub use snn_runtime as runtime;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use snn_lang::elaborate::CompiledTest;
 use snn_lang::source::Sources;
-use snn_lang::{Compiled, CompiledModel, Options, compile};
+use snn_lang::{Compiled, CompiledModel, Method, Options, compile};
 use snn_runtime::RuntimeError;
 use snn_runtime::run_dir::Import;
 
@@ -41,16 +41,24 @@ impl Program {
     /// # Errors
     /// If it has errors, or an override names nothing.
     pub fn compile(source: Source, overrides: &[Override]) -> Result<Program> {
-        let options = Options { overrides: overrides.to_vec(), ..Options::default() };
-        Program::compile_with(source, &options)
+        Program::compile_as(source, overrides, Method::AsWritten)
     }
 
-    /// The same program with every spike replaced by the smooth function whose derivative its surrogate is.
+    /// The same program with another method of gradient, and the time axis that goes with it, than it says.
     ///
     /// # Errors
-    /// As [`Self::compile`]; or if a surrogate has no such function.
-    pub fn compile_smooth(source: Source, overrides: &[Override]) -> Result<Program> {
-        Program::compile_with(source, &Options { overrides: overrides.to_vec(), smooth: true })
+    /// As [`Self::compile`]; or if a model has no such meaning: neurons given by steps have no exact spike times, steps
+    /// without a length no duration.
+    pub fn compile_as(source: Source, overrides: &[Override], method: Method) -> Result<Program> {
+        Program::compile_with(source, &Options { overrides: overrides.to_vec(), method, ..Options::default() })
+    }
+
+    /// The same program by a method, with every spike replaced by the smooth function whose derivative its surrogate is.
+    ///
+    /// # Errors
+    /// As [`Self::compile_as`]; or if a surrogate has no such function.
+    pub fn compile_smooth(source: Source, overrides: &[Override], method: Method) -> Result<Program> {
+        Program::compile_with(source, &Options { overrides: overrides.to_vec(), smooth: true, method })
     }
 
     fn compile_with(source: Source, options: &Options) -> Result<Program> {

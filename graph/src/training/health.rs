@@ -58,7 +58,7 @@ fn silent(graph: &mut Graph, layer: NodeId) -> Built {
 }
 
 /// The layer on events whose spikes a node counts.
-fn layer_of(graph: &Graph, spikes: NodeId) -> Option<NodeId> {
+pub(super) fn layer_of(graph: &Graph, spikes: NodeId) -> Option<NodeId> {
     let node = graph.node(spikes);
     match (&node.op, node.inputs.as_slice()) {
         (Op::WithGradient(_), [_, times, _]) => layer_of(graph, *times),

@@ -9,11 +9,9 @@ use super::overrides::Change;
 use super::scope::Env;
 use super::*;
 use crate::ast::{self, StmtKind};
+use crate::method::MAX_STEPS;
 use crate::resolve::ModuleId;
 use crate::value::{Given, Spanned};
-
-/// The most time steps.
-const MAX_STEPS: f64 = 100_000.0;
 
 /// The ends of a finished graph.
 pub(super) struct Top {
@@ -181,7 +179,7 @@ impl<'p> Elaborator<'p, '_> {
                     let raw = raw.or_else(|| param.default.as_ref().map(|default| self.expr(default, &env)));
                     env.bind(&param.name.text, raw.unwrap_or(Value::Poison));
                 }
-                self.time_axis(time, &env)
+                self.time_axis(time, &env).and_then(|axis| self.retimed(axis, time.extent.span))
             }
             None => {
                 let error =
@@ -193,6 +191,18 @@ impl<'p> Elaborator<'p, '_> {
             }
         };
         self.set_time(axis.unwrap_or(TimeAxis::Steps(1)));
+    }
+
+    /// The time axis that the method of compilation asks for.
+    fn retimed(&mut self, axis: TimeAxis, span: Span) -> Option<TimeAxis> {
+        match self.options.method.axis(axis) {
+            Ok(axis) => Some(axis),
+            Err((message, help)) => {
+                let error = self.error_at(Code::BadTime, message, span, "this is how long it runs");
+                self.fail(error.help(help));
+                None
+            }
+        }
     }
 
     /// Decides the number of steps, before any node depends on it.

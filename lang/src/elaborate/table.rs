@@ -6,6 +6,7 @@ use snn_graph::{Parameter, Ty};
 
 use crate::ast;
 use crate::source::Span;
+use crate::structure::is_equation;
 
 /// One use of a neuron, layer or block.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Stage {
     pub name: String,
     /// Which of the three it is: `neuron`, `layer` or `block`.
     pub kind: &'static str,
+    /// Whether it is a neuron given by equations.
+    pub has_equations: bool,
     /// How many blocks it stands inside of.
     pub depth: usize,
     /// The type of its result: shape, static or stepped, kind of numbers.
@@ -29,8 +32,17 @@ pub struct Stage {
 impl Stage {
     /// A stage whose result is not known yet.
     pub(super) fn new(path: &str, decl: &ast::Unit, depth: usize, span: Span) -> Stage {
-        let name = decl.name.text.clone();
-        Stage { path: path.to_string(), name, kind: decl.kind.as_str(), depth, ty: Ty::scalar(), parameters: 0, span }
+        let has_equations = decl.body.stmts.iter().any(|stmt| is_equation(&stmt.kind));
+        Stage {
+            path: path.to_string(),
+            name: decl.name.text.clone(),
+            kind: decl.kind.as_str(),
+            has_equations,
+            depth,
+            ty: Ty::scalar(),
+            parameters: 0,
+            span,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use snnc::gradcheck::{Row, Settings, gradcheck};
-use snnc::{Program, Result, Source};
+use snnc::{Method, Program, Result, Source};
 
 use super::Status;
 use super::machine;
@@ -14,7 +14,7 @@ use super::terminal::{note, say, warn, write};
 ///
 /// Everything is computed in double precision on random input. Every spike is replaced
 /// by the smooth function whose derivative its surrogate is; random draws and detached values stay as they are while a
-/// weight moves.
+/// weight moves. Where a model has no grid of steps, what is checked are the derivatives of its spike times.
 #[derive(clap::Args)]
 pub struct Args {
     /// The program.
@@ -28,12 +28,17 @@ pub struct Args {
     /// The largest error that passes, relative to the largest gradient of the parameter.
     #[arg(long, value_name = "E", default_value_t = 1e-5)]
     tolerance: f64,
+    /// Checks the gradient of exact spike times, also of a model that says `gradient = stbp`: its neurons, which must be
+    /// given by equations, are solved without a grid of steps.
+    #[arg(long)]
+    exact: bool,
     #[command(flatten)]
     settings: machine::Settings,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
-    let program = Program::compile_smooth(Source::from_file(&args.file)?, &args.settings.overrides)?;
+    let method = if args.exact { Method::Exact } else { Method::AsWritten };
+    let program = Program::compile_smooth(Source::from_file(&args.file)?, &args.settings.overrides, method)?;
     warn(&program);
     let settings = Settings { batch: args.batch.into(), elements: args.elements.into(), tolerance: args.tolerance };
     let model = program.model()?;

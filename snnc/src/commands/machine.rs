@@ -192,6 +192,18 @@ pub fn bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A duration in seconds, such as `0.1ms`.
+pub fn duration(text: &str) -> Result<f64, String> {
+    let unit = [("ns", -9), ("us", -6), ("ms", -3), ("s", 0)];
+    let split = unit.iter().find_map(|(name, exponent)| Some((text.trim().strip_suffix(name)?, exponent)));
+    // A number with an exponent is rounded once, a product would be twice.
+    let seconds = split.and_then(|(number, exponent)| format!("{}e{exponent}", number.trim()).parse().ok());
+    match seconds {
+        Some(seconds) if f64::is_finite(seconds) && seconds > 0.0 => Ok(seconds),
+        _ => Err("write a duration that is not 0, such as 1ms or 0.1ms".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +217,16 @@ mod tests {
         }
         for wrong in ["", "B", "GiB", "-1", "0", "1TiB", "1e300GB", "inf", "nan", "2 Gib"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        for (text, expected) in [("1ms", 1e-3), ("0.1ms", 1e-4), ("100 us", 1e-4), ("3ns", 3e-9), ("2s", 2.0)] {
+            assert_eq!(duration(text), Ok(expected), "{text}");
+        }
+        for wrong in ["", "ms", "1", "0ms", "-1ms", "inf s", "nanms", "1e-1ms", "1 h", "1e999s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 

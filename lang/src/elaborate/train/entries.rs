@@ -29,6 +29,7 @@ impl<'p> Elaborator<'p, '_> {
         let seed = self.whole_entry(train, env, "seed", 0, 0);
         let gradient = self.word_entry(train, env, "gradient", &["stbp", "exact"]);
         let precision = self.word_entry(train, env, "precision", &["f32", "f64"]);
+        let method = if gradient? == 1 { GradientMethod::Exact } else { GradientMethod::Stbp };
         Some(TrainPlan {
             model: train.config.model.text.clone(),
             data: data.call.clone(),
@@ -39,7 +40,7 @@ impl<'p> Elaborator<'p, '_> {
             schedule: schedule?,
             epochs: usize::try_from(epochs?).ok()?,
             batch: usize::try_from(batch?).ok()?,
-            gradient: if gradient? == 1 { GradientMethod::Exact } else { GradientMethod::Stbp },
+            gradient: self.options.method.gradient(method),
             max_spikes: usize::try_from(max_spikes?).ok()?,
             slope_min: slope_min?,
             wake: wake?,
