@@ -60,6 +60,8 @@ struct Place {
     cell: usize,
     /// Bytes behind it.
     offset: i32,
+    /// Whether it lies in memory that the program works through, not in an array of the call.
+    streams: bool,
 }
 
 /// A `Lanes` body ready to be assembled.
@@ -261,7 +263,8 @@ impl<'c> Preparation<'c> {
         };
         let known = self.body.cells.iter().enumerate().find_map(|(cell, known)| Some((cell, near(known)?)));
         let (cell, offset) = known.unwrap_or_else(|| (self.cell(Cell::Address(access.clone())), 0));
-        Some(Place { cell, offset })
+        let streams = self.canonical.locals.get(access.buffer.0 as usize).is_none_or(Option::is_none);
+        Some(Place { cell, offset, streams })
     }
 
     fn cell(&mut self, cell: Cell) -> usize {

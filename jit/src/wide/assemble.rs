@@ -22,6 +22,9 @@ const ADDRESSES: [AsmRegister64; 10] = [r8, r9, r10, r11, rax, rbx, r12, r13, r1
 const OWN: usize = 5;
 /// Takes the address of a cell for one access where there are more cells than registers.
 const PASSING: AsmRegister64 = r15;
+/// Bytes by which floats that stream through are asked for ahead of time: hardware does so within a page only, after some
+/// misses, and a time loop goes through many short runs.
+const AHEAD: i32 = 1024;
 /// Lanes of a vector.
 const LANES: i32 = 16;
 
@@ -168,11 +171,14 @@ impl Code<'_> {
 
     fn step(&mut self, at: usize, step: &Step, masked: bool) -> Assembled {
         match step {
-            Step::Load { from, packed: false } => {
-                let (to, from) = (self.vector(at), self.address(from.cell)? + rcx * 4 + from.offset);
+            Step::Load { from: place, packed: false } => {
+                let (to, from) = (self.vector(at), self.address(place.cell)? + rcx * 4 + place.offset);
                 if masked {
                     self.asm.vmovups(to.k7().z(), zmmword_ptr(from))
                 } else {
+                    if place.streams {
+                        self.asm.prefetcht0(byte_ptr(from + AHEAD))?;
+                    }
                     self.asm.vmovups(to, zmmword_ptr(from))
                 }
             }
@@ -182,11 +188,14 @@ impl Code<'_> {
                 self.asm.kmovw(mask, word_ptr(from))?;
                 self.asm.vmovaps(under(to, mask).z(), ones)
             }
-            Step::Store { to, packed: false, value } => {
-                let (to, value) = (self.address(to.cell)? + rcx * 4 + to.offset, self.float(*value));
+            Step::Store { to: place, packed: false, value } => {
+                let (to, value) = (self.address(place.cell)? + rcx * 4 + place.offset, self.float(*value));
                 if masked {
                     self.asm.vmovups(zmmword_ptr(to).k7(), value)
                 } else {
+                    if place.streams {
+                        self.asm.prefetchw(byte_ptr(to + AHEAD))?;
+                    }
                     self.asm.vmovups(zmmword_ptr(to), value)
                 }
             }
