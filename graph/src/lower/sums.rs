@@ -39,7 +39,7 @@ pub(super) fn is_sum_along(region: &Region<'_>, id: NodeId, full: &Ty) -> bool {
 }
 
 /// The scan that makes a value step by step, if one does, and which of its results the value is.
-pub(super) fn maker<'g>(graph: &'g Graph, id: NodeId) -> Option<(NodeId, usize, &'g Scan)> {
+pub(super) fn maker(graph: &Graph, id: NodeId) -> Option<(NodeId, usize, &Scan)> {
     let node = graph.node(id);
     let (Lowering::Project(index), Some(source)) = (node.op.lower(), node.inputs.first()) else { return None };
     let Op::Scan(scan) = &graph.node(*source).op else { return None };
