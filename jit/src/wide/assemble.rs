@@ -24,7 +24,7 @@ const OWN: usize = 5;
 const PASSING: AsmRegister64 = r15;
 /// Bytes by which floats that stream through are asked for ahead of time: hardware does so within a page only, after some
 /// misses, and a time loop goes through many short runs.
-const AHEAD: i32 = 1024;
+const AHEAD: i32 = 4096;
 /// Lanes of a vector.
 const LANES: i32 = 16;
 
