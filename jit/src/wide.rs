@@ -21,6 +21,9 @@ use crate::canonical::Canonical;
 /// steps of 16 lanes, where cranelift's own loop would have taken four times as many steps of 4.
 const LANES: usize = 48;
 const WORK: usize = 1536;
+/// Longer loops ask for what lies ahead of them. Shorter ones walk through rows that follow each other, which hardware sees,
+/// and would only drive each other's lines out of the caches (a seventh slower in ResNet-19's time loops).
+const LONG: usize = 1024;
 
 /// What the table of a call holds, 8 bytes each.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +63,7 @@ struct Place {
     cell: usize,
     /// Bytes behind it.
     offset: i32,
-    /// Whether it lies in memory that the program works through, not in an array of the call.
+    /// Whether a long run of it lies in memory that the program works through, not in an array of the call.
     streams: bool,
 }
 
@@ -113,7 +116,7 @@ pub(crate) fn fits(canonical: &Canonical, lane: Var, extent: Extent, body: &[Stm
 
 #[cfg(target_arch = "x86_64")]
 fn wide(canonical: &Canonical, lane: Var, extent: Extent, body: &[Stmt]) -> Option<Wide> {
-    let body = (extent.limit() >= LANES).then(|| Preparation::of(canonical, lane, body)).flatten()?;
+    let body = (extent.limit() >= LANES).then(|| Preparation::of(canonical, lane, extent, body)).flatten()?;
     if extent.limit().saturating_mul(body.steps.len()) < WORK {
         return None;
     }
@@ -138,6 +141,8 @@ enum Known {
 struct Preparation<'c> {
     canonical: &'c Canonical,
     lane: Var,
+    /// Whether the lanes are a long run through memory.
+    long: bool,
     body: Body,
     vals: BTreeMap<Val, Known>,
     regs: BTreeMap<Reg, Val>,
@@ -145,9 +150,10 @@ struct Preparation<'c> {
 
 impl<'c> Preparation<'c> {
     /// The body in steps; `None` where something in it is not for wide vectors.
-    fn of(canonical: &'c Canonical, lane: Var, stmts: &[Stmt]) -> Option<Body> {
+    fn of(canonical: &'c Canonical, lane: Var, extent: Extent, stmts: &[Stmt]) -> Option<Body> {
         let body = Body { shared: Vec::new(), cells: Vec::new(), steps: Vec::new() };
-        let mut this = Preparation { canonical, lane, body, vals: BTreeMap::new(), regs: BTreeMap::new() };
+        let long = extent.limit() >= LONG;
+        let mut this = Preparation { canonical, lane, long, body, vals: BTreeMap::new(), regs: BTreeMap::new() };
         for stmt in stmts {
             match stmt {
                 Stmt::For { .. } => return None,
@@ -263,7 +269,7 @@ impl<'c> Preparation<'c> {
         };
         let known = self.body.cells.iter().enumerate().find_map(|(cell, known)| Some((cell, near(known)?)));
         let (cell, offset) = known.unwrap_or_else(|| (self.cell(Cell::Address(access.clone())), 0));
-        let streams = self.canonical.locals.get(access.buffer.0 as usize).is_none_or(Option::is_none);
+        let streams = self.long && self.canonical.locals.get(access.buffer.0 as usize).is_none_or(Option::is_none);
         Some(Place { cell, offset, streams })
     }
 
