@@ -100,6 +100,8 @@ pub struct SpikeOutput {
     pub path: String,
     /// The spikes.
     pub node: NodeId,
+    /// The most spikes of a neuron in a sample where there is no grid of steps, if the layer says.
+    pub max_spikes: Option<usize>,
 }
 
 /// The time axis of a model.
@@ -123,7 +125,8 @@ pub enum TimeAxis {
 pub struct Events {
     /// Seconds of a sample.
     pub duration: f64,
-    /// The most spikes of a neuron in a sample: the slots of its train, which the graph counts as steps.
+    /// The most spikes of a neuron in a sample: the slots of its train, which the graph counts as steps. A layer may have
+    /// less.
     pub max_spikes: usize,
     /// Slopes of the membrane potential at a spike count as at least this, per second; 0 for as they are.
     pub slope_min: f64,
@@ -189,4 +192,14 @@ pub struct Model {
     pub loss: Option<NodeId>,
     /// The predicted class of each sample, where there is one.
     pub prediction: Option<NodeId>,
+}
+
+impl Model {
+    /// The most spikes of a neuron of a layer in a sample, by the layer's path: its own budget, or what the model allows.
+    /// On a grid of steps that is a spike at each.
+    pub fn budget(&self, layer: &str) -> usize {
+        let most = self.time.steps();
+        let own = self.spikes.iter().find(|spikes| spikes.path == layer).and_then(|spikes| spikes.max_spikes);
+        own.filter(|_| self.time.events().is_some()).map_or(most, |own| own.min(most))
+    }
 }

@@ -252,7 +252,7 @@ fn feedback_model(weight: f64) -> Model {
     let back = graph.scale(last, weight).unwrap();
     let drive = graph.add(x, back).unwrap();
     let flow = cuba(Some((20e-3, 10e-3)), 0.6, &ty());
-    let spike = graph.push(Dynamics { flow: Rc::new(flow) }, &[zero, zero, drive]).unwrap();
+    let spike = graph.push(Dynamics { flow: Rc::new(flow), max_spikes: None }, &[zero, zero, drive]).unwrap();
     let state = LoopState { placeholder: last, init: zero, next: spike };
     let results = graph.close_loop(&[state], &[spike]).unwrap();
     model(graph, results[0], TimeAxis::Grid { steps: STEPS, dt: DT })
@@ -305,7 +305,11 @@ fn inconsistent_equations_are_errors() {
     let push = |flow: Flow, operands: usize| {
         let mut graph = Graph::new(STEPS);
         let zero = graph.constant(0.0).unwrap();
-        graph.push(Dynamics { flow: Rc::new(flow) }, &vec![zero; operands]).map(|_| ()).unwrap_err().message
+        graph
+            .push(Dynamics { flow: Rc::new(flow), max_spikes: None }, &vec![zero; operands])
+            .map(|_| ())
+            .unwrap_err()
+            .message
     };
     assert!(push(quadratic(), 1).contains("one operand for each"));
     assert!(push(Flow { output: None, ..quadratic() }, 2).contains("without `spike when`"));
@@ -315,7 +319,7 @@ fn inconsistent_equations_are_errors() {
     let zero = graph.constant(0.0).unwrap();
     let wide = input(&mut graph, "x", &Ty::signal(true, &[3]));
     let narrow = Flow { state_ty: Ty::signal(false, &[2]), ..quadratic() };
-    let error = graph.push(Dynamics { flow: Rc::new(narrow) }, &[zero, wide]).unwrap_err();
+    let error = graph.push(Dynamics { flow: Rc::new(narrow), max_spikes: None }, &[zero, wide]).unwrap_err();
     assert!(error.message.contains("[2]") && error.message.contains("[3]"), "{error}");
 }
 
@@ -338,7 +342,7 @@ fn a_constant_that_turns_out_to_be_a_number_counts_as_one() {
     let x = input(&mut graph, "x", &Ty { time: true, ..ty() });
     let (zero, m, s) = (graph.constant(0.0).unwrap(), graph.constant(20e-3).unwrap(), graph.constant(10e-3).unwrap());
     let flow = Rc::new(showing_state(cuba(None, 0.6, &ty())));
-    let output = graph.push(Dynamics { flow }, &[zero, zero, x, m, s]).unwrap();
+    let output = graph.push(Dynamics { flow, max_spikes: None }, &[zero, zero, x, m, s]).unwrap();
     let model = discretised(&model(graph, output, TimeAxis::Grid { steps: STEPS, dt: DT }));
     let scan = model.graph.ids().find_map(|id| match &model.graph.node(id).op {
         Op::Scan(scan) => Some(scan.clone()),

@@ -40,7 +40,7 @@ fn graph_of(flow: Flow, constant: Option<f64>) -> (Graph, NodeId) {
         });
     }
     graph.current_name = Some("lif1".into());
-    let node = graph.push(Dynamics { flow: Rc::new(flow) }, &inputs).unwrap();
+    let node = graph.push(Dynamics { flow: Rc::new(flow), max_spikes: None }, &inputs).unwrap();
     (graph, node)
 }
 

@@ -58,7 +58,7 @@ fn quadratic_model() -> Model {
     }];
     model.inputs = vec![Input { name: "x".into(), kind: InputKind::Static, dims: vec![2], node: x }];
     model.targets = vec![Input { name: "label".into(), kind: InputKind::Static, dims: vec![], node: label }];
-    model.spikes = vec![SpikeOutput { path: "layer.lif1".into(), node: spikes }];
+    model.spikes = vec![SpikeOutput { path: "layer.lif1".into(), node: spikes, max_spikes: None }];
     model.loss = Some(loss);
     model.prediction = Some(prediction);
     model
@@ -260,13 +260,13 @@ fn spiking_model() -> Model {
     let zero = graph.constant(0.0).unwrap();
     let flow = Rc::new(cuba(None, 0.6, &state));
     let operands = [zero, zero, drive, parameters[1].node, parameters[2].node];
-    let spikes = graph.push(Dynamics { flow }, &operands).unwrap();
+    let spikes = graph.push(Dynamics { flow, max_spikes: None }, &operands).unwrap();
     let rate = graph.mean(spikes, &Axes { time: true, batch: false, dims: vec![0] }).unwrap();
     let loss = graph.mul(rate, rate).unwrap();
     let mut model = model(graph, spikes, TimeAxis::Grid { steps: STEPS, dt: 5e-3 });
     model.inputs = vec![Input { name: "x".into(), kind: InputKind::Frames, dims: vec![3], node: x }];
     model.parameters = parameters;
-    model.spikes = vec![SpikeOutput { path: "cuba1".into(), node: spikes }];
+    model.spikes = vec![SpikeOutput { path: "cuba1".into(), node: spikes, max_spikes: None }];
     model.loss = Some(loss);
     model
 }

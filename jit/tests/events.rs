@@ -58,10 +58,12 @@ fn conv(
 }
 
 fn layers() -> Vec<(&'static str, EventLayer)> {
-    let layer = |neuron, synapses| EventLayer { neuron, synapses, slots: SLOTS, duration: 0.5, slope_min: 0.0 };
+    let layer =
+        |neuron, synapses| EventLayer { neuron, synapses, slots: SLOTS, budget: SLOTS, duration: 0.5, slope_min: 0.0 };
     let train = |shape, port| Synapses::new(shape, port, Source::Train(SLOTS));
     let pooled = Synapses { image: [7, 6], pool: [2, 2], ..train(conv(3, 20, 1, [3, 3], 3, 1, 1), 0) };
     let own = |delayed| Synapses::new(ConvShape::linear(9, 9), 0, Source::Own(delayed));
+    let recurrent = Synapses::new(ConvShape::linear(29, 29), 0, Source::Own(false));
     let single = Synapses::new(ConvShape::linear(40, 21), 0, Source::Train(1));
     vec![
         ("linear, one slot", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![single])),
@@ -87,6 +89,17 @@ fn layers() -> Vec<(&'static str, EventLayer)> {
                 neuron(0.26, 0.13, 1.0, 0.0),
                 vec![train(ConvShape::linear(30, 18), 0), train(ConvShape::linear(12, 18), 1)],
             ),
+        ),
+        (
+            "cut at two spikes",
+            EventLayer { budget: 2, ..layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(60, 21), 0)]) },
+        ),
+        (
+            "feedback, cut at one spike",
+            EventLayer {
+                budget: 1,
+                ..layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 29), 0), recurrent])
+            },
         ),
         ("feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 9), 0), own(false)])),
         ("delayed feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 9), 0), own(true)])),

@@ -26,6 +26,7 @@ use crate::value::{Instance, Value};
 mod arith;
 mod axes;
 mod body;
+mod budget;
 mod builtin;
 mod call;
 pub(crate) mod convert;

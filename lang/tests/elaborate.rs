@@ -207,6 +207,29 @@ fn equations_stay_equations_and_keep_their_constants() {
 }
 
 #[test]
+fn neurons_on_events_have_budgets_of_their_own() {
+    let budgets = |text: &str| {
+        let model = only_model(text, &Options::default()).model;
+        let own: Vec<Option<usize>> = model.spikes.iter().map(|layer| layer.max_spikes).collect();
+        let cut: Vec<usize> = model.spikes.iter().map(|layer| model.budget(&layer.path)).collect();
+        (own, cut, model.time.steps())
+    };
+    assert_eq!(budgets(EXACT), (vec![None, None], vec![30, 30], 30));
+    let given = EXACT.replace("v_th = 0.2", "v_th = 0.2, max_spikes = 3");
+    assert_eq!(budgets(&given), (vec![Some(3), None], vec![3, 30], 30));
+    // The model's is the upper limit; left out, it is as much as a neuron asks for.
+    let more = EXACT.replace("v_th = 0.2", "v_th = 0.2, max_spikes = 40");
+    assert_eq!(budgets(&more), (vec![Some(40), None], vec![30, 30], 30));
+    let open = more.replace("    max_spikes = 30\n", "");
+    assert_eq!(budgets(&open), (vec![Some(40), None], vec![40, 40], 40));
+    // A declaration gives its neurons a default.
+    let declared = EXACT.replace("v_th = 1.0,", "v_th = 1.0, max_spikes = 5,");
+    assert_eq!(budgets(&declared), (vec![Some(5); 2], vec![5, 5], 30));
+    let both = declared.replace("v_th = 1.3", "v_th = 1.3, max_spikes = 2");
+    assert_eq!(budgets(&both), (vec![Some(5), Some(2)], vec![5, 2], 30));
+}
+
+#[test]
 fn what_a_data_set_gives_is_matched_with_the_model() {
     let plan = only_model(DIGITS, &Options::default()).train.unwrap();
     assert_eq!(plan.data.name, "digits");

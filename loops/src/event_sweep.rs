@@ -9,14 +9,14 @@
 //! - What arrives at the very moment at which a neuron would spike acts before it is tested.
 //! - A spike acts on its own layer at the same moment, strictly after its cause, or after a delay.
 //! - Arrivals at the same time act in the order of synapse groups, neurons and slots.
-//! - Nothing happens after the duration of the sample. A neuron that would spike once more than it has slots is not
+//! - Nothing happens after the duration of the sample. A neuron that would spike once more than its budget allows is not
 //!   simulated any further; how many such neurons there are is counted, never hidden.
 //!
 //! The passes, for every sample by itself:
 //!
 //! | pass | reads | writes |
 //! | --- | --- | --- |
-//! | forward | trains, weights, delays | times; of each spike what the adjoint needs ([`EventLayer::memory_width`]); two counters over the batch: neurons out of slots, slopes below the floor |
+//! | forward | trains, weights, delays | times; of each spike what the adjoint needs ([`EventLayer::memory_width`]); two counters over the batch: neurons out of budget, slopes below the floor |
 //! | adjoint | the same, times, memory, the loss's derivatives by the times | derivatives by weights (summed over the batch), by times of input spikes, by delays (summed) |
 //!
 //! The adjoint `lambda = dL/dx` runs backwards in time. Between events `lambda(t - dt) = e^(flow^T dt) lambda(t)`. At an
@@ -132,8 +132,10 @@ pub struct EventLayer {
     pub neuron: LinearNeuron,
     /// Its synapses; all have the same output.
     pub synapses: Vec<Synapses>,
-    /// The most spikes of a neuron in a sample.
+    /// Slots of its train.
     pub slots: usize,
+    /// The most spikes of a neuron in a sample; there is a slot for each, and those behind stay empty.
+    pub budget: usize,
     /// Seconds of a sample.
     pub duration: f64,
     /// Slopes of the potential at a spike count as at least this, per second; 0 for as they are.
@@ -271,7 +273,7 @@ impl EventSweep {
 
 impl Display for EventSweep {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let EventLayer { neuron, slots, duration, slope_min, .. } = &self.layer;
+        let EventLayer { neuron, slots, budget, duration, slope_min, .. } = &self.layer;
         let list = |operands: Vec<(&Operand, usize)>| {
             operands.into_iter().map(|(operand, _)| operand.to_string()).collect::<Vec<String>>().join(", ")
         };
@@ -284,7 +286,7 @@ impl Display for EventSweep {
         writeln!(f, "  neuron order {}, flow {:?}, drive {:?}", neuron.order, neuron.flow, neuron.drive)?;
         writeln!(f, "  inject {:?}, threshold {:?} at {:?}", neuron.inject, neuron.threshold, neuron.theta)?;
         writeln!(f, "  reset {:?} + {:?}, start {:?}", neuron.reset, neuron.kick, neuron.start)?;
-        writeln!(f, "  slots {slots}, duration {duration:?}, slope_min {slope_min:?}")?;
+        writeln!(f, "  slots {slots}, budget {budget}, duration {duration:?}, slope_min {slope_min:?}")?;
         for Synapses { shape: s, image, pool, port, source } in &self.layer.synapses {
             let [kernel, stride, pad] = [s.kernel, s.stride, s.pad].map(|[a, b]| format!("{a}x{b}"));
             let from = match source {

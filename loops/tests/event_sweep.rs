@@ -31,7 +31,7 @@ fn neuron(tau_s: f64, reset: f64) -> LinearNeuron {
 fn layer(neuron: LinearNeuron, own: Source) -> EventLayer {
     let own = Synapses::new(ConvShape::linear(5, 5), 0, own);
     let synapses = vec![Synapses::new(ConvShape::linear(8, 5), 0, Source::Train(2)), own];
-    EventLayer { neuron, synapses, slots: 9, duration: 0.6, slope_min: 0.0 }
+    EventLayer { neuron, synapses, slots: 9, budget: 9, duration: 0.6, slope_min: 0.0 }
 }
 
 fn sample(seed: u64) -> Sample {
@@ -107,11 +107,23 @@ fn gradients_are_derivatives() {
 }
 
 #[test]
+fn what_is_left_of_a_cut_layer_has_its_own_derivatives() {
+    for budget in [1, 3] {
+        for own in [Source::Own(false), Source::Own(true)] {
+            let cut = EventLayer { budget, ..layer(neuron(0.125, 1.0), own) };
+            let spikes = forward(&cut, &sample(1)).unwrap();
+            assert!(spikes.counters[0] > 0.0 && spikes.times.iter().skip(budget * 5).all(|time| time.is_infinite()));
+            assert!(check(&format!("at most {budget} spikes, {own:?}"), &cut, &sample(1)) > 70);
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_counted() {
     let mut layer = layer(neuron(0.125, 1.0), Source::Own(false));
     let all = forward(&layer, &sample(1)).unwrap();
     assert_eq!(all.counters[0], 0.0);
-    layer.slots = 2;
+    layer.budget = 2;
     let few = forward(&layer, &sample(1)).unwrap();
     assert!(few.counters[0] > 0.0);
     layer.slope_min = 1e9;

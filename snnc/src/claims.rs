@@ -76,7 +76,7 @@ fn sides(test: &CompiledTest) -> Result<Model> {
             .ok_or_else(|| ShapeError::new("the two sides of an `expect` do not broadcast").at(&[left, right]))?;
         for side in [left, right] {
             let node = model.graph.broadcast(side, &common)?;
-            model.spikes.push(SpikeOutput { path: model.spikes.len().to_string(), node });
+            model.spikes.push(SpikeOutput { path: model.spikes.len().to_string(), node, max_spikes: None });
         }
     }
     Ok(model)

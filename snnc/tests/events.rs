@@ -79,6 +79,21 @@ fn first_spikes_are_learned() {
 }
 
 #[test]
+fn a_convolutional_network_whose_first_layer_spikes_once_is_learned() {
+    let place = Place::new();
+    let conv = "Conv2d(12, 3, padding = 0, init = uniform(-1, 1)) -> CubaLIF(tau_m = 260ms, tau_s = 130ms, v_th = 0.15, \
+                max_spikes = 1) -> MergePool2d(2) -> Flatten()";
+    let text = program(conv, COUNT, "").replace("uniform(0, 1)", "uniform(-1, 1)").replace("lr = 2e-3", "lr = 1e-2");
+    place.write("conv.snn", &text.replace("v_th = 3.0", "v_th = 0.8"));
+    place.right("run conv.snn --out run");
+    let metrics = place.metrics("run");
+    let last = metrics.last().unwrap();
+    assert!(last["test_accuracy"].as_f64().unwrap() > 0.75, "{last}");
+    assert!(last["firing_rates"][0][1].as_f64().unwrap() < 1.0, "{last}");
+    assert!(last["health"][0][1]["out_of_slots"].as_f64().unwrap() > 1000.0, "{last}");
+}
+
+#[test]
 fn gradients_of_networks_with_feedback_delays_and_merged_trains_are_derivatives() {
     let place = Place::new();
     let conv = "Conv2d(3, 3, bias = false, init = uniform(-0.3, 1)) -> CubaLIF(tau_m = 260ms, tau_s = 130ms, v_th = 0.5) -> Late() \
@@ -90,6 +105,14 @@ fn gradients_of_networks_with_feedback_delays_and_merged_trains_are_derivatives(
         assert!(place.right(&format!("dump {name} --stage grad")).contains("spike_times_gradient"));
         assert!(place.right(&format!("dump {name} --stage loops")).contains("event sweep"));
     }
+    // What is left of layers that are cut has derivatives, too.
+    for (name, layers) in [("dense.snn", DENSE), ("again.snn", "Flatten() -> Again(20)"), ("conv.snn", conv)] {
+        let cut = program(layers, COUNT, "").replace("v_th = 0.5)", "v_th = 0.5, max_spikes = 1)");
+        place.write(name, &cut.replace("v_th = 2.0)", "v_th = 2.0, max_spikes = 1)"));
+        let out = place.right(&format!("gradcheck {name} --batch 1 --elements 3"));
+        assert!(out.contains("gradients are derivatives"), "{name}, cut\n{out}");
+        assert!(place.right(&format!("dump {name} --stage loops")).contains("slots 15, budget 1,"), "{name}");
+    }
 }
 
 #[test]
@@ -98,6 +121,10 @@ fn silent_neurons_are_reported_and_woken_and_nothing_is_lost_in_silence() {
     place.write("few.snn", &program(DENSE, COUNT, "").replace("max_spikes = 15", "max_spikes = 1"));
     let done = place.snnc("run few.snn --set epochs=1 --out few");
     assert!(done.stderr.contains("max_spikes = 1"), "{}", done.stderr);
+    place.write("one.snn", &program(&DENSE.replace("v_th = 2.0", "v_th = 0.5, max_spikes = 2"), COUNT, ""));
+    let done = place.snnc("run one.snn --set epochs=1 --out one");
+    assert!(done.stderr.contains("cubalif1") && done.stderr.contains("max_spikes = 2 spikes"), "{}", done.stderr);
+    assert!(place.right("check one.snn --explain").contains("budget: 2 spikes in a sample"));
     let asleep = DENSE.replace("v_th = 2.0", "v_th = 30");
     for (name, more) in [("asleep", ""), ("woken", "wake = 0.05")] {
         place.write("silent.snn", &program(&asleep, COUNT, more));

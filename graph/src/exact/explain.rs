@@ -29,7 +29,8 @@ fn explain_node(graph: &Graph, id: NodeId) -> Result<Explanation, ShapeError> {
     let Op::Dynamics(dynamics) = &graph.node(id).op else { return Err(ShapeError::new("not a neuron").at(&[id])) };
     let solver = Solver::new(&neuron).map_err(|reason| ShapeError::new(reason.to_string()).at(&[id]))?;
     let name = graph.node(id).name.as_deref().unwrap_or_default().to_owned();
-    let text = Neuron { states: &dynamics.flow.states, neuron: &neuron, solver: &solver }.text();
+    let budget = dynamics.budget(graph.steps);
+    let text = Neuron { states: &dynamics.flow.states, neuron: &neuron, solver: &solver, budget }.text();
     Ok(Explanation { name, text })
 }
 
@@ -38,6 +39,8 @@ struct Neuron<'a> {
     states: &'a [String],
     neuron: &'a LinearNeuron,
     solver: &'a Solver,
+    /// The most spikes in a sample.
+    budget: usize,
 }
 
 impl Neuron<'_> {
@@ -65,6 +68,7 @@ impl Neuron<'_> {
         lines.push(format!("a spike when {potential}(s) reaches {} from below", digits(self.neuron.theta)));
         lines.extend(self.spike_time(&potential));
         lines.push(format!("reset: {}", self.reset()));
+        lines.push(format!("budget: {} in a sample", spikes(self.budget)));
         lines.push(format!("gradient: ds = -d{potential} / {potential}'(s), by the implicit function theorem"));
         lines.join("\n") + "\n"
     }
@@ -209,6 +213,10 @@ impl Neuron<'_> {
         });
         list(changes, "nothing changes")
     }
+}
+
+fn spikes(number: usize) -> String {
+    if number == 1 { "1 spike".to_owned() } else { format!("{number} spikes") }
 }
 
 /// The factor of a mode: powers of the time, an exponential, a wave.

@@ -136,6 +136,15 @@ impl Flow {
 pub struct Dynamics {
     /// The equations.
     pub flow: Rc<Flow>,
+    /// The most spikes of a neuron in a sample where there is no grid of steps; `None` for what the model allows.
+    pub max_spikes: Option<usize>,
+}
+
+impl Dynamics {
+    /// The most spikes of a neuron in a sample, in a model whose trains have so many slots.
+    pub fn budget(&self, slots: usize) -> usize {
+        self.max_spikes.map_or(slots, |most| most.min(slots))
+    }
 }
 
 impl OpRule for Dynamics {
@@ -145,7 +154,8 @@ impl OpRule for Dynamics {
 
     fn attributes(&self) -> String {
         let Flow { states, n_signals, n_constants, .. } = &*self.flow;
-        format!("states {}, {n_signals} signals, {n_constants} constants", states.join(" "))
+        let budget = self.max_spikes.map_or(String::new(), |most| format!(", max_spikes {most}"));
+        format!("states {}, {n_signals} signals, {n_constants} constants{budget}", states.join(" "))
     }
 
     fn gradient_kind(&self) -> GradientKind {

@@ -7,7 +7,7 @@
 //!
 //! 1. the layer's train;
 //! 2. of each spike what the gradient needs, in the order in which neurons lie in memory (free where nobody asks);
-//! 3. two counters over the batch: neurons that ran out of slots, and spikes whose slope was below the floor.
+//! 3. two counters over the batch: neurons that would have exceeded their budget of spikes, and spikes whose slope was below the floor.
 //!
 //! What happens between a train and the next is said at [`snn_loops::event_sweep`]. The derivative of a spike time is that
 //! of the implicit function theorem, with all recursion through resets, feedback and delays (Bacho and Chu 2022;

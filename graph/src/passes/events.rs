@@ -145,8 +145,8 @@ fn append(graph: &mut Graph, signals: &Signals, neuron: LinearNeuron, node: &Nod
             }
         }
     }
-    let Events { duration, max_spikes, slope_min, .. } = *layer.events;
-    let layer = EventLayer { neuron, synapses, slots: max_spikes, duration, slope_min };
+    let Events { duration, max_spikes: slots, slope_min, .. } = *layer.events;
+    let layer = EventLayer { neuron, synapses, slots, budget: dynamics.budget(slots), duration, slope_min };
     graph.spike_times(layer, &flow.state_ty.dims, &operands)
 }
 

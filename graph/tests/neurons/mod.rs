@@ -108,7 +108,7 @@ pub fn neuron_model(flow: Flow, steps: usize, dt: f64, stepped: bool) -> Model {
     for k in 0..flow.n_constants {
         operands.push(input(&mut graph, &format!("c{k}"), &Ty::scalar()));
     }
-    let output = graph.push(Dynamics { flow: Rc::new(flow) }, &operands).unwrap();
+    let output = graph.push(Dynamics { flow: Rc::new(flow), max_spikes: None }, &operands).unwrap();
     model(graph, output, TimeAxis::Grid { steps, dt })
 }
 

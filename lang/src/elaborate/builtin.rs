@@ -5,6 +5,7 @@
 use snn_graph::Init;
 
 use super::scope::Env;
+use super::settings::Takes;
 use super::*;
 use crate::ast::Arg;
 use crate::value::BuiltinValue;
@@ -19,7 +20,7 @@ impl<'p> Elaborator<'p, '_> {
         span: Span,
     ) -> Value<'p> {
         let decl = builtin.decl;
-        let Some(given) = self.give(&decl.name.text, &decl.settings, &builtin.given, args, env) else {
+        let Some(given) = self.give(Takes::declared(&decl.name.text, &decl.settings), &builtin.given, args, env) else {
             return Value::Poison;
         };
         let builtin = BuiltinValue { id: builtin.id, decl, given: Rc::new(given), called: true };

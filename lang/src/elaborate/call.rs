@@ -2,8 +2,10 @@
 //!
 //! Must never know what any one declaration does.
 
+use super::budget::reserved;
 use super::frame::{BodyKind, Frame};
 use super::scope::Env;
+use super::settings::Takes;
 use super::*;
 use crate::ast::{Arg, Expr, ExprKind, FnDecl, Name, Param};
 use crate::builtins::{Formal, Intrinsic};
@@ -26,12 +28,15 @@ impl<'p> Elaborator<'p, '_> {
                 self.apply(Spanned { value, span: callee.span }, signals, expr.span)
             }
             Value::Unit(unit) => {
-                let given = self.give(&unit.decl.name.text, &unit.decl.settings, &unit.given, args, env);
+                let takes =
+                    Takes { owner: &unit.decl.name.text, params: &unit.decl.settings, reserved: reserved(unit.decl) };
+                let given = self.give(takes, &unit.given, args, env);
                 let instance = Some(self.new_instance(expr.span));
                 given.map_or(Value::Poison, |given| Value::Unit(UnitValue { given: Rc::new(given), instance, ..unit }))
             }
             Value::Surrogate(surrogate) => {
-                let given = self.give(&surrogate.decl.name.text, &surrogate.decl.settings, &surrogate.given, args, env);
+                let takes = Takes::declared(&surrogate.decl.name.text, &surrogate.decl.settings);
+                let given = self.give(takes, &surrogate.given, args, env);
                 given.map_or(Value::Poison, |given| {
                     Value::Surrogate(SurrogateValue { given: Rc::new(given), ..surrogate })
                 })

@@ -31,12 +31,24 @@ struct Firing {
 
 impl<'p> Elaborator<'p, '_> {
     /// The value of a neuron written as equations.
-    pub(super) fn equations(&mut self, unit: &'p Unit, signals: &[NodeId], env: &Env<'p>) -> Value<'p> {
+    pub(super) fn equations(
+        &mut self,
+        unit: &'p Unit,
+        signals: &[NodeId],
+        max_spikes: Option<usize>,
+        env: &Env<'p>,
+    ) -> Value<'p> {
         self.mark_stateful();
-        self.dynamics(unit, signals, env).map_or(Value::Poison, Value::Signal)
+        self.dynamics(unit, signals, max_spikes, env).map_or(Value::Poison, Value::Signal)
     }
 
-    fn dynamics(&mut self, unit: &'p Unit, signals: &[NodeId], env: &Env<'p>) -> Option<NodeId> {
+    fn dynamics(
+        &mut self,
+        unit: &'p Unit,
+        signals: &[NodeId],
+        max_spikes: Option<usize>,
+        env: &Env<'p>,
+    ) -> Option<NodeId> {
         let span = unit.name.span;
         let ty = self.join(signals, span)?;
         let ty = Ty { time: false, ..ty }.with_kind(Kind::Real);
@@ -62,7 +74,10 @@ impl<'p> Elaborator<'p, '_> {
         let parts = Parts { states, signals, arrivals, derivative, jumps, firing, output };
         let built = parts.build(&self.graph, &ty);
         match built {
-            Ok((flow, inputs)) => self.node(span, |graph| graph.push(Dynamics { flow: Rc::new(flow) }, &inputs)),
+            Ok((flow, inputs)) => {
+                let dynamics = Dynamics { flow: Rc::new(flow), max_spikes };
+                self.node(span, |graph| graph.push(dynamics, &inputs))
+            }
             Err(error) => {
                 let error = self.shape_error(&error, span);
                 self.fail(error);

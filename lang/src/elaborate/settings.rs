@@ -57,16 +57,34 @@ impl Expected {
     }
 }
 
+/// What a declaration takes in a list of settings.
+#[derive(Clone, Copy)]
+pub(super) struct Takes<'p> {
+    /// Its name.
+    pub owner: &'p str,
+    /// The settings that it declares.
+    pub params: &'p [Param],
+    /// One that it takes by name without declaring it.
+    pub reserved: Option<&'static str>,
+}
+
+impl<'p> Takes<'p> {
+    /// What is declared and nothing else.
+    pub fn declared(owner: &'p str, params: &'p [Param]) -> Takes<'p> {
+        Takes { owner, params, reserved: None }
+    }
+}
+
 impl<'p> Elaborator<'p, '_> {
     /// The settings given by a call, on top of those given before. `None` if the call is wrong.
     pub(super) fn give(
         &mut self,
-        owner: &str,
-        params: &'p [Param],
+        takes: Takes<'p>,
         before: &[Given<'p>],
         args: &'p [Arg],
         env: &Env<'p>,
     ) -> Option<Vec<Given<'p>>> {
+        let Takes { owner, params, reserved } = takes;
         let mut now: Vec<Given<'p>> = Vec::new();
         let mut whole = true;
         for (at, arg) in args.iter().enumerate() {
@@ -80,8 +98,9 @@ impl<'p> Elaborator<'p, '_> {
             let value = self.held_by(param.map_or("", |param| param.name.as_str()), |this| {
                 this.argument(arg, takes_word, takes_init, env)
             });
-            let Some(param) = param else {
-                let known = params.iter().map(|param| param.name.as_str());
+            let reserved = reserved.filter(|reserved| arg.name.as_ref().is_some_and(|name| name.text == *reserved));
+            let Some(setting) = param.map(|param| param.name.as_str()).or(reserved) else {
+                let known = params.iter().map(|param| param.name.as_str()).chain(takes.reserved);
                 let error = match &arg.name {
                     Some(name) => unknown_setting(owner, name, known),
                     None => {
@@ -96,15 +115,15 @@ impl<'p> Elaborator<'p, '_> {
                 whole = false;
                 continue;
             };
-            if let Some(first) = now.iter().find(|given| given.name == param.name.text) {
+            if let Some(first) = now.iter().find(|given| given.name == setting) {
                 let first = first.value.span;
-                let message = format!("`{}` is given twice", param.name.text);
+                let message = format!("`{setting}` is given twice");
                 let error = self.error_at(Code::DuplicateSetting, message, arg.span, "the second time");
                 self.fail(error.because(first, "the first time"));
                 whole = false;
                 continue;
             }
-            now.push(Given { name: &param.name.text, value });
+            now.push(Given { name: setting, value });
         }
         let kept = before.iter().filter(|given| now.iter().all(|new| new.name != given.name)).cloned();
         let all: Vec<Given<'p>> = kept.collect::<Vec<_>>().into_iter().chain(now).collect();

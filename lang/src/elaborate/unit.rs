@@ -29,6 +29,7 @@ impl<'p> Elaborator<'p, '_> {
         let is_block = decl.kind == UnitKind::Block;
         let bound = self.bind_settings(&decl.name.text, unit.id.module, &decl.settings, &unit.given, is_block, span);
         let Some(env) = bound else { return Value::Poison };
+        let Some(max_spikes) = self.budget(unit, &env, span) else { return Value::Poison };
         let Some((ids, rest)) = self.bind_signals(&decl.name.text, &decl.signals, &signals, &env, span) else {
             return Value::Poison;
         };
@@ -51,7 +52,7 @@ impl<'p> Elaborator<'p, '_> {
         let depth = self.applications.len() - 1;
         self.recorded.stages.push(Stage::new(&path, decl, depth, self.user_span(span)));
         let (value, spikes) =
-            self.inside(frame, Application::new(instance), &path, |this| this.unit_body(unit, &ids, &env));
+            self.inside(frame, Application::new(instance), &path, |this| this.unit_body(unit, &ids, max_spikes, &env));
         let Value::Signal(result) = value else {
             self.recorded.stages.truncate(row);
             return Value::Poison;
@@ -60,7 +61,7 @@ impl<'p> Elaborator<'p, '_> {
             stage.ty = self.graph.ty(result).clone();
         }
         if spikes && decl.kind == UnitKind::Neuron {
-            self.recorded.spikes.push(SpikeOutput { path: path.to_string(), node: result });
+            self.recorded.spikes.push(SpikeOutput { path: path.to_string(), node: result, max_spikes });
         }
         self.lint_unit(unit, &env, &ids, result, span);
         value
@@ -90,11 +91,17 @@ impl<'p> Elaborator<'p, '_> {
         (value, spikes)
     }
 
-    fn unit_body(&mut self, unit: &UnitValue<'p>, signals: &[NodeId], env: &Env<'p>) -> Value<'p> {
+    fn unit_body(
+        &mut self,
+        unit: &UnitValue<'p>,
+        signals: &[NodeId],
+        max_spikes: Option<usize>,
+        env: &Env<'p>,
+    ) -> Value<'p> {
         let inner = self.scopes.child(env);
         let body = &unit.decl.body;
         if unit.decl.kind == UnitKind::Neuron && body.stmts.iter().any(|stmt| is_equation(&stmt.kind)) {
-            return self.equations(unit.decl, signals, &inner);
+            return self.equations(unit.decl, signals, max_spikes, &inner);
         }
         let Some(joined) = self.join(signals, unit.decl.name.span) else { return Value::Poison };
         let result = self.body(&body.stmts, &unit.decl.name.text, &joined, &inner);

@@ -15,7 +15,7 @@ pub struct Spikes {
     pub times: Vec<f64>,
     /// `[slots][neurons][width]`
     pub memory: Vec<f64>,
-    /// Neurons out of slots, slopes below the floor.
+    /// Neurons out of budget, slopes below the floor.
     pub counters: [f64; COUNTERS],
 }
 
@@ -34,7 +34,7 @@ struct Neuron {
     is_lifted: bool,
     /// Its spikes so far.
     count: usize,
-    /// Whether it has run out of slots.
+    /// Whether it has used up its budget.
     is_done: bool,
 }
 
@@ -83,7 +83,7 @@ pub fn forward(layer: &EventLayer, sample: &Sample) -> Result<Spikes, Unsolvable
             }
             _ if time <= layer.duration => {
                 let neuron = &mut neurons[at];
-                if neuron.count == layer.slots {
+                if neuron.count == layer.budget {
                     neuron.is_done = true;
                     neuron.next = f64::INFINITY;
                     spikes.counters[0] += 1.0;

@@ -41,6 +41,9 @@ fn problem(sweep: &EventSweep) -> Option<String> {
     if layer.slots == 0 || layer.synapses.is_empty() || layer.synapses.len() != sweep.synapses.len() {
         return Some("a layer needs slots, synapses and operands for each of them".into());
     }
+    if layer.budget == 0 || layer.budget > layer.slots {
+        return Some(format!("a budget of {} spikes does not fit {} slots", layer.budget, layer.slots));
+    }
     for (synapses, operands) in layer.synapses.iter().zip(&sweep.synapses) {
         if !is_sound_group(layer, synapses) {
             return Some(format!("the synapses {synapses:?} do not fit the layer"));

@@ -18,7 +18,7 @@ pub fn health(model: &Model, layer: &str, health: &Health) {
         say(format_args!("{layer}: {:.1}% of the neurons silent in a batch", 100.0 * health.silent));
     }
     if health.out_of_slots > 0.0 {
-        let most = model.graph().time.steps();
+        let most = model.graph().budget(layer);
         note(format_args!(
             "note: {layer}: {} times in the last epoch a neuron had more than max_spikes = {most} spikes; the others were left out",
             health.out_of_slots

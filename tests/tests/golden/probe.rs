@@ -40,7 +40,7 @@ impl Probe<'_> {
             for (name, result) in [(before(*state), op.states_before(*state)), (last(*state), op.final_state(*state))] {
                 let node = model.graph.project(scan, result).unwrap();
                 // Listed with the layers of neurons, they survive the passes.
-                model.spikes.push(SpikeOutput { path: name, node });
+                model.spikes.push(SpikeOutput { path: name, node, max_spikes: None });
             }
         }
         self.differentiated(prepare(&model, !self.evaluation))

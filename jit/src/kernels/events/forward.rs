@@ -42,7 +42,7 @@ struct Block<'a, const D: usize> {
     count: [u32; LANES],
     /// Whether the potential has been below the threshold since the last spike.
     armed: [bool; LANES],
-    /// Out of slots, or no neuron at all.
+    /// Out of budget, or no neuron at all.
     done: [bool; LANES],
     n_unarmed: usize,
     first: usize,
@@ -178,11 +178,11 @@ impl<const D: usize> Block<'_, D> {
         }
     }
 
-    /// Notes a spike and resets the states; false if there is no slot left for it.
+    /// Notes a spike and resets the states; false if the budget does not allow it.
     fn spike(&mut self, lane: usize, x: &mut [f64; D], now: f64, lifted: bool, found: &mut Found) -> bool {
         let (layer, events) = (self.layer, self.layer.events);
         let was_armed = self.armed[lane];
-        if self.count[lane] as usize == events.slots {
+        if self.count[lane] as usize == events.budget {
             found.counters[0] += 1;
             self.done[lane] = true;
             self.n_unarmed -= usize::from(!was_armed);

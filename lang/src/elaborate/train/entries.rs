@@ -8,6 +8,9 @@ use super::*;
 /// Where the optimizer comes from that is taken if none is given.
 const DEFAULT_OPTIMIZER: &str = "adam";
 
+/// The most spikes of a neuron in a sample where neither `train` nor the neurons say more.
+const DEFAULT_MAX_SPIKES: u64 = 10;
+
 impl<'p> Elaborator<'p, '_> {
     /// Everything but the loss and the prediction.
     pub(super) fn plan(
@@ -23,7 +26,8 @@ impl<'p> Elaborator<'p, '_> {
         let schedule = self.schedule(train, env);
         let epochs = self.whole_entry(train, env, "epochs", 10, 1);
         let batch = self.whole_entry(train, env, "batch", 64, 1);
-        let max_spikes = self.whole_entry(train, env, "max_spikes", 10, 1);
+        let widest = self.recorded.spikes.iter().filter_map(|layer| layer.max_spikes).max().unwrap_or(1);
+        let max_spikes = self.whole_entry(train, env, "max_spikes", DEFAULT_MAX_SPIKES.max(widest as u64), 1);
         let slope_min = self.number_entry(train, env, "slope_min");
         let wake = self.number_entry(train, env, "wake");
         let seed = self.whole_entry(train, env, "seed", 0, 0);
@@ -150,11 +154,17 @@ impl<'p> Elaborator<'p, '_> {
         default: u64,
         least: u64,
     ) -> Option<u64> {
+        let Some(entry) = train.entry(name) else { return Some(default) };
+        let value = self.expr(entry, env);
+        self.whole(name, &value, least, entry.span)
+    }
+
+    /// A value that must be a whole number.
+    pub(in crate::elaborate) fn whole(&mut self, name: &str, value: &Value<'p>, least: u64, span: Span) -> Option<u64> {
         /// Whole numbers up to here are exact.
         const MOST: f64 = 9_007_199_254_740_992.0;
-        let Some(entry) = train.entry(name) else { return Some(default) };
-        match self.expr(entry, env) {
-            Value::Number(n) if n >= least as f64 && n == n.trunc() && n <= MOST => Some(n as u64),
+        match value {
+            Value::Number(n) if *n >= least as f64 && *n == n.trunc() && *n <= MOST => Some(*n as u64),
             Value::Poison => None,
             other => {
                 let text = match other {
@@ -162,7 +172,7 @@ impl<'p> Elaborator<'p, '_> {
                     other => other.describe().to_string(),
                 };
                 let message = format!("`{name}` is a whole number, at least {least}");
-                let error = Diagnostic::error(Code::SettingRange, message).at(entry.span, text);
+                let error = self.error_at(Code::SettingRange, message, span, text);
                 self.fail(error);
                 None
             }
