@@ -15,12 +15,11 @@ const CLASSES: usize = 10;
 pub fn random_batch(model: &Model, samples: usize, seed: u64) -> Vec<(String, Vec<f32>)> {
     let graph = model.graph();
     let classes = model.recipe().and_then(|recipe| recipe.classes).unwrap_or_else(|| outputs(graph));
-    let steps = graph.graph.steps;
-    let inputs = graph.inputs.iter().map(|input| (input.name.clone(), random_values(input, steps, samples, seed)));
+    let inputs = graph.inputs.iter().map(|input| (input.name.clone(), random_values(input, graph.time, samples, seed)));
     let targets = graph.targets.iter().map(|target| {
         let values = match target.dims.is_empty() {
             true => random_labels(classes, samples, seed),
-            false => random_values(target, steps, samples, seed),
+            false => random_values(target, graph.time, samples, seed),
         };
         (target.name.clone(), values)
     });
