@@ -2,6 +2,8 @@
 //!
 //! Must never time anything: that is what the files under `benches/` are for.
 
+pub mod events;
+
 use snn_jit::{Executable, Instance, JitError, Options, compile};
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,

@@ -19,7 +19,10 @@ pub(super) const EVENTS: Source = Source {
     name: "events",
     takes_path: true,
     settings: &["width", "height", "unit", "align"],
-    open: |request| open(request, sensor(request)?, &clock(request)?, None),
+    open: |request| {
+        let root = folder(request)?;
+        open(request, &root, sensor(request)?, &clock(request)?, None)
+    },
 };
 
 /// `nmnist("folder")`: N-MNIST as it unpacks, `events: spikes[2, 34, 34]`, 10 classes.
@@ -29,21 +32,19 @@ pub(super) const NMNIST: Source = Source {
     settings: &[],
     open: |request| {
         let clock = Clock { unit: 1.0, align: false };
-        open(request, Sensor::Pixels { height: 34, width: 34 }, &clock, Some(10))
+        open(request, &folder(request)?, Sensor::Pixels { height: 34, width: 34 }, &clock, Some(10))
     },
 };
 
-/// Nanoseconds of a microsecond: units are whole numbers of nanoseconds.
-const NANOSECONDS: f64 = 1e3;
-
-fn open(request: &Request<'_>, sensor: Sensor, clock: &Clock, n_classes: Option<usize>) -> Result<Dataset> {
-    let root = folder(request)?;
-    let parts = [part(request, &root, ["train", "Train"])?, part(request, &root, ["test", "Test"])?];
-    let mut names = BTreeSet::new();
-    for part in &parts {
-        names.extend(entries(part)?.into_iter().filter(|path| path.is_dir()).map(|path| name(&path)));
-    }
-    let classes = in_order(names);
+fn open(
+    request: &Request<'_>,
+    root: &Path,
+    sensor: Sensor,
+    clock: &Clock,
+    n_classes: Option<usize>,
+) -> Result<Dataset> {
+    let parts = [part(request, root, ["train", "Train"])?, part(request, root, ["test", "Test"])?];
+    let classes = classes(&parts)?;
     if let Some(wanted) = n_classes.filter(|wanted| *wanted != classes.len()) {
         let (name, found) = (request.source, classes.len());
         return Err(RuntimeError::new(format!(
@@ -52,26 +53,20 @@ fn open(request: &Request<'_>, sensor: Sensor, clock: &Clock, n_classes: Option<
         .with_help("for recordings of other things there is `events(\"folder\", width = .., height = ..)`"));
     }
     let mut fingerprint = Fingerprint::new();
-    let mut splits = Vec::new();
-    for (part, role) in parts.iter().zip(["train", "test"]) {
+    let mut read = |role: &str, part: &Path| -> Result<Split> {
         let mut events = Events::default();
         let mut labels = Vec::new();
-        for (label, class) in classes.iter().enumerate() {
-            let folder = part.join(class);
-            let files = if folder.is_dir() { entries(&folder)? } else { Vec::new() };
-            for file in files {
-                let (sample, hash) = recording::read(&file, clock, sensor)?;
-                events.push(sample);
-                labels.push(label as u32);
-                fingerprint.add(&format!("{role}/{class}/{}", name(&file)), hash);
-            }
+        for (label, file) in samples(part, &classes)? {
+            let (sample, hash) = recording::read(&file, clock, sensor)?;
+            events.push(sample);
+            labels.push(label);
+            fingerprint.add(&format!("{role}/{label}/{}", name(&file)), hash);
         }
         let field = Field { name: "events".to_owned(), shape: sensor.shape(), values: Values::Events(events) };
-        splits.push(Split { inputs: vec![field], labels });
-    }
-    let (Some(test), Some(train)) = (splits.pop(), splits.pop()) else {
-        return Err(RuntimeError::new(format!("`{}` has no parts", request.source)));
+        Ok(Split { inputs: vec![field], labels })
     };
+    let [train, test] = &parts;
+    let (train, test) = (read("train", train)?, read("test", test)?);
     let (name, n_classes) = (request.source.to_owned(), classes.len());
     Ok(Dataset { name, train, test, n_classes, fingerprint: fingerprint.finish() })
 }
@@ -92,6 +87,27 @@ fn part(request: &Request<'_>, root: &Path, names: [&str; 2]) -> Result<PathBuf>
         RuntimeError::new(problem)
             .with_help("it holds a folder for each class, and those hold the recordings, one file a sample")
     })
+}
+
+/// The names of the folders of both parts, in order.
+fn classes(parts: &[PathBuf]) -> Result<Vec<String>> {
+    let mut names = BTreeSet::new();
+    for part in parts {
+        names.extend(entries(part)?.iter().filter(|path| path.is_dir()).map(|path| name(path)));
+    }
+    Ok(in_order(names))
+}
+
+/// The files of a part with the numbers of their classes.
+fn samples(part: &Path, classes: &[String]) -> Result<Vec<(u32, PathBuf)>> {
+    let mut samples = Vec::new();
+    for (label, class) in (0..).zip(classes) {
+        let folder = part.join(class);
+        if folder.is_dir() {
+            samples.extend(entries(&folder)?.into_iter().map(|file| (label, file)));
+        }
+    }
+    Ok(samples)
 }
 
 /// What is in a folder, by name; hidden files are left out.
@@ -115,9 +131,9 @@ fn name(path: &Path) -> String {
 /// Classes as people count them: 2 before 10.
 fn in_order(names: BTreeSet<String>) -> Vec<String> {
     let mut classes: Vec<String> = names.into_iter().collect();
-    let numbers: Option<Vec<u64>> = classes.iter().map(|name| name.parse().ok()).collect();
-    if numbers.is_some() {
-        classes.sort_by_key(|name| name.parse::<u64>().unwrap_or_default());
+    let number = |name: &String| name.parse::<u64>().ok();
+    if classes.iter().all(|name| number(name).is_some()) {
+        classes.sort_by_key(number);
     }
     classes
 }
@@ -144,7 +160,8 @@ fn extent(request: &Request<'_>, name: &str, least: u32) -> Result<u32> {
 fn clock(request: &Request<'_>) -> Result<Clock> {
     let text = request.setting("unit").unwrap_or("0.001ms");
     let milliseconds = text.strip_suffix("ms").and_then(|number| number.parse::<f64>().ok());
-    let unit = milliseconds.map(|ms| (ms * NANOSECONDS * NANOSECONDS).round() / NANOSECONDS);
+    // Microseconds, to the nanosecond: what a duration has lost to rounding comes back.
+    let unit = milliseconds.map(|ms| (ms * 1e6).round() / 1e3);
     let unit = unit.filter(|unit| unit.is_finite() && *unit > 0.0).ok_or_else(|| {
         RuntimeError::new(format!("`{}`: unit is `{text}`, not a length of time", request.source))
             .with_help("write `unit = 1us`, or what the times of the files count")
