@@ -2,6 +2,8 @@
 //!
 //! Must never time anything: that is what the files under `benches/` are for.
 
+pub mod events;
+
 use snn_jit::{Executable, Instance, JitError, Options, compile};
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
@@ -212,7 +214,7 @@ pub fn neurons(which: Neurons, backward: bool, threads: usize) -> Result<Step> {
     let weight = Input { name: "weight".to_owned(), kind: InputKind::Frames, dims: ty.dims, node: passed.output };
     let mut step = Step::new(&graph, &outputs, LowerOptions::new(1, Float::F32), Device::cpu(threads))?;
     for input in passed.inputs.iter().chain([&weight]) {
-        let values: Vec<f32> = random_values(input, graph.steps, 1, 1).iter().map(|value| 2.2 * value).collect();
+        let values: Vec<f32> = random_values(input, neurons.time, 1, 1).iter().map(|value| 2.2 * value).collect();
         step.set_f32(&format!("input:{}", input.name), &values)?;
     }
     Ok(step)

@@ -7,20 +7,24 @@ mod array;
 mod bytes;
 mod cifar;
 mod digits;
+mod event_folder;
 mod idx;
 mod locate;
 mod mnist;
 mod npy;
 mod npz;
+mod recording;
 mod shd;
 
 pub mod augment;
 pub mod batch;
+pub mod events;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Result, RuntimeError, nearest};
+use events::{Events, Timing};
 use locate::Request;
 
 /// A classification data set: training and test samples with one class each.
@@ -52,7 +56,8 @@ pub struct Split {
 pub struct Field {
     /// What it is called, e.g. `image`.
     pub name: String,
-    /// Shape of one sample, `[C, H, W]` for images; a field that changes with time has its steps first, `[T, ...]`.
+    /// Shape of one sample, `[C, H, W]` for images; a field that changes with time has its steps first, `[T, ...]`, but
+    /// for events, whose shape says who there is.
     pub shape: Vec<usize>,
     /// Sample after sample, each row-major in `shape`.
     pub values: Values,
@@ -70,14 +75,17 @@ pub enum Values {
     },
     /// Numbers as they are; all finite.
     F32(Vec<f32>),
+    /// Who spiked when.
+    Events(Events),
 }
 
 impl Values {
-    /// How many numbers there are.
+    /// How many numbers or events there are.
     pub fn len(&self) -> usize {
         match self {
             Self::U8 { bytes, .. } => bytes.len(),
             Self::F32(numbers) => numbers.len(),
+            Self::Events(events) => events.len(),
         }
     }
 
@@ -88,9 +96,34 @@ impl Values {
 }
 
 impl Field {
-    /// Numbers in one sample; the largest `usize` if they cannot be counted.
+    /// Numbers in one sample, or addresses of its events; the largest `usize` if they cannot be counted.
     pub fn sample_len(&self) -> usize {
         self.shape.iter().fold(1, |len, &extent| len.saturating_mul(extent))
+    }
+
+    /// The shape in which a sample is written: that of the field, with steps in front where it is events.
+    pub fn written_shape(&self, timing: &Timing) -> Vec<usize> {
+        match self.values {
+            Values::Events(_) => [&[timing.steps()], self.shape.as_slice()].concat(),
+            Values::U8 { .. } | Values::F32(_) => self.shape.clone(),
+        }
+    }
+
+    /// What stands in a written sample where there is nothing.
+    pub fn nothing(&self, timing: &Timing) -> f32 {
+        match self.values {
+            Values::Events(_) => timing.nothing(),
+            Values::U8 { .. } | Values::F32(_) => 0.0,
+        }
+    }
+
+    /// How many samples there are, and whether the last one is whole.
+    fn n_samples(&self) -> (usize, bool) {
+        let len = self.sample_len().max(1);
+        match &self.values {
+            Values::Events(events) => (events.n_samples(), true),
+            Values::U8 { .. } | Values::F32(_) => (self.values.len() / len, self.values.len().is_multiple_of(len)),
+        }
     }
 
     /// How the field feeds an input of shape `model_shape`: `None` is one value for all steps, `Some(T)` a new one each
@@ -110,13 +143,15 @@ impl Field {
         }
     }
 
-    /// Writes sample `index` to `out`, scaled, row-major; `false` if there is no such sample or `out` has another length.
+    /// Writes sample `index` to `out`, scaled, row-major in the written shape; `false` if there is no such sample or `out`
+    /// has another length.
     #[must_use]
-    pub fn write_sample(&self, index: usize, out: &mut [f32]) -> bool {
+    pub fn write_sample(&self, index: usize, timing: &Timing, out: &mut [f32]) -> bool {
         let len = self.sample_len();
         let Some(start) = index.checked_mul(len) else { return false };
         let range = start..start.saturating_add(len);
         match &self.values {
+            Values::Events(events) => return events.write(index, len, timing, out),
             Values::F32(numbers) => match numbers.get(range) {
                 Some(sample) if out.len() == len => out.copy_from_slice(sample),
                 _ => return false,
@@ -167,8 +202,18 @@ pub struct Source {
 }
 
 /// All sources, in the order in which they are listed to users.
-pub static SOURCES: &[Source] =
-    &[digits::SOURCE, mnist::MNIST, mnist::FASHION_MNIST, mnist::IDX, cifar::SOURCE, npz::NPZ, npz::NPY, shd::SOURCE];
+pub static SOURCES: &[Source] = &[
+    digits::SOURCE,
+    mnist::MNIST,
+    mnist::FASHION_MNIST,
+    mnist::IDX,
+    cifar::SOURCE,
+    npz::NPZ,
+    npz::NPY,
+    event_folder::EVENTS,
+    event_folder::NMNIST,
+    shd::SOURCE,
+];
 
 /// Reads the data set `name` into memory.
 ///
@@ -195,7 +240,7 @@ pub fn read_array(path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
     let shape = array.shape.clone();
     let field = Field { shape: shape.clone(), ..array.into_field("input")? };
     let mut numbers = vec![0.0; field.values.len()];
-    if numbers.len() != field.sample_len() || !field.write_sample(0, &mut numbers) {
+    if numbers.len() != field.sample_len() || !field.write_sample(0, &Timing::Untimed, &mut numbers) {
         return Err(RuntimeError::new(format!("`{}` is damaged", path.display())));
     }
     Ok((shape, numbers))
@@ -243,12 +288,11 @@ fn check_split(dataset: &Dataset, part: &str, split: &Split) -> Result<()> {
         return Err(RuntimeError::new(format!("`{name}`: the {part} part has no samples")));
     }
     for field in &split.inputs {
-        let len = field.sample_len();
-        if len == 0 {
+        if field.sample_len() == 0 {
             return Err(RuntimeError::new(format!("`{name}`: samples of shape {:?} hold no numbers", field.shape)));
         }
-        let n_samples = field.values.len() / len;
-        if n_samples != split.len() || !field.values.len().is_multiple_of(len) {
+        let (n_samples, whole) = field.n_samples();
+        if n_samples != split.len() || !whole {
             return Err(RuntimeError::new(format!(
                 "`{name}`: the {part} part has {n_samples} samples of `{}` but {} labels",
                 field.name,

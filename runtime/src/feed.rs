@@ -3,11 +3,12 @@
 //! Fields are matched with inputs by name, or by being the only one. A field with a leading time axis feeds a stepped
 //! input and is turned from `[sample][step]` to the `[step][sample]` order of a batch.
 
-use snn_graph::{InputKind, Model};
+use snn_graph::{Events, Input, InputKind, Model, TimeAxis};
 
-use crate::data::Split;
 use crate::data::augment::Augmentation;
 use crate::data::batch::{Batch, BatchBuffers};
+use crate::data::events::{Lost, Timing};
+use crate::data::{Field, Split, Values};
 use crate::error::{Result, RuntimeError};
 
 /// One input of the model and where its values come from.
@@ -21,6 +22,7 @@ struct Source {
 
 /// Buffers for one batch, reused from batch to batch.
 pub struct Feed {
+    timing: Timing,
     sources: Vec<Source>,
     fields: Vec<Vec<f32>>,
     labels: Vec<u32>,
@@ -35,6 +37,7 @@ impl Feed {
     /// # Errors
     /// If an input has no field, or the shapes or numbers of steps differ.
     pub fn new(model: &Model, split: &Split, batch: usize) -> Result<Feed> {
+        let timing = timing(model.time);
         let mut sources = Vec::new();
         for input in &model.inputs {
             let only = (model.inputs.len() == 1 && split.inputs.len() == 1).then_some(0);
@@ -44,33 +47,14 @@ impl Feed {
                 return Err(RuntimeError::new(format!("the data set has nothing called `{}`", input.name))
                     .with_help(format!("it has {}", names.join(", "))));
             };
-            let steps = data.steps_for(&input.dims)?;
-            match (input.kind, steps) {
-                (InputKind::Static, None) => {}
-                (InputKind::Frames | InputKind::Spikes, Some(steps)) if steps == model.graph.steps => {}
-                (InputKind::Frames | InputKind::Spikes, Some(steps)) => {
-                    let want = model.graph.steps;
-                    return Err(RuntimeError::new(format!("`{}` has {steps} time steps, the model {want}", data.name))
-                        .with_help(format!("write `time {steps}` in the model, or cut the data")));
-                }
-                (InputKind::Static, Some(_)) => {
-                    return Err(RuntimeError::new(format!(
-                        "`{}` changes with time, the model's input does not",
-                        data.name
-                    ))
-                    .with_help(format!("declare `input {}: frames{:?}`", input.name, input.dims)));
-                }
-                (InputKind::Frames | InputKind::Spikes, None) => {
-                    return Err(RuntimeError::new(format!("`{}` does not change with time", data.name))
-                        .with_help(format!("declare `input {}: {:?}`", input.name, input.dims)));
-                }
-            }
-            let values = vec![0.0; batch * data.sample_len()];
+            let steps = steps_of(model, input, data, &timing)?;
+            let values = vec![0.0; batch * written_len(data, &timing)];
             sources.push(Source { input: input.name.clone(), field, steps, values });
         }
-        let fields = split.inputs.iter().map(|field| vec![0.0; batch * field.sample_len()]).collect();
+        let fields = split.inputs.iter().map(|field| vec![0.0; batch * written_len(field, &timing)]).collect();
         let targets: Vec<String> = model.targets.iter().map(|target| target.name.clone()).collect();
         Ok(Feed {
+            timing,
             sources,
             fields,
             labels: vec![0; batch],
@@ -90,7 +74,7 @@ impl Feed {
             labels: &mut self.labels,
             weights: &mut self.weights,
         };
-        split.fill(batch, augmentation, &mut buffers)?;
+        split.fill(batch, &self.timing, augmentation, &mut buffers)?;
         for (target, label) in self.target_values.iter_mut().zip(&self.labels) {
             *target = *label as f32;
         }
@@ -114,6 +98,75 @@ impl Feed {
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
+}
+
+/// What a model with this time axis does not see of the events of a split, by field; nothing where it sees them all.
+pub fn lost_events(model: &Model, split: &Split) -> Vec<(String, Lost)> {
+    let timing = timing(model.time);
+    let lost = split.inputs.iter().filter_map(|field| match &field.values {
+        Values::Events(events) => Some((field.name.clone(), events.lost(field.sample_len(), &timing))),
+        Values::U8 { .. } | Values::F32(_) => None,
+    });
+    lost.filter(|(_, lost)| lost.is_some()).collect()
+}
+
+/// How a model sees events.
+fn timing(time: TimeAxis) -> Timing {
+    match time {
+        TimeAxis::Steps(_) => Timing::Untimed,
+        TimeAxis::Grid { steps, dt } => Timing::bins(steps, dt),
+        TimeAxis::Continuous(Events { duration, max_spikes, .. }) => Timing::Trains { slots: max_spikes, duration },
+    }
+}
+
+/// Numbers in a sample as it is written.
+fn written_len(field: &Field, timing: &Timing) -> usize {
+    field.written_shape(timing).iter().fold(1, |len, &extent| len.saturating_mul(extent))
+}
+
+/// The steps of a field, where it has any.
+fn steps_of(model: &Model, input: &Input, data: &Field, timing: &Timing) -> Result<Option<usize>> {
+    if let Values::Events(_) = data.values {
+        check_events(input, data, timing)?;
+        return Ok(Some(timing.steps()));
+    }
+    let steps = data.steps_for(&input.dims)?;
+    match (input.kind, steps) {
+        (InputKind::Static, None) => Ok(None),
+        (InputKind::Frames | InputKind::Spikes, Some(steps)) if steps == model.graph.steps => Ok(Some(steps)),
+        (InputKind::Frames | InputKind::Spikes, Some(steps)) => {
+            let want = model.graph.steps;
+            Err(RuntimeError::new(format!("`{}` has {steps} time steps, the model {want}", data.name))
+                .with_help(format!("write `time {steps}` in the model, or cut the data")))
+        }
+        (InputKind::Static, Some(_)) => {
+            Err(RuntimeError::new(format!("`{}` changes with time, the model's input does not", data.name))
+                .with_help(format!("declare `input {}: frames{:?}`", input.name, input.dims)))
+        }
+        (InputKind::Frames | InputKind::Spikes, None) => {
+            Err(RuntimeError::new(format!("`{}` does not change with time", data.name))
+                .with_help(format!("declare `input {}: {:?}`", input.name, input.dims)))
+        }
+    }
+}
+
+fn check_events(input: &Input, data: &Field, timing: &Timing) -> Result<()> {
+    if input.kind != InputKind::Spikes || input.dims != data.shape {
+        let (name, shape) = (&data.name, &data.shape);
+        return Err(RuntimeError::new(format!(
+            "the data give events of {shape:?} as `{name}`, which `input {}` of {:?} does not take",
+            input.name, input.dims
+        ))
+        .with_help(format!("declare `input {}: spikes{shape:?}`", input.name)));
+    }
+    if *timing == Timing::Untimed {
+        let name = &data.name;
+        return Err(RuntimeError::new(format!("the events of `{name}` have times, the model's steps have no length"))
+            .with_help(
+                "write `time 100 of 10ms` for bins, or `time 1s` and `gradient = exact` for the times themselves",
+            ));
+    }
+    Ok(())
 }
 
 /// `[sample][step][...]` to `[step][sample][...]`.

@@ -67,7 +67,7 @@ pub struct TrainOutcome {
     pub loss: f64,
     /// Samples whose predicted class is the label; 0 where the model predicts nothing.
     pub correct: f64,
-    /// Firing rate of each layer of neurons, spikes per neuron and step.
+    /// Firing rate of each layer of neurons, spikes per neuron and step, or per neuron where there are no steps.
     pub rates: Vec<f64>,
     /// What there is to say of each layer on events; empty where there is none.
     pub health: Vec<Health>,
@@ -80,7 +80,7 @@ pub struct EvalOutcome {
     pub loss_sum: f64,
     /// Number of them whose predicted class is the label; 0 where the model predicts nothing.
     pub correct: f64,
-    /// Firing rate of each layer of neurons, spikes per neuron and step.
+    /// Firing rate of each layer of neurons, spikes per neuron and step, or per neuron where there are no steps.
     pub rates: Vec<f64>,
 }
 
@@ -93,7 +93,7 @@ pub struct Inference {
     pub stepped: bool,
     /// The predicted class of each sample, where the model predicts.
     pub predictions: Option<Vec<usize>>,
-    /// Firing rate of each layer of neurons, by path, spikes per neuron and step.
+    /// Firing rate of each layer of neurons, by path, spikes per neuron and step, or per neuron where there are no steps.
     pub firing_rates: Vec<(String, f64)>,
 }
 

@@ -237,7 +237,7 @@ pub struct Evaluation {
     pub loss: f64,
     /// Fraction of samples predicted correctly, where the model predicts.
     pub accuracy: Option<f64>,
-    /// Mean spikes a neuron a step of each layer.
+    /// Mean spikes a neuron a step of each layer, or a neuron where there are no steps.
     pub rates: Vec<f64>,
     /// Number of samples.
     pub samples: usize,

@@ -53,7 +53,7 @@ pub struct Phase {
     pub compile_ms: f64,
     /// One step over a batch.
     pub step: Spread,
-    /// Firing rate of each layer of neurons, by path, spikes per neuron and step.
+    /// Firing rate of each layer of neurons, by path, spikes per neuron and step, or per neuron where there are no steps.
     pub firing_rates: Vec<(String, f64)>,
 }
 

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use snn_runtime::RuntimeError;
 use snn_runtime::checkpoint;
 use snn_runtime::data::Dataset;
+use snn_runtime::data::events::Lost;
 use snn_runtime::device::{Device, Kernels};
+use snn_runtime::feed;
 use snn_runtime::run_dir::{RunDir, TrainingState};
 use snn_runtime::session::{Session, SessionOptions};
 use snn_runtime::train::{self, Evaluation, Observer, Outcome, TrainConfig};
@@ -44,6 +46,11 @@ impl Training {
     /// The data.
     pub fn data(&self) -> &Dataset {
         &self.data
+    }
+
+    /// What the model does not see of the events of the data: of each part, training and test, by field.
+    pub fn lost_events(&self) -> [Vec<(String, Lost)>; 2] {
+        [&self.data.train, &self.data.test].map(|split| feed::lost_events(self.session.model(), split))
     }
 
     /// Where it stands.

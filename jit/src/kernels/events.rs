@@ -97,7 +97,12 @@ fn lists<T: Real, const D: usize>(
     writes: Vec<&mut [T]>,
 ) -> Option<()> {
     let layer = Layer::<D>::of(&sweep.layer)?;
-    let weights = layer.pack(&operands.weights);
+    // Going back, weights are read for the derivatives by times alone.
+    let reads_weights = match &sweep.pass {
+        SweepPass::Forward { .. } => true,
+        SweepPass::Adjoint { gradients, .. } => gradients.iter().any(|wanted| wanted.train.is_some()),
+    };
+    let weights = if reads_weights { layer.pack(&operands.weights) } else { vec![Vec::new(); layer.n_blocks()] };
     let samples: Vec<Arrivals<D>> = (0..sweep.batch)
         .into_par_iter()
         .map(|sample| Arrivals::of(&layer, &operands.trains, sweep.batch, sample))
@@ -141,6 +146,7 @@ struct Work<'a, const D: usize> {
     width: Width,
     sweep: &'a EventSweep,
     layer: &'a Layer<'a, D>,
+    /// Of each block, as they are packed; empty where nobody reads them.
     weights: &'a [Vec<f64>],
     samples: &'a [Arrivals<D>],
 }
@@ -212,7 +218,7 @@ fn adjoint_all<T: Real, const D: usize>(
             let range = part * each..units.min((part + 1) * each);
             let mut found = adjoint::Found::of(layer, samples, range.clone(), wants_times);
             for (block, weights) in weights.iter().enumerate().skip(first).take(band) {
-                found.weights.push(vec![0.0; weights.len()]);
+                found.weights.push(vec![0.0; layer.block_len()]);
                 for unit in range.clone() {
                     let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
                     let place = forward::Place { block, pixel, sample };
@@ -248,9 +254,9 @@ fn sum_weights<T: Real, const D: usize>(
     band: usize,
     out: &mut [T],
 ) {
-    layer.unpack(group, out, |block, at| {
+    layer.unpack(group, out, |block| {
         let parts = found.iter().skip(block / band * n_parts).take(n_parts);
-        parts.filter_map(|found| found.weights.get(block % band)?.get(at)).sum()
+        parts.filter_map(|found| Some(found.weights.get(block % band)?.as_slice())).collect()
     });
 }
 

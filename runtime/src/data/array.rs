@@ -52,6 +52,22 @@ impl Scalar {
         }
     }
 
+    /// Numbers from their bytes, without loss up to 53 bits: times may have many digits.
+    pub fn decode_exact(self, bytes: &[u8], endian: Endian) -> Vec<f64> {
+        match self {
+            Self::U8 | Self::Bool => convert(bytes, endian, |b| f64::from(u8::from_le_bytes(b))),
+            Self::I8 => convert(bytes, endian, |b| f64::from(i8::from_le_bytes(b))),
+            Self::U16 => convert(bytes, endian, |b| f64::from(u16::from_le_bytes(b))),
+            Self::I16 => convert(bytes, endian, |b| f64::from(i16::from_le_bytes(b))),
+            Self::U32 => convert(bytes, endian, |b| f64::from(u32::from_le_bytes(b))),
+            Self::I32 => convert(bytes, endian, |b| f64::from(i32::from_le_bytes(b))),
+            Self::U64 => convert(bytes, endian, |b| u64::from_le_bytes(b) as f64),
+            Self::I64 => convert(bytes, endian, |b| i64::from_le_bytes(b) as f64),
+            Self::F32 => convert(bytes, endian, |b| f64::from(f32::from_le_bytes(b))),
+            Self::F64 => convert(bytes, endian, f64::from_le_bytes),
+        }
+    }
+
     /// Numbers from their bytes. Bytes stay bytes (`u8` means value / 255); everything else is rounded to `f32`.
     pub fn decode(self, bytes: Vec<u8>, endian: Endian) -> Values {
         Values::F32(match self {
@@ -71,7 +87,7 @@ impl Scalar {
 }
 
 /// Applies `number` to every `N` bytes, given little-endian.
-fn convert<const N: usize>(bytes: &[u8], endian: Endian, number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+fn convert<const N: usize, T>(bytes: &[u8], endian: Endian, number: impl Fn([u8; N]) -> T) -> Vec<T> {
     let (numbers, _) = bytes.as_chunks::<N>();
     let ordered = |mut bytes: [u8; N]| {
         if endian == Endian::Big {
@@ -127,6 +143,7 @@ impl Array {
         }
         match &self.values {
             Values::U8 { bytes, .. } => Ok(bytes.iter().map(|&byte| u32::from(byte)).collect()),
+            Values::Events(_) => Err(self.error("holds events, not labels")),
             Values::F32(numbers) => numbers
                 .iter()
                 .enumerate()

@@ -9,12 +9,12 @@ use crate::rng::Stream;
 /// One augmentation of images, the last two axes of a sample. All channels and steps of a sample change alike.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Augment {
-    /// `random_crop(size, padding)`: pads every side with `padding` zeros and cuts out `size` x `size` pixels at a random
+    /// `random_crop(size, padding)`: pads every side with `padding` pixels of nothing and cuts out `size` x `size` pixels at a random
     /// place. `size` is that of the samples, so that evaluation sees the same shape.
     RandomCrop {
         /// Height and width of the result, in pixels.
         size: usize,
-        /// Zeros added on every side, in pixels.
+        /// What is added on every side, in pixels.
         padding: usize,
     },
     /// `horizontal_flip(p = 0.5)`: mirrors left and right with probability `p`.
@@ -70,17 +70,17 @@ impl Augment {
 }
 
 impl Augmentation<'_> {
-    /// Changes one sample of the given shape in place.
+    /// Changes one sample of the given shape in place; `nothing` is what stands where no pixel of it comes to lie.
     ///
     /// # Errors
     /// If an augmentation does not fit the shape; see [`Augment::check`].
-    pub fn apply(&self, sample: u64, shape: &[usize], pixels: &mut [f32]) -> Result<()> {
+    pub fn apply(&self, sample: u64, shape: &[usize], nothing: f32, pixels: &mut [f32]) -> Result<()> {
         for (place, augment) in self.list.iter().enumerate() {
             augment.check(shape)?;
             let &[.., height, width] = shape else { continue };
             let draws = Stream::new(self.seed, "data.augment", &[self.epoch, sample, place as u64]);
             match *augment {
-                Augment::RandomCrop { padding, .. } => random_crop(pixels, height, width, padding, &draws),
+                Augment::RandomCrop { padding, .. } => random_crop(pixels, [height, width], padding, nothing, &draws),
                 Augment::HorizontalFlip { p } => horizontal_flip(pixels, width, p, &draws),
             }
         }
@@ -88,12 +88,12 @@ impl Augmentation<'_> {
     }
 }
 
-fn random_crop(pixels: &mut [f32], height: usize, width: usize, padding: usize, draws: &Stream) {
+fn random_crop(pixels: &mut [f32], [height, width]: [usize; 2], padding: usize, nothing: f32, draws: &Stream) {
     let places = 2 * padding as u64 + 1;
     let (top, left) = (draws.below(0, places) as usize, draws.below(1, places) as usize);
     for plane in pixels.chunks_exact_mut((height * width).max(1)) {
         let source = plane.to_vec();
-        plane.fill(0.0);
+        plane.fill(nothing);
         // Row y of the result is row y + top of the padded image, row y + top - padding of the image.
         for (y, row) in plane.chunks_exact_mut(width.max(1)).enumerate() {
             let Some(source_y) = (y + top).checked_sub(padding).filter(|&y| y < height) else { continue };
@@ -126,7 +126,7 @@ mod tests {
 
     fn applied(list: &[Augment], seed: u64, epoch: u64, sample: u64) -> Vec<f32> {
         let mut pixels = image(2, 5);
-        Augmentation { list, seed, epoch }.apply(sample, &[2, 5, 5], &mut pixels).unwrap();
+        Augmentation { list, seed, epoch }.apply(sample, &[2, 5, 5], 0.0, &mut pixels).unwrap();
         pixels
     }
 

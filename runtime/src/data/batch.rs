@@ -6,6 +6,7 @@
 
 use super::Split;
 use super::augment::Augmentation;
+use super::events::Timing;
 use crate::error::{Result, RuntimeError};
 use crate::rng::Stream;
 
@@ -92,7 +93,7 @@ pub struct BatchBuffers<'a> {
 }
 
 impl Split {
-    /// Writes the samples, labels and weights of a batch, augmented if asked.
+    /// Writes the samples, labels and weights of a batch, events as `timing` says, augmented if asked.
     ///
     /// # Errors
     /// If a buffer has another length than the batch needs, the batch names a sample that does not exist, or an
@@ -100,6 +101,7 @@ impl Split {
     pub fn fill(
         &self,
         batch: &Batch<'_>,
+        timing: &Timing,
         augmentation: Option<&Augmentation<'_>>,
         out: &mut BatchBuffers<'_>,
     ) -> Result<()> {
@@ -110,14 +112,15 @@ impl Split {
         check_len("labels", out.labels.len(), batch.batch_size)?;
         check_len("weights", out.weights.len(), batch.batch_size)?;
         for (field, out) in self.inputs.iter().zip(&mut out.fields) {
-            let sample_len = field.sample_len();
+            let shape = field.written_shape(timing);
+            let sample_len: usize = shape.iter().product();
             check_len(&field.name, out.len(), batch.batch_size * sample_len)?;
             for (sample, out) in batch.places().zip(out.chunks_exact_mut(sample_len.max(1))) {
-                if !field.write_sample(sample as usize, out) {
+                if !field.write_sample(sample as usize, timing, out) {
                     return Err(RuntimeError::new(format!("there is no sample {sample} of `{}`", field.name)));
                 }
                 if let Some(augmentation) = augmentation {
-                    augmentation.apply(u64::from(sample), &field.shape, out)?;
+                    augmentation.apply(u64::from(sample), &shape, field.nothing(timing), out)?;
                 }
             }
         }
@@ -189,7 +192,7 @@ mod tests {
         let plan = BatchPlan::evaluation(5, 3);
         let batch = plan.batches().nth(1).unwrap();
         let mut out = BatchBuffers { fields: vec![&mut x], labels: &mut labels, weights: &mut weights };
-        split.fill(&batch, None, &mut out).unwrap();
+        split.fill(&batch, &Timing::Untimed, None, &mut out).unwrap();
         assert_eq!(x, [6.0, 7.0, 8.0, 9.0, 6.0, 7.0]);
         assert_eq!((labels, weights), ([0, 1, 0], [1.0, 1.0, 0.0]));
     }
@@ -204,7 +207,7 @@ mod tests {
             let plan = BatchPlan::evaluation(6, 3);
             let batch = plan.batches().nth(1).unwrap();
             let mut out = BatchBuffers { fields: vec![&mut x], labels: &mut labels, weights: &mut weights };
-            let error = split.fill(&batch, None, &mut out).unwrap_err();
+            let error = split.fill(&batch, &Timing::Untimed, None, &mut out).unwrap_err();
             assert!(error.message().contains(what), "{error}");
         }
     }

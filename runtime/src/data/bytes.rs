@@ -168,8 +168,13 @@ impl Fingerprint {
         self.0.update(hash);
     }
 
+    /// As bytes: that of a file made of files.
+    pub fn digest(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+
     /// In hexadecimal.
     pub fn finish(self) -> String {
-        crate::hash::hex(&self.0.finalize())
+        crate::hash::hex(&self.digest())
     }
 }

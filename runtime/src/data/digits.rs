@@ -72,6 +72,7 @@ fn part(bytes: &[u8], labels: &[u32], is_test: &[bool], wanted: bool) -> Split {
 
 #[cfg(test)]
 mod tests {
+    use crate::data::events::Timing;
     use crate::data::{Dataset, DatasetArgs, open};
 
     fn digits() -> Dataset {
@@ -96,7 +97,7 @@ mod tests {
         let mut image = [0.0; 64];
         let (mut least, mut most) = (1.0_f32, 0.0_f32);
         for sample in 0..digits.train.len() {
-            assert!(digits.train.inputs[0].write_sample(sample, &mut image));
+            assert!(digits.train.inputs[0].write_sample(sample, &Timing::Untimed, &mut image));
             least = image.iter().copied().fold(least, f32::min);
             most = image.iter().copied().fold(most, f32::max);
         }

@@ -5,13 +5,46 @@
 
 use super::array::{Array, Endian, Scalar, element_count};
 use super::bytes::Input;
-use crate::error::Result;
+use crate::error::{Result, RuntimeError};
 
 /// Headers that numpy writes for plain arrays have about 120 bytes.
 const MAX_HEADER: u64 = 64 * 1024;
 
+/// An array as its file has it.
+pub(super) struct Stored {
+    origin: String,
+    header: Header,
+    bytes: Vec<u8>,
+}
+
+impl Stored {
+    /// Its numbers as samples have them.
+    pub fn into_array(self) -> Array {
+        let Header { scalar, endian, shape } = self.header;
+        Array { origin: self.origin, shape, values: scalar.decode(self.bytes, endian) }
+    }
+
+    /// Its numbers without loss.
+    ///
+    /// # Errors
+    /// If it is not a vector.
+    pub fn into_numbers(self) -> Result<Vec<f64>> {
+        let Header { scalar, endian, shape } = self.header;
+        match shape[..] {
+            [_] => Ok(scalar.decode_exact(&self.bytes, endian)),
+            _ => Err(RuntimeError::new(format!("`{}` has shape {shape:?}, not one number an event", self.origin))),
+        }
+    }
+}
+
 /// Reads one array and the hash of its content.
-pub(super) fn read(mut input: Input<'_>) -> Result<(Array, [u8; 32])> {
+pub(super) fn read(input: Input<'_>) -> Result<(Array, [u8; 32])> {
+    let (stored, hash) = read_stored(input)?;
+    Ok((stored.into_array(), hash))
+}
+
+/// Reads one array as it stands in its file, and the hash of its content.
+pub(super) fn read_stored(mut input: Input<'_>) -> Result<(Stored, [u8; 32])> {
     if input.read_array::<6>()? != *b"\x93NUMPY" {
         return Err(input
             .error("is not an NPY file: it does not start with the numpy magic word")
@@ -33,9 +66,8 @@ pub(super) fn read(mut input: Input<'_>) -> Result<(Array, [u8; 32])> {
         .filter(|body| body.checked_add(preamble + header_len).is_some())
         .ok_or_else(|| input.error(format!("is corrupt: its header announces the shape {:?}", header.shape)))?;
     input.require_total(preamble + header_len + body)?;
-    let values = header.scalar.decode(input.read(body)?, header.endian);
-    let array = Array { origin: input.name().to_owned(), shape: header.shape, values };
-    Ok((array, input.finish()?))
+    let stored = Stored { origin: input.name().to_owned(), header, bytes: input.read(body)? };
+    Ok((stored, input.finish()?))
 }
 
 /// What is wrong with a header; `what` continues "`file` ...".

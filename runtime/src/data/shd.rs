@@ -12,8 +12,9 @@ pub(super) const SOURCE: Source = Source {
     settings: &[],
     open: |_| {
         Err(RuntimeError::new("`shd` cannot be read: this version of snnc has no reader for HDF5 files").with_help(
-            "bin the spikes in Python into arrays x_train [N, T, 700] and x_test of 0 and 1, save them with y_train and \
-             y_test by numpy.savez, and use `npz(\"shd.npz\", full_scale = 1)`",
+            "save each sample in Python as train/CLASS/NAME.npz or test/CLASS/NAME.npz with vectors t (seconds) and x, and \
+             use `events(\"shd\", width = 700, unit = 1s)`; or bin the spikes into arrays x_train [N, T, 700] and x_test of \
+             0 and 1 and use `npz(\"shd.npz\", full_scale = 1)`",
         ))
     },
 };

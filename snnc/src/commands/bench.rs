@@ -10,6 +10,7 @@ use snnc::runtime::kernels::Recorded;
 use snnc::{Model, Result, SessionOptions};
 
 use super::Status;
+use super::firing;
 use super::machine::{Kind, Machine, Memory, Settings, positive};
 use super::table::{Align, Table};
 use super::terminal::{say, write};
@@ -115,10 +116,10 @@ fn megabytes(bytes: u64) -> f64 {
 
 fn as_text(model: &Model, options: &SessionOptions, report: &Report, compile_ms: f64) -> String {
     let mut text = format!(
-        "model {}, batch {}, {} time steps, {} threads\n\n",
+        "model {}, batch {}, {}, {} threads\n\n",
         model.name(),
         options.batch,
-        model.graph().graph.steps,
+        firing::length(model),
         options.device.threads(),
     );
     let mut table = Table::new(&[
@@ -139,7 +140,7 @@ fn as_text(model: &Model, options: &SessionOptions, report: &Report, compile_ms:
         text.push_str(&format!("peak memory {:.1} MiB\n", megabytes(bytes)));
     }
     if let Some(mean) = report.mean_rate() {
-        let mut table = Table::new(&[("layer", Align::Left), ("spikes per neuron and step", Align::Right)]);
+        let mut table = Table::new(&[("layer", Align::Left), (firing::unit(model), Align::Right)]);
         for (path, rate) in report.firing_rates() {
             table.row(vec![path.clone(), format!("{rate:.4}")]);
         }

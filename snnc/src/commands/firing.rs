@@ -1,7 +1,8 @@
 //! How often neurons spike, in words.
 
-use snnc::{Health, Model};
+use snnc::{Health, Model, Training};
 
+use super::table::grouped;
 use super::terminal::{note, say};
 
 /// What a firing rate counts.
@@ -9,6 +10,34 @@ pub fn unit(model: &Model) -> &'static str {
     match model.graph().time.events() {
         Some(_) => "spikes per neuron",
         None => "spikes per neuron and step",
+    }
+}
+
+/// How long a sample is, in words.
+pub fn length(model: &Model) -> String {
+    let time = model.graph().time;
+    match time.events() {
+        Some(events) => format!("{} ms without steps", 1e3 * events.duration),
+        None => format!("{} time steps", time.steps()),
+    }
+}
+
+/// What the model does not see of the events of its data.
+pub fn lost_events(model: &Model, training: &Training) {
+    let time = model.graph().time;
+    let crowded = match time.events() {
+        Some(_) => format!("beyond max_spikes = {} of a neuron", time.steps()),
+        None => "in a step that has a spike already".to_owned(),
+    };
+    for (part, fields) in ["training", "test"].into_iter().zip(training.lost_events()) {
+        for (field, lost) in fields {
+            note(format_args!(
+                "note: {field}, {part} part: of {} events {} come after the end of the sample and {} are {crowded}; they are left out",
+                grouped(lost.events as usize),
+                grouped(lost.late as usize),
+                grouped(lost.crowded as usize),
+            ));
+        }
     }
 }
 

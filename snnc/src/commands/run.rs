@@ -97,6 +97,7 @@ fn train(model: &Model, mut training: Training, dir: &RunDir, max_updates: Optio
     if let Some(updates) = max_updates {
         training.stop_after(updates);
     }
+    firing::lost_events(model, &training);
     let mut progress = Progress::begin(model.recipe().map_or(0, |recipe| recipe.epochs))?;
     let outcome = training.train_in(dir, &mut progress);
     progress.end();

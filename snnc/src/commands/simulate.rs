@@ -4,6 +4,7 @@ use snnc::runtime::noise::random_values;
 use snnc::{Inference, Model, Result, SessionOptions};
 
 use super::Status;
+use super::firing;
 use super::table::{Align, Table};
 use super::terminal::{say, write};
 
@@ -13,14 +14,14 @@ pub fn simulate(model: &Model, options: SessionOptions) -> Result<Status> {
     let values: Vec<(&str, Vec<f32>)> = graph
         .inputs
         .iter()
-        .map(|input| (input.name.as_str(), random_values(input, graph.graph.steps, options.batch, options.seed)))
+        .map(|input| (input.name.as_str(), random_values(input, graph.time, options.batch, options.seed)))
         .collect();
     let batch: Vec<(&str, &[f32])> = values.iter().map(|(name, values)| (*name, values.as_slice())).collect();
     let result = model.session(options)?.infer_batch(&batch)?;
     say(format_args!(
-        "{} has no `train`: {} steps of random input, seed {}",
+        "{} has no `train`: {} of random input, seed {}",
         model.name(),
-        graph.graph.steps,
+        firing::length(model),
         options.seed
     ));
     write(&spikes(model, &result));
@@ -33,12 +34,13 @@ fn spikes(model: &Model, result: &Inference) -> String {
         ("layer", Align::Left),
         ("neurons", Align::Right),
         ("spikes a sample", Align::Right),
-        ("per neuron and step", Align::Right),
+        (firing::unit(model), Align::Right),
     ]);
     let graph = &model.graph().graph;
+    let counted = if model.graph().time.events().is_some() { 1 } else { graph.steps };
     for (layer, (path, rate)) in model.graph().spikes.iter().zip(&result.firing_rates) {
         let neurons = graph.ty(layer.node).elements();
-        let spikes = rate * (neurons * graph.steps) as f64;
+        let spikes = rate * (neurons * counted) as f64;
         table.row(vec![path.clone(), neurons.to_string(), format!("{spikes:.1}"), format!("{rate:.4}")]);
     }
     if result.firing_rates.is_empty() { String::new() } else { table.render() }

@@ -115,32 +115,44 @@ impl<'l, const D: usize> Layer<'l, D> {
         first..first + (self.channels - within).min(LANES)
     }
 
+    /// Blocks of lanes of a pixel.
+    pub fn n_blocks(&self) -> usize {
+        self.groups * self.blocks
+    }
+
+    /// How many weights a block has.
+    pub fn block_len(&self) -> usize {
+        self.events.synapses.iter().map(Synapses::window).sum::<usize>() * LANES
+    }
+
     /// The weights of each block, rows of lanes.
     pub fn pack<T: Real>(&self, weights: &[&[T]]) -> Vec<Vec<f64>> {
-        let rows: usize = self.events.synapses.iter().map(Synapses::window).sum();
         let block = |block: usize| {
-            let mut packed = vec![0.0; rows * LANES];
+            let mut packed = vec![0.0; self.block_len()];
             for ((synapses, weights), first) in self.events.synapses.iter().zip(weights).zip(&self.rows) {
                 let window = synapses.window();
-                for (lane, channel) in self.channels_of(block).enumerate() {
-                    let from = weights.get(channel * window..(channel + 1) * window).unwrap_or_default();
-                    let to = packed.iter_mut().skip(first * LANES + lane).step_by(LANES);
-                    to.zip(from).for_each(|(slot, weight)| *slot = (*weight).into());
+                let of = |channel| weights.get(channel * window..(channel + 1) * window).unwrap_or_default();
+                let lanes: Vec<&[T]> = self.channels_of(block).map(of).collect();
+                let rows = packed.chunks_exact_mut(LANES).skip(*first).take(window);
+                for (row, slots) in rows.enumerate() {
+                    for (slot, weight) in slots.iter_mut().zip(lanes.iter().filter_map(|lane| lane.get(row))) {
+                        *slot = (*weight).into();
+                    }
                 }
             }
             packed
         };
-        (0..self.groups * self.blocks).into_par_iter().map(block).collect()
+        (0..self.n_blocks()).into_par_iter().map(block).collect()
     }
 
-    /// Writes the weights of a group of synapses, of which `sum` gives the packed one of a block at a place.
-    pub fn unpack<T: Real>(&self, group: usize, out: &mut [T], sum: impl Fn(usize, usize) -> f64 + Sync) {
+    /// Writes the weights of a group of synapses, each the sum of what the parts of its block hold, in their order.
+    pub fn unpack<'p, T: Real>(&self, group: usize, out: &mut [T], parts_of: impl Fn(usize) -> Vec<&'p [f64]> + Sync) {
         let (Some(synapses), Some(first)) = (self.events.synapses.get(group), self.rows.get(group)) else { return };
         let window = synapses.window();
         // Blocks are consecutive channels, so they cut the weights into consecutive parts.
         let mut rest = out;
         let mut parts = Vec::with_capacity(self.groups * self.blocks);
-        for block in 0..self.groups * self.blocks {
+        for block in 0..self.n_blocks() {
             let Some((part, behind)) = rest.split_at_mut_checked(self.channels_of(block).len() * window) else {
                 return;
             };
@@ -148,9 +160,18 @@ impl<'l, const D: usize> Layer<'l, D> {
             rest = behind;
         }
         parts.into_par_iter().enumerate().for_each(|(block, part)| {
-            for (lane, weights) in part.chunks_exact_mut(window.max(1)).enumerate() {
-                for (row, weight) in weights.iter_mut().enumerate() {
-                    *weight = T::round(sum(block, (first + row) * LANES + lane));
+            let mut lanes: Vec<&mut [T]> = part.chunks_exact_mut(window.max(1)).collect();
+            let parts = parts_of(block);
+            for row in 0..window {
+                let mut sums = [0.0; LANES];
+                let at = (first + row) * LANES;
+                for from in parts.iter().filter_map(|part| part.get(at..at + LANES)) {
+                    sums.iter_mut().zip(from).for_each(|(sum, value)| *sum += value);
+                }
+                for (lane, sum) in lanes.iter_mut().zip(sums) {
+                    if let Some(weight) = lane.get_mut(row) {
+                        *weight = T::round(sum);
+                    }
                 }
             }
         });

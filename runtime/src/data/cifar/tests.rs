@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::data::events::Timing;
 use crate::data::{Dataset, DatasetArgs, open};
 use crate::error::Result;
 
@@ -38,7 +39,7 @@ fn records_become_samples_in_the_order_of_the_files() {
     assert_eq!((dataset.test.labels.as_slice(), dataset.n_classes), (&[9][..], 10));
     assert_eq!(dataset.train.inputs[0].shape, [3, 32, 32]);
     let mut image = vec![0.0; 3072];
-    assert!(dataset.train.inputs[0].write_sample(2, &mut image));
+    assert!(dataset.train.inputs[0].write_sample(2, &Timing::Untimed, &mut image));
     assert_eq!([image[0], image[1023], image[1024], image[2048]], [20.0, 20.0, 40.0, 60.0].map(|byte| byte / 255.0));
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 
+use crate::data::events::Timing;
 use crate::data::{Dataset, DatasetArgs, open};
 use crate::error::Result;
 use std::path::Path;
@@ -49,9 +50,9 @@ fn all_styles_of_names_are_found() {
     assert_eq!(mnist.train.labels, [4, 0, 9]);
     assert_eq!(mnist.train.inputs[0].shape, [1, 28, 28]);
     let mut image = vec![0.0; 784];
-    assert!(mnist.test.inputs[0].write_sample(1, &mut image));
+    assert!(mnist.test.inputs[0].write_sample(1, &Timing::Untimed, &mut image));
     assert_eq!(image[..2], [16.0 / 255.0, 17.0 / 255.0]);
-    assert!(!mnist.test.inputs[0].write_sample(2, &mut image));
+    assert!(!mnist.test.inputs[0].write_sample(2, &Timing::Untimed, &mut image));
 }
 
 #[test]

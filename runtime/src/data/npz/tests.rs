@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use crate::data::events::Timing;
 use crate::data::{Dataset, DatasetArgs, Values, open};
 use crate::error::Result;
 
@@ -109,7 +110,7 @@ fn stored_and_deflated_archives_and_folders_give_the_same_data() {
     assert_eq!((dataset.train.labels.as_slice(), dataset.test.labels.as_slice()), (&[0, 4, 1][..], &[2, 3][..]));
     assert_eq!((dataset.n_classes, dataset.train.inputs[0].shape.as_slice()), (5, &[2, 2][..]));
     let mut sample = [0.0; 4];
-    assert!(dataset.train.inputs[0].write_sample(1, &mut sample));
+    assert!(dataset.train.inputs[0].write_sample(1, &Timing::Untimed, &mut sample));
     assert_eq!(sample, [4.0, 5.0, 6.0, 7.0]);
     assert_eq!(dataset, read(&archive(&arrays(), true)).unwrap());
 
@@ -140,7 +141,7 @@ fn bytes_are_scaled() {
         let dataset = read_settings(&archive(&arrays, true), settings).unwrap();
         [&dataset.train, &dataset.test].map(|split| match split.inputs[0].values {
             Values::U8 { full_scale, .. } => full_scale,
-            Values::F32(_) => f32::NAN,
+            Values::F32(_) | Values::Events(_) => f32::NAN,
         })
     };
     assert_eq!(scales(&[]), [255.0, 1.0]);
