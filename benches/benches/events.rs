@@ -1,5 +1,5 @@
-//! A layer on events: how inference and a training step grow with the spikes of a sender and with the neurons that they
-//! arrive at. An item is an event at a neuron.
+//! A layer on events: how inference and a training step grow with the spikes of senders and neurons, and with the number
+//! of neurons that each spike arrives at. An item is an event at a neuron.
 //!
 //! Must never know how neurons on events are computed.
 

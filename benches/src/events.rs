@@ -21,51 +21,41 @@ pub const SENDERS: usize = 800;
 /// How much arrives, and at how many neurons.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// Spikes of a sender in a sample.
-    pub spikes: Spikes,
+    /// Spikes of two senders in a sample, and about those of two neurons.
+    pub pair: usize,
+    /// The threshold at which neurons spike as often as senders.
+    pub v_th: f64,
     /// Neurons.
     pub width: usize,
 }
 
-/// How many spikes senders have in a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spikes {
-    /// Every second sender has one.
-    Half,
-    /// Every sender has so many.
-    Each(usize),
-}
-
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.spikes {
-            Spikes::Half => write!(f, "0.5 spikes, {} neurons", self.width),
-            Spikes::Each(spikes) => write!(f, "{spikes} spikes, {} neurons", self.width),
-        }
+        write!(f, "{} spikes, {} neurons", self.pair as f64 / 2.0, self.width)
     }
+}
+
+const fn case(pair: usize, v_th: f64, width: usize) -> Case {
+    Case { pair, v_th, width }
 }
 
 /// More and more spikes at 800 neurons, then more and more neurons at 2 spikes.
 pub const CASES: [Case; 9] = [
-    Case { spikes: Spikes::Half, width: 800 },
-    Case { spikes: Spikes::Each(1), width: 800 },
-    Case { spikes: Spikes::Each(2), width: 800 },
-    Case { spikes: Spikes::Each(4), width: 800 },
-    Case { spikes: Spikes::Each(8), width: 800 },
-    Case { spikes: Spikes::Each(2), width: 200 },
-    Case { spikes: Spikes::Each(2), width: 400 },
-    Case { spikes: Spikes::Each(2), width: 1600 },
-    Case { spikes: Spikes::Each(2), width: 3200 },
+    case(1, 6.1, 800),
+    case(2, 10.9, 800),
+    case(4, 19.7, 800),
+    case(8, 34.8, 800),
+    case(16, 53.6, 800),
+    case(4, 19.7, 200),
+    case(4, 19.7, 400),
+    case(4, 19.7, 1600),
+    case(4, 19.7, 3200),
 ];
 
 impl Case {
     /// How many events arrive in a batch, each counted once for every neuron that it arrives at.
     pub fn arrivals(&self) -> usize {
-        let spikes = match self.spikes {
-            Spikes::Half => SENDERS / 2,
-            Spikes::Each(spikes) => SENDERS * spikes,
-        };
-        BATCH * spikes * self.width
+        BATCH * SENDERS * self.pair / 2 * self.width
     }
 
     /// The layer.
@@ -73,15 +63,14 @@ impl Case {
     /// # Errors
     /// If the model cannot be compiled.
     pub fn model(&self) -> Result<Model> {
-        model("events.snn", LAYER, &[("model.neurons", &self.width.to_string())])
+        let (neurons, v_th) = (self.width.to_string(), self.v_th.to_string());
+        model("events.snn", LAYER, &[("model.neurons", &neurons), ("model.v_th", &v_th)])
     }
 
     /// Trains of one batch, `[slot][sample][sender]`, evenly spread over the sample, each sender with a phase of its own.
     pub fn trains(&self, events: &Events) -> Vec<f32> {
-        let (count, every) = match self.spikes {
-            Spikes::Half => (1, 2),
-            Spikes::Each(count) => (count, 1),
-        };
+        // One spike of two senders is one of every second.
+        let (count, every) = if self.pair == 1 { (1, 2) } else { (self.pair / 2, 1) };
         let time = |at: usize| {
             let (slot, place) = (at / (BATCH * SENDERS), at % (BATCH * SENDERS));
             // Multiples of the golden ratio lie evenly between 0 and 1.
