@@ -46,6 +46,9 @@ fn the_models_of_the_papers_elaborate_without_a_word() {
         (RESNET, "stepped real [10]", 12_698_506, 18),
         (NOISE, "stepped real [10]", 421_738, 3),
         (EXACT, "stepped spikes [10]", 635_200, 2),
+        (include_str!("../../examples/models/exact_convnet.snn"), "stepped spikes [10]", 210_375, 4),
+        (include_str!("../../examples/models/exact_fashion.snn"), "stepped spikes [10]", 477_600, 3),
+        (include_str!("../../examples/convergence/convergence.snn"), "stepped spikes [2]", 8, 1),
         (include_str!("../../examples/models/neunorm_cifarnet.snn"), "stepped real [10]", 45_051_620, 8),
         (include_str!("../../examples/models/recurrent_spoken_digits.snn"), "stepped real [20]", 381_462, 2),
     ];

@@ -10,8 +10,10 @@ use snn_lang::render::render_all;
 use snn_lang::source::Sources;
 use snn_lang::token::{Keyword, KeywordClass};
 
-const MODELS: [(&str, &str); 6] = [
+const MODELS: [(&str, &str); 8] = [
     ("digits_mlp", include_str!("../../examples/models/digits_mlp.snn")),
+    ("exact_convnet", include_str!("../../examples/models/exact_convnet.snn")),
+    ("exact_fashion", include_str!("../../examples/models/exact_fashion.snn")),
     ("exact_multispike", include_str!("../../examples/models/exact_multispike.snn")),
     ("neunorm_cifarnet", include_str!("../../examples/models/neunorm_cifarnet.snn")),
     ("noise_single_step", include_str!("../../examples/models/noise_single_step.snn")),

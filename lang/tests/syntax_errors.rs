@@ -7,8 +7,10 @@ use snn_lang::parse::{MAX_DIAGNOSTICS, parse_file};
 use snn_lang::render::{render, render_all};
 use snn_lang::source::{FileId, Files, NoFiles, Sources, Span};
 
-const MODELS: [&str; 6] = [
+const MODELS: [&str; 8] = [
     include_str!("../../examples/models/digits_mlp.snn"),
+    include_str!("../../examples/models/exact_convnet.snn"),
+    include_str!("../../examples/models/exact_fashion.snn"),
     include_str!("../../examples/models/exact_multispike.snn"),
     include_str!("../../examples/models/neunorm_cifarnet.snn"),
     include_str!("../../examples/models/noise_single_step.snn"),

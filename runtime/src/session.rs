@@ -399,6 +399,15 @@ impl Session {
         self.weights.specs(slots)
     }
 
+    /// Replaces one of the tensors that [`Self::tensor_specs`] lists, by row-major values; nothing is compiled again.
+    ///
+    /// # Errors
+    /// If there is no such tensor, or it has another number of elements.
+    pub fn set_tensor(&mut self, name: &str, values: &[f64]) -> Result<()> {
+        let tensor = self.weights.replacement(name, values)?;
+        self.restore(&[tensor])
+    }
+
     /// Replaces tensors by name; those not given stay.
     ///
     /// # Errors

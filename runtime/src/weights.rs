@@ -176,6 +176,24 @@ impl Weights {
         Ok(())
     }
 
+    /// Values in place of one of the tensors, as [`Self::restore`] takes them.
+    ///
+    /// # Errors
+    /// If there is no such tensor, or it has another number of elements.
+    pub fn replacement(&self, name: &str, values: &[f64]) -> Result<NamedTensor> {
+        let Some(kept) = self.in_files(true).find(|kept| kept.name() == name) else {
+            let names: Vec<String> = self.in_files(false).map(Kept::name).collect();
+            return Err(RuntimeError::new(format!("the model has no tensor called `{name}`"))
+                .with_help(format!("it has {}", names.join(", "))));
+        };
+        if kept.elements() != values.len() {
+            let (dims, given) = (&kept.dims, values.len());
+            return Err(RuntimeError::new(format!("`{name}` has shape {dims:?}, but {given} values were given")));
+        }
+        let data = TensorData::F64(values.to_vec());
+        Ok(NamedTensor { name: name.to_owned(), shape: kept.dims.clone(), data })
+    }
+
     fn in_files(&self, slots: bool) -> impl Iterator<Item = &Kept> {
         self.kept.iter().filter(move |kept| slots || !matches!(kept.part, Part::Slot(_)))
     }

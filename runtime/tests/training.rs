@@ -236,4 +236,14 @@ fn weights_are_the_same_wherever_they_are() {
     session.restore(&first).unwrap();
     assert_eq!(session.tensors(true).unwrap(), first);
     assert_eq!(evaluate(&mut session, &data.test).unwrap(), before);
+    // One tensor after the other is the same.
+    train(&mut session, &data, &config(1, Some(4)), None, TrainingState::default(), &mut Notes::default()).unwrap();
+    for tensor in &first {
+        session.set_tensor(&tensor.name, &tensor.data.to_f64()).unwrap();
+    }
+    assert_eq!(session.tensors(true).unwrap(), first);
+    assert_eq!(evaluate(&mut session, &data.test).unwrap(), before);
+    let error = session.set_tensor(&first[0].name, &[1.0]).unwrap_err();
+    assert!(error.message().contains("but 1 values were given"), "{error}");
+    assert!(session.set_tensor("nothing", &[1.0]).unwrap_err().message().contains("no tensor called `nothing`"));
 }
