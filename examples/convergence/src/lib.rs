@@ -66,19 +66,19 @@ fn rows(model: &str, grid: &Grid, first: usize, every: usize) -> Vec<Result<Row,
         Err(error) => return vec![Err(error)],
     };
     let n = grid.levels.len();
-    let mut row = |at: usize| {
+    let mut row = |(at, std): (usize, &f64)| {
         let mut accuracy = Vec::with_capacity(n);
         for (column, mean) in grid.levels.iter().enumerate() {
             let mut sum = 0.0;
             for repeat in 0..grid.repeats {
                 let seed = ((at * n + column) * grid.repeats + repeat) as u64;
-                sum += trainer.best_accuracy(&Init::Normal { mean: *mean, std: grid.levels[at] }, seed)?;
+                sum += trainer.best_accuracy(&Init::Normal { mean: *mean, std: *std }, seed)?;
             }
             accuracy.push(sum / grid.repeats.max(1) as f64);
         }
         Ok((at, accuracy))
     };
-    (first..n).step_by(every).map(&mut row).collect()
+    grid.levels.iter().enumerate().skip(first).step_by(every).map(&mut row).collect()
 }
 
 /// A compiled model with its two samples.
