@@ -21,6 +21,14 @@ impl Dtype {
         }
     }
 
+    /// The value of the type that is nearest.
+    pub fn round(self, value: f64) -> f64 {
+        match self {
+            Dtype::F32 => f64::from(value as f32),
+            Dtype::F64 => value,
+        }
+    }
+
     /// The name used in printed programs: `f32` or `f64`.
     pub fn name(self) -> &'static str {
         match self {

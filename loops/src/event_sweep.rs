@@ -7,10 +7,15 @@
 //! threshold spikes ([`LinearNeuron`]). Rules of order:
 //!
 //! - What arrives at the very moment at which a neuron would spike acts before it is tested.
-//! - A spike acts on its own layer at the same moment, strictly after its cause, or after a delay.
+//! - A spike acts on its own layer at the same moment, strictly after its cause, or after a delay; a delay below 0 counts as
+//!   0, because no effect comes before its cause.
 //! - Arrivals at the same time act in the order of synapse groups, neurons and slots.
-//! - Nothing happens after the duration of the sample. A neuron that would spike once more than its budget allows is not
-//!   simulated any further; how many such neurons there are is counted, never hidden.
+//! - Nothing happens before 0 or after the duration of the sample: spikes that would arrive then are not heard, nor are those
+//!   whose time is no number. The slots of a train from outside need not be in order.
+//! - A neuron that would spike once more than its budget allows is not simulated any further; how many such neurons there are
+//!   is counted, never hidden.
+//! - What a layer sends itself arrives at a time that the program's type of numbers holds, computed from such times, so that
+//!   both passes see the same order.
 //!
 //! The passes, for every sample by itself:
 //!
@@ -23,7 +28,8 @@
 //! own spike with error `E = dL/dt`, states `x-` before and `x+` after, rates `f-`, `f+` and slope `s` of the potential,
 //! `lambda- = reset^T lambda+ + threshold ((f+ - reset f-) . lambda+ - E) / s` (implicit function theorem). At an arrival of
 //! weight `w`, `dL/dw += lambda . inject` and `dL/dt -= w lambda . flow inject`. A neuron that an arrival has lifted over
-//! its threshold spikes when that arrives, whatever the weight: its slope is infinite, and its error is the arrival's.
+//! its threshold spikes when that arrives, whatever the weight: its error is the arrival's. A potential that stands at the
+//! threshold without rising, as in a tie, gives a spike whose time has no derivative.
 //! Source: the implicit gradient of "Exact Error Backpropagation Through Spikes" (Bacho and Chu 2022), here for any linear
 //! neuron, feedback and delays, in the adjoint form of Wunderlich and Pehle (2021).
 //!
@@ -31,6 +37,7 @@
 
 mod adjoint;
 mod forward;
+mod rise;
 mod sample;
 
 use std::fmt::{self, Display, Formatter};
@@ -41,7 +48,8 @@ use crate::program::Operand;
 
 pub use adjoint::{SampleGradients, adjoint};
 pub use forward::{Spikes, forward};
-pub use sample::Sample;
+pub use rise::Rise;
+pub use sample::{Sample, own_arrival};
 
 /// Where the spikes come from that travel along synapses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,7 +156,12 @@ impl EventLayer {
         self.synapses.first().map_or(0, |synapses| synapses.shape.output_len())
     }
 
-    /// Numbers that the forward pass leaves of a spike, `[slots][batch][neurons][width]`: the slope and, where the change
+    /// Whether what arrives at a time has an effect.
+    pub fn hears(&self, time: f64) -> bool {
+        (0.0..=self.duration).contains(&time)
+    }
+
+    /// Numbers that the forward pass leaves of a spike, `[slots][batch][neurons][width]`: its [`Rise`] and, where the change
     /// of the rates at a reset depends on them, the states before it.
     pub fn memory_width(&self) -> usize {
         if self.neuron.resets_evenly() { 1 } else { 1 + self.neuron.order }

@@ -28,6 +28,7 @@ mod spectrum;
 mod tests;
 
 pub use adjoint::{Gradient, adjoint};
+pub use gradient::SpikeAdjoint;
 pub use modes::Mode;
 pub use neuron::{LinearNeuron, MAX_ORDER, Unsolvable};
 pub use propagator::Propagator;

@@ -2,7 +2,7 @@
 
 use snn_loops::event_sweep::{Sample, Source, Synapses, adjoint, forward};
 use snn_loops::events::LinearNeuron;
-use snn_loops::{ConvShape, EventLayer};
+use snn_loops::{ConvShape, Dtype, EventLayer};
 
 /// A small generator of repeatable numbers in -1..1.
 struct Numbers(u64);
@@ -44,7 +44,7 @@ fn sample(seed: u64) -> Sample {
     }
     let weights = |n: usize, mean: f64, numbers: &mut Numbers| (0..n).map(|_| mean + numbers.next()).collect();
     let weights = vec![weights(40, 0.5, &mut numbers), weights(25, 0.0, &mut numbers)];
-    Sample { trains: vec![times, Vec::new()], weights, delays: vec![0.0, 0.013] }
+    Sample { trains: vec![times, Vec::new()], weights, delays: vec![0.0, 0.013], ..Sample::new(Dtype::F64) }
 }
 
 /// A smooth function of all spike times, with its derivatives.
@@ -71,7 +71,8 @@ fn check(what: &str, layer: &EventLayer, sample: &Sample) -> usize {
     let count = |sample: &Sample| forward(layer, sample).unwrap().times.iter().filter(|t| t.is_finite()).count();
     let spikes = forward(layer, sample).unwrap();
     let found = adjoint(layer, sample, &spikes.times, &spikes.memory, &loss(&spikes.times).1).unwrap();
-    let mut gradients = Sample { trains: found.trains, weights: found.weights, delays: found.delays };
+    let mut gradients =
+        Sample { trains: found.trains, weights: found.weights, delays: found.delays, ..Sample::new(Dtype::F64) };
     let mut checked = 0;
     // The delay comes last, where there is one.
     let numbers = if layer.synapses[1].source == Source::Own(true) { 82 } else { 81 };

@@ -15,7 +15,7 @@
 
 use std::rc::Rc;
 
-use snn_loops::EventLayer;
+use snn_loops::{Dtype, EventLayer};
 use snn_loops::event_sweep::{COUNTERS, Sample as EventSample, Source, forward};
 
 use crate::autodiff::Backward;
@@ -122,7 +122,7 @@ fn layout(dims: &[usize]) -> Layout {
 /// The operands of a layer in one sample.
 pub(super) fn sample_of(layer: &EventLayer, tys: &[Ty], inputs: &[&Tensor], batch: usize, at: usize) -> EventSample {
     let mut operands = inputs.iter().zip(tys);
-    let mut sample = EventSample::default();
+    let mut sample = EventSample::new(Dtype::F64);
     for synapses in &layer.synapses {
         let is_own = !matches!(synapses.source, Source::Train(_));
         let train = if is_own { None } else { operands.next() };

@@ -1,8 +1,10 @@
 //! The derivatives of a layer in one sample: its events once more, the last first.
 
-use super::EventLayer;
+use std::cmp::Ordering;
+
 use super::sample::{Arrival, Arrivals, Sample};
-use crate::events::{Solver, Unsolvable};
+use super::{EventLayer, Rise};
+use crate::events::{Solver, SpikeAdjoint, Unsolvable};
 
 /// The derivatives, one entry for each group of synapses.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,17 +24,37 @@ enum Event {
     Spike { time: f64, neuron: usize, slot: usize },
 }
 
-/// The events of a sample in their order: an arrival before a spike at the same time, but never before its own cause.
-fn events(layer: &EventLayer, sample: &Sample, times: &[f64]) -> Vec<Event> {
-    let n = layer.neurons();
-    let spike = |(at, time): (usize, &f64)| (*time, at % n, at / n);
-    let mut spikes: Vec<(f64, usize, usize)> =
-        times.iter().enumerate().filter(|(_, time)| time.is_finite()).map(spike).collect();
-    spikes.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.2, a.1).cmp(&(b.2, b.1))));
+/// A spike of the layer.
+struct OwnSpike {
+    time: f64,
+    /// See [`Rise`].
+    rise: f64,
+    slot: usize,
+    neuron: usize,
+}
+
+impl OwnSpike {
+    /// Spikes that were lifted come last in their moment, in the order in which they set each other off.
+    fn order(&self, other: &OwnSpike) -> Ordering {
+        let lifted = |spike: &OwnSpike| spike.rise.min(0.0);
+        let rank = lifted(other).total_cmp(&lifted(self));
+        self.time.total_cmp(&other.time).then(rank).then((self.slot, self.neuron).cmp(&(other.slot, other.neuron)))
+    }
+}
+
+/// The events of a sample in their order: arrivals before the spikes that they lift and behind all others of their moment,
+/// but never before their own cause.
+fn events(layer: &EventLayer, sample: &Sample, times: &[f64], memory: &[f64]) -> Vec<Event> {
+    let (n, width) = (layer.neurons(), layer.memory_width());
+    let spike =
+        |(at, time): (usize, &f64)| OwnSpike { time: *time, rise: memory[at * width], slot: at / n, neuron: at % n };
+    let mut spikes: Vec<OwnSpike> = times.iter().enumerate().filter(|(_, time)| time.is_finite()).map(spike).collect();
+    spikes.sort_by(OwnSpike::order);
     let mut arrivals = Arrivals::of(layer, sample);
     let mut events = Vec::new();
-    for (time, neuron, slot) in spikes {
-        while arrivals.next_time().is_some_and(|arrival| arrival <= time) {
+    for OwnSpike { time, rise, neuron, slot } in spikes {
+        let is_lifted = Rise::is_lifted(rise);
+        while arrivals.next_time().is_some_and(|arrival| arrival < time || (is_lifted && arrival == time)) {
             events.extend(arrivals.take().map(Event::Arrival));
         }
         events.push(Event::Spike { time, neuron, slot });
@@ -49,7 +71,7 @@ fn events(layer: &EventLayer, sample: &Sample, times: &[f64]) -> Vec<Event> {
 struct Adjoint {
     lambda: Vec<f64>,
     since: f64,
-    /// The error of a spike that the arrival before it has caused.
+    /// The error of a spike that the arrivals before it have lifted.
     caused: f64,
 }
 
@@ -76,7 +98,7 @@ pub fn adjoint(
 ) -> Result<SampleGradients, Unsolvable> {
     let solver = Solver::new(&layer.neuron)?;
     let (n, width, order) = (layer.neurons(), layer.memory_width(), layer.neuron.order);
-    let (commutator, steady) = (layer.neuron.commutator(), layer.neuron.steady_change());
+    let spike_adjoint = SpikeAdjoint::new(&layer.neuron);
     let mut errors = errors.to_vec();
     let zeros = |parts: &[Vec<f64>]| parts.iter().map(|part| vec![0.0; part.len()]).collect::<Vec<Vec<f64>>>();
     let mut gradients = SampleGradients {
@@ -85,28 +107,18 @@ pub fn adjoint(
         delays: vec![0.0; layer.synapses.len()],
     };
     let mut adjoints = vec![Adjoint { lambda: vec![0.0; order], since: layer.duration, caused: 0.0 }; n];
-    for event in events(layer, sample, times).into_iter().rev() {
+    for event in events(layer, sample, times, memory).into_iter().rev() {
         match event {
             Event::Spike { time, neuron, slot } => {
                 let place = slot * n + neuron;
                 let target = &mut adjoints[neuron];
                 target.back_to(&solver, time);
                 let memory = &memory[place * width..(place + 1) * width];
-                // `f+ - reset f-`
-                let mut change = steady.clone();
-                for (change, row) in change.iter_mut().zip(commutator.chunks_exact(order)) {
-                    *change += memory[1..].iter().zip(row).map(|(state, entry)| state * entry).sum::<f64>();
-                }
-                let along: f64 = target.lambda.iter().zip(&change).map(|(lambda, change)| lambda * change).sum();
-                // Of moving the spike alone, everything else staying where it is.
-                let moved = errors[place] - along;
-                layer.neuron.reset_adjoint(&mut target.lambda);
-                if memory[0].is_infinite() {
+                let moved = spike_adjoint.moved(&target.lambda, &memory[1..], errors[place]);
+                let is_lifted = Rise::is_lifted(memory[0]);
+                spike_adjoint.back(&mut target.lambda, moved, (!is_lifted).then_some(memory[0]));
+                if is_lifted {
                     target.caused += moved;
-                    continue;
-                }
-                for (lambda, threshold) in target.lambda.iter_mut().zip(&layer.neuron.threshold) {
-                    *lambda -= threshold * moved / memory[0];
                 }
             }
             Event::Arrival(Arrival { time, group, sender, slot }) => {
@@ -132,7 +144,10 @@ pub fn adjoint(
                     Some(gradient) => *gradient += by_time,
                     None => {
                         errors[slot * n + sender] += by_time;
-                        gradients.delays[group] += by_time;
+                        // A delay below 0 counts as 0, whatever it is.
+                        if sample.delays.get(group).is_some_and(|delay| *delay >= 0.0) {
+                            gradients.delays[group] += by_time;
+                        }
                     }
                 }
             }

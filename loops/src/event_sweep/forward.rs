@@ -5,7 +5,7 @@
 //! its neuron.
 
 use super::sample::{Arrivals, Sample};
-use super::{COUNTERS, EventLayer};
+use super::{COUNTERS, EventLayer, Rise, Source};
 use crate::events::{Solver, Unsolvable};
 
 /// What a layer makes of a sample.
@@ -28,9 +28,11 @@ struct Neuron {
     since: f64,
     /// Whether its potential was below the threshold since it last spiked.
     is_armed: bool,
+    /// Whether it was when the moment of its last event began.
+    was_below: bool,
     /// When it will spike if nothing arrives; infinite if never.
     next: f64,
-    /// Whether an arrival has just lifted it over the threshold.
+    /// Whether arrivals have just lifted it over the threshold.
     is_lifted: bool,
     /// Its spikes so far.
     count: usize,
@@ -55,6 +57,7 @@ pub fn forward(layer: &EventLayer, sample: &Sample) -> Result<Spikes, Unsolvable
         x: layer.neuron.start.clone(),
         since: 0.0,
         is_armed: false,
+        was_below: false,
         next: f64::INFINITY,
         is_lifted: false,
         count: 0,
@@ -62,16 +65,24 @@ pub fn forward(layer: &EventLayer, sample: &Sample) -> Result<Spikes, Unsolvable
     };
     let mut neurons = vec![rest; n];
     for neuron in &mut neurons {
-        neuron.is_armed = layer.neuron.potential(&neuron.x) < layer.neuron.theta;
+        neuron.is_armed = solver.is_below(&neuron.x);
+        neuron.was_below = neuron.is_armed;
         neuron.predict(layer, &solver);
     }
     let mut arrivals = Arrivals::of(layer, sample);
+    // The moment, and arrivals from the layer itself in it.
+    let (mut now, mut n_own) = (0.0, 0);
     loop {
         let (at, time) = earliest(&neurons);
+        let moment = arrivals.next_time().map_or(time, |arrival| arrival.min(time));
+        if moment > now {
+            (now, n_own) = (moment, 0);
+        }
         match arrivals.next_time() {
             Some(arrival) if arrival <= time => {
                 if let Some(arrival) = arrivals.take() {
                     let synapses = &layer.synapses[arrival.group];
+                    n_own += usize::from(!matches!(synapses.source, Source::Train(_)));
                     synapses.each_target(arrival.sender, &mut |pixel, tap| {
                         for channel in synapses.channels(arrival.sender) {
                             let weight = sample.weights[arrival.group][channel * synapses.window() + tap];
@@ -93,7 +104,7 @@ pub fn forward(layer: &EventLayer, sample: &Sample) -> Result<Spikes, Unsolvable
                 arrivals.send(time, at, neuron.count);
                 spikes.times[place] = time;
                 let memory = &mut spikes.memory[place * width..(place + 1) * width];
-                spikes.counters[1] += neuron.spike(layer, &solver, memory);
+                spikes.counters[1] += neuron.spike(layer, &solver, n_own, memory);
             }
             _ => return Ok(spikes),
         }
@@ -115,8 +126,8 @@ impl Neuron {
     fn advance(&mut self, solver: &Solver, time: f64) {
         if time > self.since {
             solver.propagator(time - self.since).advance(&mut self.x);
+            self.since = time;
         }
-        self.since = time;
     }
 
     fn predict(&mut self, layer: &EventLayer, solver: &Solver) {
@@ -132,26 +143,31 @@ impl Neuron {
         if self.is_done {
             return;
         }
-        self.advance(solver, time);
-        let is_below = layer.neuron.potential(&self.x) < layer.neuron.theta;
-        self.is_armed |= is_below;
+        if time > self.since {
+            self.advance(solver, time);
+            self.was_below = solver.is_below(&self.x);
+            self.is_armed |= self.was_below;
+        }
         layer.neuron.receive(&mut self.x, port, weight);
         self.predict(layer, solver);
-        self.is_lifted = (is_below || self.is_lifted) && self.next == time;
+        self.is_lifted = self.was_below && solver.excess(&self.x) >= 0.0;
     }
 
-    /// Spikes and is reset; gives 1 if the slope is below the floor.
-    fn spike(&mut self, layer: &EventLayer, solver: &Solver, memory: &mut [f64]) -> f64 {
-        let is_lifted = self.is_lifted && self.since == self.next;
+    /// Spikes, after so many arrivals from its layer in the same moment, and is reset; gives 1 if the slope is below the
+    /// floor.
+    fn spike(&mut self, layer: &EventLayer, solver: &Solver, n_own: usize, memory: &mut [f64]) -> f64 {
         self.advance(solver, self.next);
-        let slope = if is_lifted { f64::INFINITY } else { layer.neuron.slope(&self.x) };
-        memory[0] = slope.max(layer.slope_min);
+        let slope = layer.neuron.slope(&self.x);
+        let is_flat = !self.is_lifted && slope < layer.slope_min;
+        let rise = if self.is_lifted { Rise::Lifted(n_own) } else { Rise::Slope(slope.max(layer.slope_min)) };
+        memory[0] = rise.to_number();
         memory[1..].iter_mut().zip(&self.x).for_each(|(kept, state)| *kept = *state);
         layer.neuron.spike(&mut self.x);
         self.count += 1;
         self.is_lifted = false;
-        self.is_armed = layer.neuron.potential(&self.x) < layer.neuron.theta;
+        self.is_armed = solver.is_below(&self.x);
+        self.was_below = self.is_armed;
         self.predict(layer, solver);
-        if slope < layer.slope_min { 1.0 } else { 0.0 }
+        if is_flat { 1.0 } else { 0.0 }
     }
 }

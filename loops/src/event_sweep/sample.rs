@@ -4,16 +4,26 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use super::{EventLayer, Source};
+use crate::dtype::Dtype;
 
 /// What the passes read of one sample, one entry for each group of synapses.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Sample {
+    /// The type of the times that the layer sends itself.
+    pub dtype: Dtype,
     /// Times of the senders' spikes, `[slots][senders]`; empty where the layer is its own sender.
     pub trains: Vec<Vec<f64>>,
     /// Weights.
     pub weights: Vec<Vec<f64>>,
     /// Delays; 0 where there is none.
     pub delays: Vec<f64>,
+}
+
+impl Sample {
+    /// One without synapses.
+    pub fn new(dtype: Dtype) -> Sample {
+        Sample { dtype, trains: Vec::new(), weights: Vec::new(), delays: Vec::new() }
+    }
 }
 
 /// A spike that reaches the neurons of the layer.
@@ -56,10 +66,15 @@ impl Ord for Arrival {
     }
 }
 
+/// When a spike of a layer reaches the layer itself, where times are rounded.
+pub fn own_arrival(time: f64, delay: f64, rounded: impl Fn(f64) -> f64) -> f64 {
+    rounded(rounded(time) + if delay < 0.0 { 0.0 } else { delay })
+}
+
 /// Arrivals that are known and have not happened yet.
 pub(super) struct Arrivals<'a> {
     layer: &'a EventLayer,
-    delays: &'a [f64],
+    sample: &'a Sample,
     waiting: BinaryHeap<Arrival>,
 }
 
@@ -69,13 +84,13 @@ impl<'a> Arrivals<'a> {
         let mut waiting = BinaryHeap::new();
         for (group, (synapses, train)) in layer.synapses.iter().zip(&sample.trains).enumerate() {
             for (at, time) in train.iter().enumerate() {
-                if *time <= layer.duration {
+                if layer.hears(*time) {
                     let (slot, sender) = (at / synapses.senders(), at % synapses.senders());
                     waiting.push(Arrival { time: *time, group, sender, slot });
                 }
             }
         }
-        Arrivals { layer, delays: &sample.delays, waiting }
+        Arrivals { layer, sample, waiting }
     }
 
     /// A spike of the layer acts on the layer, where it has synapses with itself.
@@ -84,10 +99,11 @@ impl<'a> Arrivals<'a> {
             let delay = match synapses.source {
                 Source::Train(_) => continue,
                 Source::Own(false) => 0.0,
-                Source::Own(true) => self.delays.get(group).copied().unwrap_or(0.0),
+                Source::Own(true) => self.sample.delays.get(group).copied().unwrap_or(0.0),
             };
-            if time + delay <= self.layer.duration {
-                self.waiting.push(Arrival { time: time + delay, group, sender, slot });
+            let time = own_arrival(time, delay, |time| self.sample.dtype.round(time));
+            if self.layer.hears(time) {
+                self.waiting.push(Arrival { time, group, sender, slot });
             }
         }
     }

@@ -6,8 +6,9 @@
 //! that the spike comes later. Exact as long as no spike appears or vanishes. (Bacho and Chu 2023 for time constants of
 //! ratio 2; Wunderlich and Pehle 2021 for the adjoint form.)
 
-use super::neuron::{LinearNeuron, dot};
-use super::simulate::{InputSpike, OutputSpike, Response};
+use super::gradient::SpikeAdjoint;
+use super::neuron::dot;
+use super::simulate::{InputSpike, Response};
 use super::solver::Solver;
 
 /// Derivatives of a function of spike times.
@@ -24,7 +25,7 @@ pub struct Gradient {
 /// The gradient of a function whose derivatives by the spike times of `response` are `errors` (0 for those left out).
 ///
 /// A slope below `slope_min` counts as that much, which bounds the gradient of a spike that is nearly tangent to the
-/// threshold; 0 changes nothing.
+/// threshold; 0 changes nothing. A spike at which the potential does not rise at all has a time without derivative.
 pub fn adjoint(
     solver: &Solver,
     inputs: &[InputSpike],
@@ -33,6 +34,7 @@ pub fn adjoint(
     slope_min: f64,
 ) -> Gradient {
     let neuron = solver.neuron();
+    let adjoint = SpikeAdjoint::new(neuron);
     let n = inputs.len();
     let mut gradient = Gradient { weights: vec![0.0; n], times: vec![0.0; n], floored: 0 };
     let mut lambda = vec![0.0; neuron.order];
@@ -49,48 +51,29 @@ pub fn adjoint(
     for before in (0..=n).rev() {
         while let Some((spike, error)) = spikes.pop_if(|(spike, _)| spike.inputs_before >= before) {
             back_to(&mut lambda, spike.time);
-            let shift = error + later(neuron, spike, &lambda);
-            transpose(&neuron.reset, &mut lambda);
+            let moved = adjoint.moved(&lambda, &spike.before, error);
             if spike.lifted {
+                adjoint.back(&mut lambda, moved, None);
                 if let Some(slot) = before.checked_sub(1).and_then(|at| gradient.times.get_mut(at)) {
-                    *slot += shift;
+                    *slot += moved;
                 }
                 continue;
             }
             gradient.floored += usize::from(spike.slope < slope_min);
-            let factor = shift / spike.slope.max(slope_min);
-            lambda.iter_mut().zip(&neuron.threshold).for_each(|(entry, weight)| *entry -= factor * weight);
+            adjoint.back(&mut lambda, moved, Some(spike.slope.max(slope_min)));
         }
         let Some(at) = before.checked_sub(1) else { break };
         let (Some(input), Some(inject)) = (inputs.get(at), inputs.get(at).and_then(|i| neuron.inject.get(i.port)))
         else {
             continue;
         };
+        if input.time < 0.0 {
+            break;
+        }
         back_to(&mut lambda, input.time);
         gradient.weights[at] += dot(&lambda, inject);
         let moved = neuron.flow.chunks_exact(neuron.order).map(|row| dot(row, inject));
         gradient.times[at] -= input.weight * lambda.iter().zip(moved).map(|(a, b)| a * b).sum::<f64>();
     }
     gradient
-}
-
-/// What a spike that comes a second later would change behind it: `lambda . (reset flow(x-) - flow(x+))`.
-fn later(neuron: &LinearNeuron, spike: &OutputSpike, lambda: &[f64]) -> f64 {
-    let mut after = spike.before.clone();
-    neuron.spike(&mut after);
-    let (mut rate_before, mut rate_after) = (vec![0.0; neuron.order], vec![0.0; neuron.order]);
-    neuron.rate(&spike.before, &mut rate_before);
-    neuron.rate(&after, &mut rate_after);
-    let rows = neuron.reset.chunks_exact(neuron.order).map(|row| dot(row, &rate_before));
-    let shift = rows.zip(rate_after).map(|(reset, rate)| reset - rate);
-    lambda.iter().zip(shift).map(|(a, b)| a * b).sum()
-}
-
-/// `matrix^T x`, in place.
-fn transpose(matrix: &[f64], x: &mut [f64]) {
-    let mut sum = vec![0.0; x.len()];
-    for (row, weight) in matrix.chunks_exact(x.len().max(1)).zip(x.iter()) {
-        sum.iter_mut().zip(row).for_each(|(sum, entry)| *sum += weight * entry);
-    }
-    x.copy_from_slice(&sum);
 }

@@ -1,8 +1,41 @@
-//! What the derivative of a spike time needs to know of a neuron.
+//! What the derivative of a spike time needs to know of a neuron, and what a spike does to the adjoint.
 //!
 //! It must never know how spike times are found.
 
 use super::neuron::{LinearNeuron, MAX_ORDER, dot};
+
+/// What a spike does to the adjoint of a neuron.
+#[derive(Clone, Debug)]
+pub struct SpikeAdjoint<'n> {
+    neuron: &'n LinearNeuron,
+    commutator: Vec<f64>,
+    steady: Vec<f64>,
+}
+
+impl<'n> SpikeAdjoint<'n> {
+    /// Works out what is the same for all spikes.
+    pub fn new(neuron: &'n LinearNeuron) -> SpikeAdjoint<'n> {
+        SpikeAdjoint { neuron, commutator: neuron.commutator(), steady: neuron.steady_change() }
+    }
+
+    /// What the loss changes by if a spike alone comes a second later: by its own error, and by the change of the rates,
+    /// `f+ - reset f-`, which what lies behind it misses for so long. `lambda` is the adjoint behind the spike, `before` the
+    /// states before it (not read where the change does not depend on them).
+    pub fn moved(&self, lambda: &[f64], before: &[f64], error: f64) -> f64 {
+        let rows = self.commutator.chunks_exact(self.neuron.order);
+        let change = rows.zip(&self.steady).map(|(row, steady)| steady + dot(row, before));
+        error - lambda.iter().zip(change).map(|(lambda, change)| lambda * change).sum::<f64>()
+    }
+
+    /// The adjoint before the spike from that behind it, in place. `slope` is that of the potential at a spike whose time the
+    /// states decide; one that is not positive gives no derivative by them.
+    pub fn back(&self, lambda: &mut [f64], moved: f64, slope: Option<f64>) {
+        self.neuron.reset_adjoint(lambda);
+        if let Some(slope) = slope.filter(|slope| *slope > 0.0) {
+            lambda.iter_mut().zip(&self.neuron.threshold).for_each(|(entry, weight)| *entry -= weight * moved / slope);
+        }
+    }
+}
 
 impl LinearNeuron {
     /// `flow v`, written to `out`.

@@ -37,19 +37,25 @@ pub struct Response {
     pub overflow: bool,
 }
 
-/// The spikes of a neuron from 0 to `horizon` seconds on input spikes in ascending order; those behind the horizon are
-/// not heard. It stops before it would spike more than `budget` times.
+/// The spikes of a neuron from 0 to `horizon` seconds on input spikes in ascending order; those before 0 or behind the
+/// horizon are not heard. It stops before it would spike more than `budget` times.
 ///
-/// An input spike acts before the threshold is tested at the same time. A neuron that has spiked spikes again only after
+/// Input spikes act before the threshold is tested at the same time. A neuron that has spiked spikes again only after
 /// its potential has been below the threshold.
 pub fn simulate(solver: &Solver, inputs: &[InputSpike], horizon: f64, budget: usize) -> Response {
     let start = solver.neuron().start.clone();
     let armed = solver.is_below(&start);
     let response = Response { spikes: Vec::new(), overflow: false };
     let mut run = Run { solver, states: start, now: 0.0, armed, inputs_before: 0, budget, response };
-    for input in inputs.iter().filter(|input| input.time <= horizon) {
-        run.until(input.time, false);
-        run.receive(input);
+    for together in inputs.chunk_by(|a, b| a.time == b.time) {
+        match together.first() {
+            Some(input) if (0.0..=horizon).contains(&input.time) => run.until(input.time, false),
+            _ => {
+                run.inputs_before += together.len();
+                continue;
+            }
+        }
+        run.receive(together);
         if run.response.overflow {
             return run.response;
         }
@@ -97,13 +103,15 @@ impl Run<'_> {
         self.armed |= self.solver.is_below(&self.states);
     }
 
-    fn receive(&mut self, input: &InputSpike) {
-        let neuron = self.solver.neuron();
-        let before = neuron.potential(&self.states);
-        neuron.receive(&mut self.states, input.port, input.weight);
-        self.inputs_before += 1;
+    /// Takes in what arrives at the same time.
+    fn receive(&mut self, inputs: &[InputSpike]) {
+        let was_below = self.solver.is_below(&self.states);
+        for input in inputs {
+            self.solver.neuron().receive(&mut self.states, input.port, input.weight);
+        }
+        self.inputs_before += inputs.len();
         if self.armed && self.solver.excess(&self.states) >= 0.0 {
-            self.spike(neuron.potential(&self.states) > before);
+            self.spike(was_below);
         }
     }
 

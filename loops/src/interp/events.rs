@@ -3,7 +3,7 @@
 //! Must never know loop nests.
 
 use super::heavy::offset;
-use super::memory::{Memory, round};
+use super::memory::Memory;
 use crate::dtype::Dtype;
 use crate::event_sweep::{EventSweep, Sample, SweepPass, adjoint, forward};
 use crate::program::Operand;
@@ -64,7 +64,7 @@ impl Io<'_> {
     }
 
     fn sample(&self, at: usize) -> Result<Sample, String> {
-        let mut sample = Sample::default();
+        let mut sample = Sample::new(self.dtype);
         for (synapses, operands) in self.sweep.layer.synapses.iter().zip(&self.sweep.synapses) {
             sample.trains.push(match &operands.train {
                 Some(train) => self.gather(train, at, synapses.slots(self.sweep.layer.slots), synapses.senders())?,
@@ -87,7 +87,7 @@ impl Io<'_> {
     fn store(&mut self, to: &Operand, first: usize, values: &[f64]) -> Result<(), String> {
         let start = offset(to, self.step)? + first as i64;
         let mut places = values.iter().enumerate();
-        places.try_for_each(|(at, value)| self.memory.store(to.buffer, start + at as i64, round(self.dtype, *value)))
+        places.try_for_each(|(at, value)| self.memory.store(to.buffer, start + at as i64, self.dtype.round(*value)))
     }
 
     /// Adds to what is there.

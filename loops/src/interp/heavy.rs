@@ -2,7 +2,7 @@
 //!
 //! Must never know loop nests.
 
-use super::memory::{Memory, round};
+use super::memory::Memory;
 use crate::contraction::{Contraction, ContractionKind, ConvShape};
 use crate::draw::{Draw, RandomKey, element};
 use crate::dtype::Dtype;
@@ -14,7 +14,7 @@ pub(super) fn draw(draw: &Draw, dtype: Dtype, memory: &mut Memory, key: RandomKe
     for at in 0..draw.len {
         let counter = (step as u64).wrapping_mul(draw.len as u64).wrapping_add(at as u64);
         let number = element(draw.distribution, key, draw.stream, counter);
-        memory.store(draw.out.buffer, start + at as i64, round(dtype, number))?;
+        memory.store(draw.out.buffer, start + at as i64, dtype.round(number))?;
     }
     Ok(())
 }
@@ -34,8 +34,8 @@ pub(super) fn contract(c: &Contraction, dtype: Dtype, memory: &mut Memory, step:
             ContractionKind::WeightGradient => [x, y, w],
         };
         let [at_a, at_b, at_out] = [0, 1, 2].map(|i: usize| starts[i] + places[i] as i64);
-        let product = round(dtype, memory.load(a, at_a)? * memory.load(b, at_b)?);
-        let sum = round(dtype, memory.load(out, at_out)? + product);
+        let product = dtype.round(memory.load(a, at_a)? * memory.load(b, at_b)?);
+        let sum = dtype.round(memory.load(out, at_out)? + product);
         memory.store(out, at_out, sum)
     })
 }

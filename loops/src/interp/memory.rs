@@ -17,7 +17,7 @@ impl Memory {
     /// Buffers of the right lengths: constants filled, inputs 0, all others NaN.
     pub fn new(program: &Program) -> Memory {
         let fill = |role: &Role, len| match role {
-            Role::Constant(values) => values.iter().map(|v| round(program.dtype, *v)).collect(),
+            Role::Constant(values) => values.iter().map(|v| program.dtype.round(*v)).collect(),
             Role::Input => vec![0.0; len],
             Role::Output | Role::Temporary | Role::Scratch => vec![f64::NAN; len],
         };
@@ -38,7 +38,7 @@ impl Memory {
         let dtype = self.dtype;
         match self.buffers.get_mut(id.0 as usize) {
             Some(buffer) if buffer.len() == values.len() => {
-                buffer.iter_mut().zip(values).for_each(|(element, value)| *element = round(dtype, *value));
+                buffer.iter_mut().zip(values).for_each(|(element, value)| *element = dtype.round(*value));
                 Ok(())
             }
             Some(buffer) => Err(format!("b{} has {} elements, not {}", id.0, buffer.len(), values.len())),
@@ -80,13 +80,5 @@ impl Memory {
             Some(buffer) => format!("element {at} of b{}, which has {}", id.0, buffer.len()),
             None => format!("b{} does not exist", id.0),
         }
-    }
-}
-
-/// The value of the type that is nearest.
-pub(super) fn round(dtype: Dtype, value: f64) -> f64 {
-    match dtype {
-        Dtype::F32 => f64::from(value as f32),
-        Dtype::F64 => value,
     }
 }

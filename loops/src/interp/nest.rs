@@ -2,7 +2,7 @@
 //!
 //! Must never know which kernel runs before or after.
 
-use super::memory::{Memory, round};
+use super::memory::Memory;
 use super::scalar::{Value, apply};
 use crate::dtype::Dtype;
 use crate::index::{Ix, Var};
@@ -86,7 +86,7 @@ impl Frame<'_> {
 
     fn expr(&mut self, expr: &Expr) -> Result<Value, String> {
         Ok(match expr {
-            Expr::Const(value) => Value::Float(round(self.dtype, *value)),
+            Expr::Const(value) => Value::Float(self.dtype.round(*value)),
             Expr::Index(index) => {
                 let value = self.index(index)?;
                 Value::Float(match self.dtype {
@@ -111,7 +111,7 @@ impl Frame<'_> {
     fn load(&self, access: &Access) -> Result<f64, String> {
         for (index, extent) in &access.bounds {
             if !(0..*extent).contains(&self.index(index)?) {
-                return Ok(round(self.dtype, access.padding()));
+                return Ok(self.dtype.round(access.padding()));
             }
         }
         let at = self.index(&access.index)?;
