@@ -5,6 +5,7 @@
 use snn_loops::{BufferId, Kernel, Program, Role};
 
 use crate::error::JitError;
+use crate::kernels;
 use crate::kernels::needs::Needs;
 use crate::layout::Layout;
 use crate::steady::keeps_weights;
@@ -49,7 +50,8 @@ impl Footprint {
             Kernel::Contraction(contraction) => {
                 Some(Needs::of(contraction, program.dtype, keeps_weights(program, pairs, contraction)))
             }
-            Kernel::Nest(_) | Kernel::EventSweep(_) | Kernel::Draw(_) => None,
+            Kernel::EventSweep(sweep) => Some(Needs { passing: kernels::events::needs(sweep), ..Needs::default() }),
+            Kernel::Nest(_) | Kernel::Draw(_) => None,
         });
         let Needs { floats, words, passing, copies } = needs.fold(Needs::default(), Needs::max);
         footprint.kept = floats.once.saturating_add(words.once);
