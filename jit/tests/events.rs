@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Numbers, all_options, assert_same, execute, interpret};
-use snn_jit::Options;
+use snn_jit::{Footprint, Options};
 use snn_loops::event_sweep::{COUNTERS, Source, SynapseGradients, SynapseOperands, Synapses};
 use snn_loops::events::LinearNeuron;
 use snn_loops::{
@@ -227,5 +227,19 @@ fn layers_without_neurons_or_senders_do_nothing() {
             snn_loops::verify::verify(&program).unwrap();
             assert_eq!(execute(&program, &inputs, &Options::native(2)), interpret(&program, &inputs));
         }
+    }
+}
+
+#[test]
+fn what_sweeps_need_is_forecast() {
+    for (what, layer) in layers() {
+        let (program, _) = program(&layer, Dtype::F32, &mut Numbers(1));
+        let needs = Footprint::of(&program, &[]).unwrap().sweep;
+        let weights: usize = layer.synapses.iter().map(|synapses| synapses.shape.weight_len()).sum();
+        assert!(
+            needs.pieces > weights * size_of::<f64>() && needs.sums >= weights * size_of::<f64>(),
+            "{what}: {needs:?}"
+        );
+        assert!(needs.pieces + needs.sums < 2 << 20, "{what}: {needs:?}");
     }
 }

@@ -30,7 +30,7 @@ use arrivals::Arrivals;
 use block::{Found, Place};
 use forward::Forward;
 use lanes::{LANES, Layer};
-pub(crate) use needs::needs;
+pub use needs::SweepNeeds;
 
 /// Floats that programs hold, as numbers to compute with.
 pub(crate) trait Real: Element + Into<f64> {}

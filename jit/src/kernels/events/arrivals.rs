@@ -59,6 +59,13 @@ impl<const D: usize> Arrivals<D> {
     /// Makes the lists of the cells, each in the order of events.
     fn scatter(&mut self, layer: &Layer<'_, D>) {
         let cells = layer.pixels * layer.groups;
+        if cells == 1 {
+            // All neurons hear the same: there is nothing to be counted first.
+            let mut entries = Vec::with_capacity(self.events.len());
+            self.each_entry(layer, &mut |_, entry| entries.push(entry));
+            (self.starts, self.entries) = (vec![0, entries.len()], entries);
+            return;
+        }
         let mut ends = vec![0usize; cells + 1];
         self.each_entry(layer, &mut |cell, _| ends[cell + 1] += 1);
         for cell in 0..cells {

@@ -16,44 +16,62 @@ use super::{bands, parts};
 const SPIKES: usize = 2;
 
 /// Bytes beside the buffers.
-pub(crate) fn needs(sweep: &EventSweep) -> usize {
-    match sweep.layer.neuron.order {
-        1 => of::<1>(sweep),
-        2 => of::<2>(sweep),
-        3 => of::<3>(sweep),
-        4 => of::<4>(sweep),
-        5 => of::<5>(sweep),
-        6 => of::<6>(sweep),
-        7 => of::<7>(sweep),
-        _ => of::<8>(sweep),
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepNeeds {
+    /// Sums of derivatives, which are few and large.
+    pub sums: usize,
+    /// Everything that is allocated in many small pieces.
+    pub pieces: usize,
+}
+
+impl SweepNeeds {
+    /// Of a sweep.
+    pub(crate) fn of(sweep: &EventSweep) -> SweepNeeds {
+        match sweep.layer.neuron.order {
+            1 => of::<1>(sweep),
+            2 => of::<2>(sweep),
+            3 => of::<3>(sweep),
+            4 => of::<4>(sweep),
+            5 => of::<5>(sweep),
+            6 => of::<6>(sweep),
+            7 => of::<7>(sweep),
+            _ => of::<8>(sweep),
+        }
+    }
+
+    /// All of it.
+    pub(crate) fn total(&self) -> usize {
+        self.sums.saturating_add(self.pieces)
     }
 }
 
-fn of<const D: usize>(sweep: &EventSweep) -> usize {
-    let Some(layer) = Layer::<D>::of(&sweep.layer) else { return 0 };
+fn of<const D: usize>(sweep: &EventSweep) -> SweepNeeds {
+    let Some(layer) = Layer::<D>::of(&sweep.layer) else { return SweepNeeds::default() };
     let Lists { events, entries, has_feedback } = Lists::of(sweep, &layer);
     let packed = layer.packed_len().saturating_mul(size_of::<f64>());
-    let lists = if has_feedback {
-        0
-    } else {
-        grown(events, size_of::<Event>())
-            .saturating_add(entries.saturating_mul(size_of::<Entry>() + size_of::<Step<D>>()))
-    };
-    let found = match &sweep.pass {
+    let mut needs = SweepNeeds { sums: 0, pieces: packed };
+    if !has_feedback {
+        let entries = entries.saturating_mul(size_of::<Entry>() + size_of::<Step<D>>());
+        needs.pieces = needs.pieces.saturating_add(grown(events, size_of::<Event>())).saturating_add(entries);
+    }
+    match &sweep.pass {
         SweepPass::Forward { .. } => {
             let spikes = sweep.batch.saturating_mul(layer.neurons).saturating_mul(SPIKES.min(sweep.layer.slots));
-            grown(spikes, size_of::<Spike>() + layer.memory_width * size_of::<f64>())
+            let found = grown(spikes, size_of::<Spike>() + layer.memory_width * size_of::<f64>());
+            needs.pieces = needs.pieces.saturating_add(found);
         }
-        SweepPass::Adjoint { .. } if has_feedback => packed.saturating_mul(parts_of_batch(&layer, sweep.batch).0),
+        SweepPass::Adjoint { .. } if has_feedback => {
+            needs.sums = packed.saturating_mul(parts_of_batch(&layer, sweep.batch).0);
+        }
         SweepPass::Adjoint { gradients, .. } => {
             let wants_times = gradients.iter().any(|wanted| wanted.train.is_some());
             let (n_bands, _) = bands(layer.groups * layer.blocks, wants_times);
             let (n_parts, _) = parts(sweep.batch * layer.pixels, n_bands);
             let times = if wants_times { n_bands.saturating_mul(events).saturating_mul(size_of::<f64>()) } else { 0 };
-            packed.saturating_mul(n_parts).saturating_add(times)
+            needs.sums = packed.saturating_mul(n_parts).saturating_add(times);
         }
-    };
-    packed.saturating_add(lists).saturating_add(found)
+    }
+    needs
 }
 
 /// Bytes of a list that has grown by doubling: half as much again, in the mean.
