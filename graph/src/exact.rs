@@ -13,7 +13,6 @@ mod known;
 mod term;
 
 pub use explain::{Explanation, explain};
-pub use known::{known_number, known_numbers};
 
 use snn_loops::events::{LinearNeuron, Solution, Solver};
 
@@ -34,7 +33,7 @@ pub fn neuron_of(graph: &Graph, node: NodeId) -> Result<LinearNeuron, ShapeError
     };
     let inputs = &graph.node(node).inputs;
     let flow = &*dynamics.flow;
-    let numbers = known_numbers(graph, inputs);
+    let numbers = known::known_numbers(graph, inputs);
     let n = flow.states.len();
     let (starts, others) = numbers.split_at(n.min(numbers.len()));
     let constants = others.get(flow.n_signals..).unwrap_or_default();

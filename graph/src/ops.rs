@@ -8,6 +8,7 @@ use crate::tensor::Tensor;
 use crate::ty::Ty;
 
 mod operands;
+mod placeholder;
 
 macro_rules! registry {
     ($($(#[$doc:meta])* $module:ident :: $name:ident,)*) => {

@@ -5,6 +5,7 @@
 use snn_loops::{BufferId, Kernel, Program, Role};
 
 use crate::error::JitError;
+use crate::kernels::events::SweepNeeds;
 use crate::kernels::needs::Needs;
 use crate::layout::Layout;
 use crate::steady::keeps_weights;
@@ -26,6 +27,8 @@ pub struct Footprint {
     pub kept_by_thread: usize,
     /// What the hungriest kernel needs beside its buffers and gives back.
     pub passing: usize,
+    /// What the hungriest sweep over events needs beside its buffers and gives back.
+    pub sweep: SweepNeeds,
 }
 
 impl Footprint {
@@ -56,6 +59,11 @@ impl Footprint {
         footprint.kept_by_thread = floats.each.saturating_add(words.each);
         footprint.passing = passing;
         footprint.copies = copies;
+        let sweeps = program.kernels.iter().filter_map(|kernel| match kernel {
+            Kernel::EventSweep(sweep) => Some(SweepNeeds::of(sweep)),
+            Kernel::Nest(_) | Kernel::Contraction(_) | Kernel::Draw(_) => None,
+        });
+        footprint.sweep = sweeps.max_by_key(SweepNeeds::total).unwrap_or_default();
         Ok(footprint)
     }
 }

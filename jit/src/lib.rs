@@ -51,5 +51,6 @@ pub use compile::{Executable, asm_text, clif_text, compile};
 pub use error::JitError;
 pub use footprint::Footprint;
 pub use instance::Instance;
+pub use kernels::events::SweepNeeds;
 pub use options::{Crossovers, Isa, Kernels, Options, SpikeKernels};
 pub use watch::{Densities, KernelTime, Timings};

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Numbers, all_options, assert_same, execute, interpret};
-use snn_jit::Options;
+use snn_jit::{Footprint, Options};
 use snn_loops::event_sweep::{COUNTERS, Source, SynapseGradients, SynapseOperands, Synapses};
 use snn_loops::events::LinearNeuron;
 use snn_loops::{
@@ -62,7 +62,11 @@ fn layers() -> Vec<(&'static str, EventLayer)> {
         |neuron, synapses| EventLayer { neuron, synapses, slots: SLOTS, budget: SLOTS, duration: 0.5, slope_min: 0.0 };
     let train = |shape, port| Synapses::new(shape, port, Source::Train(SLOTS));
     let pooled = Synapses { image: [7, 6], pool: [2, 2], ..train(conv(3, 20, 1, [3, 3], 3, 1, 1), 0) };
-    let own = |delayed| Synapses::new(ConvShape::linear(9, 9), 0, Source::Own(delayed));
+    let own = |delayed, port| Synapses::new(ConvShape::linear(9, 9), port, Source::Own(delayed));
+    let outer = |n| train(ConvShape::linear(30, n), 0);
+    let wide = Synapses::new(ConvShape::linear(37, 37), 0, Source::Own(true));
+    let image = Synapses::new(conv(20, 20, 2, [4, 3], 3, 1, 1), 0, Source::Own(true));
+    let idle = LinearNeuron { kick: vec![0.0; 2], ..neuron(0.26, 0.13, 1.0, 0.0) };
     let recurrent = Synapses::new(ConvShape::linear(29, 29), 0, Source::Own(false));
     let single = Synapses::new(ConvShape::linear(40, 21), 0, Source::Train(1));
     vec![
@@ -101,8 +105,18 @@ fn layers() -> Vec<(&'static str, EventLayer)> {
                 ..layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 29), 0), recurrent])
             },
         ),
-        ("feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 9), 0), own(false)])),
-        ("delayed feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 9), 0), own(true)])),
+        ("no reset", layer(idle, vec![outer(18)])),
+        ("feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![outer(9), own(false, 0)])),
+        ("delayed feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![outer(9), own(true, 0)])),
+        ("feedback that lifts", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![outer(9), own(false, 1)])),
+        ("delayed feedback that lifts", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![outer(9), own(true, 1)])),
+        ("feedback of both kinds", layer(neuron(0.3, 0.11, 0.5, 0.4), vec![own(true, 0), outer(9), own(false, 0)])),
+        ("oscillating feedback", layer(resonator(), vec![outer(9), own(false, 0)])),
+        ("wide feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![outer(37), wide])),
+        (
+            "convolutional feedback",
+            layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(conv(4, 20, 1, [4, 3], 3, 1, 1), 0), image]),
+        ),
     ]
 }
 
@@ -192,5 +206,53 @@ fn layers_do_what_the_interpreter_does() {
                 assert_same(&other, &found, |_| false, &format!("{what} with {options:?}"));
             }
         }
+    }
+}
+
+/// Trains as no layer makes them: empty slots before full ones, times that descend, times that are none.
+#[test]
+fn trains_from_outside_may_be_anything() {
+    let wild = [f64::INFINITY, 0.25, f64::NAN, -0.125, 0.0625, 0.75, f64::NEG_INFINITY, 0.5, 0.0];
+    for (at, (what, layer)) in layers().into_iter().enumerate() {
+        let (program, mut inputs) = program(&layer, Dtype::F64, &mut Numbers(at as u64));
+        let n_trains = layer.synapses.iter().filter(|synapses| matches!(synapses.source, Source::Train(_))).count();
+        let mut numbers = Numbers(at as u64);
+        let is_train = |values: &&mut (BufferId, Vec<f64>)| values.1.iter().any(|time| !time.is_finite());
+        let trains: Vec<&mut (BufferId, Vec<f64>)> = inputs.iter_mut().filter(is_train).collect();
+        assert_eq!(trains.len(), n_trains, "{what}");
+        for (_, times) in trains {
+            times.iter_mut().for_each(|time| *time = wild[numbers.below(wild.len())]);
+        }
+        let found = execute(&program, &inputs, &Options::native(2));
+        assert_close(&found, &interpret(&program, &inputs), 1e-9, what);
+    }
+}
+
+#[test]
+fn layers_without_neurons_or_senders_do_nothing() {
+    for (senders, neurons) in [(4, 0), (0, 4)] {
+        for own in [None, Some(false), Some(true)] {
+            let mut synapses = vec![Synapses::new(ConvShape::linear(senders, neurons), 0, Source::Train(SLOTS))];
+            synapses.extend(own.map(|own| Synapses::new(ConvShape::linear(neurons, neurons), 0, Source::Own(own))));
+            let neuron = neuron(0.26, 0.13, 1.0, 0.0);
+            let layer = EventLayer { neuron, synapses, slots: SLOTS, budget: SLOTS, duration: 0.5, slope_min: 0.0 };
+            let (program, inputs) = program(&layer, Dtype::F32, &mut Numbers(1));
+            snn_loops::verify::verify(&program).unwrap();
+            assert_eq!(execute(&program, &inputs, &Options::native(2)), interpret(&program, &inputs));
+        }
+    }
+}
+
+#[test]
+fn what_sweeps_need_is_forecast() {
+    for (what, layer) in layers() {
+        let (program, _) = program(&layer, Dtype::F32, &mut Numbers(1));
+        let needs = Footprint::of(&program, &[]).unwrap().sweep;
+        let weights: usize = layer.synapses.iter().map(|synapses| synapses.shape.weight_len()).sum();
+        assert!(
+            needs.pieces > weights * size_of::<f64>() && needs.sums >= weights * size_of::<f64>(),
+            "{what}: {needs:?}"
+        );
+        assert!(needs.pieces + needs.sums < 2 << 20, "{what}: {needs:?}");
     }
 }

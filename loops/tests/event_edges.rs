@@ -26,7 +26,7 @@ fn neuron() -> LinearNeuron {
 fn layer(senders: usize, neurons: usize, slots: usize, own: Option<(Source, usize)>) -> EventLayer {
     let mut synapses = vec![Synapses::new(ConvShape::linear(senders, neurons), 0, Source::Train(slots))];
     synapses.extend(own.map(|(source, port)| Synapses::new(ConvShape::linear(neurons, neurons), port, source)));
-    EventLayer { neuron: neuron(), synapses, slots: 4, duration: 0.5, slope_min: 0.0 }
+    EventLayer { neuron: neuron(), synapses, slots: 4, budget: 4, duration: 0.5, slope_min: 0.0 }
 }
 
 fn sample(train: &[f64], weights: &[f64], own: &[f64], delay: f64) -> Sample {

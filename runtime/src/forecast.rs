@@ -14,7 +14,7 @@ use snn_graph::{Graph, InputKind, Model};
 use snn_loops::plan::{lifetimes, touched};
 use snn_loops::{BufferId, Dtype, Program, Role};
 
-use crate::device::{Footprint, footprint};
+use crate::device::{Footprint, SweepNeeds, footprint};
 use crate::error::{Result, RuntimeError};
 use crate::step::pairs;
 
@@ -221,13 +221,17 @@ impl<'m> Ahead<'m> {
     }
 
     /// What kernels keep; and of those that give back, what the hungriest takes, what is left of it on another thread, and
-    /// what all threads keep.
+    /// what all threads keep. Of sweeps over events half as much again as their small pieces take is left between pieces
+    /// (measured), and once more where a second thread has pieces of its own.
     fn scratch(&self, needs: &Footprint) -> usize {
         let (threads, passing) = (self.target.threads, needs.passing);
         let [left, kept_twice] =
             [passing, needs.kept].map(|bytes| if threads > 1 && bytes <= HOARDED { bytes } else { 0 });
         let kept = (needs.kept + kept_twice).saturating_add(threads.saturating_mul(needs.kept_by_thread));
-        kept.saturating_add(passing + left + threads * passing.min(PACKED))
+        let contractions = kept.saturating_add(passing + left + threads * passing.min(PACKED));
+        let SweepNeeds { sums, pieces } = needs.sweep;
+        let scattered = pieces / 2 + if threads > 1 { pieces / 2 } else { 0 };
+        contractions.max(sums.saturating_add(pieces).saturating_add(scattered))
     }
 
     /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.

@@ -156,6 +156,28 @@ fn what_has_no_spike_times_is_an_error_that_names_the_place() {
     place.write("biased.snn", &program(&biased, COUNT, ""));
     let error = place.wrong(1, "run biased.snn");
     assert!(error.contains("made of spikes"), "{error}");
+    let ring = "neuron Ring(v_th = 1.0)(x) {
+    state u = 0.0, w = 0.0
+    u' = w
+    w' = -1e18 * u
+    on x { w += x }
+    spike when u >= v_th { u -= v_th }
+}
+
+neuron Deaf(v_th = 1.0)(x) {
+    state u = 0.0, i = 0.0
+    u' = 1 - u / 20ms
+    i' = -i
+    spike when u >= v_th { u -= v_th }
+}
+
+model Digits";
+    for (neuron, complaint) in [("Ring", "oscillates"), ("Deaf", "no spikes reach")] {
+        let layers = format!("Flatten() -> Linear(10, bias = false) -> {neuron}()");
+        place.write("odd.snn", &program(&layers, COUNT, "").replace("model Digits", ring));
+        let error = place.wrong(1, "run odd.snn");
+        assert!(error.contains(complaint), "{error}");
+    }
     place.write("slope.snn", &program(DENSE, COUNT, "slope_min = -1"));
     assert!(place.wrong(1, "check slope.snn").contains("slope_min"));
 }

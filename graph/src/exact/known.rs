@@ -1,10 +1,11 @@
-//! Which values of a graph are numbers before anything runs.
+//! Which values of a graph are numbers before anything runs, through arithmetic: the pass
+//! [`fold`](crate::passes::fold), after which a known number is a constant, comes only after neurons are understood.
 
 use crate::graph::{Graph, NodeId};
 use crate::op::Op;
 
 /// The numbers that nodes are everywhere, where they are computed from constants alone.
-pub fn known_numbers(graph: &Graph, nodes: &[NodeId]) -> Vec<Option<f64>> {
+pub(super) fn known_numbers(graph: &Graph, nodes: &[NodeId]) -> Vec<Option<f64>> {
     let needed = graph.reachable(nodes);
     let mut numbers = vec![None; graph.len()];
     for id in graph.ids().filter(|id| needed[id.index()]) {
@@ -13,11 +14,6 @@ pub fn known_numbers(graph: &Graph, nodes: &[NodeId]) -> Vec<Option<f64>> {
         numbers[id.index()] = value(&node.op, inputs.as_deref());
     }
     nodes.iter().map(|id| numbers[id.index()]).collect()
-}
-
-/// The number that a node is everywhere, if it is computed from constants alone.
-pub fn known_number(graph: &Graph, node: NodeId) -> Option<f64> {
-    known_numbers(graph, &[node]).into_iter().next().flatten()
 }
 
 /// The value of an op whose operands are the same number everywhere.

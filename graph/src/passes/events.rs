@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use snn_loops::EventLayer;
 use snn_loops::event_sweep::{Source, Synapses};
-use snn_loops::events::LinearNeuron;
+use snn_loops::events::{LinearNeuron, Solver};
 
 use crate::build::Built;
 use crate::exact;
@@ -145,9 +145,31 @@ fn append(graph: &mut Graph, signals: &Signals, neuron: LinearNeuron, node: &Nod
             }
         }
     }
+    if synapses.is_empty() {
+        return Err(ShapeError::new("no spikes reach this neuron: without a grid neurons act on what arrives")
+            .help("let it hear its input, as in `on x { i += x }`")
+            .at(&[layer.id]));
+    }
     let Events { duration, max_spikes: slots, slope_min, .. } = *layer.events;
+    check_frequency(&neuron, duration).map_err(|error| error.at(&[layer.id]))?;
     let layer = EventLayer { neuron, synapses, slots, budget: dynamics.budget(slots), duration, slope_min };
     graph.spike_times(layer, &flow.state_ty.dims, &operands)
+}
+
+/// The most half periods of a potential within a sample: a search for its crossings looks at each of them.
+const MOST_HALF_PERIODS: f64 = 1e5;
+
+fn check_frequency(neuron: &LinearNeuron, duration: f64) -> Result<(), ShapeError> {
+    let solver = Solver::new(neuron).map_err(|reason| ShapeError::new(reason.to_string()))?;
+    let half_periods = solver.frequency() * duration / std::f64::consts::PI;
+    if half_periods <= MOST_HALF_PERIODS {
+        return Ok(());
+    }
+    Err(ShapeError::new(format!(
+        "the potential of this neuron oscillates {:.0} times within a sample, and its spikes would be sought in every one",
+        0.5 * half_periods
+    ))
+    .help("check the units of its equations, which are per second"))
 }
 
 fn not_spikes(id: NodeId) -> ShapeError {

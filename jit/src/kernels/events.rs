@@ -7,14 +7,16 @@
 //! lists and keeps nothing but the adjoint of the lanes.
 //!
 //! How the work is cut depends on the descriptor alone, and so does the order of all sums. Layers that send spikes to
-//! themselves have no lists to be known in advance; they run event by event as [`snn_loops::event_sweep`] says.
+//! themselves have no lists to be known in advance; [`feedback`] takes all their neurons from one event to the next.
 
 mod adjoint;
 mod arrivals;
+mod block;
 mod feedback;
 mod flow;
 mod forward;
 mod lanes;
+mod needs;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
@@ -25,8 +27,10 @@ use crate::element::Element;
 use crate::kernels::vector::{Width, dispatch};
 use adjoint::Adjoint;
 use arrivals::Arrivals;
+use block::{Found, Place};
 use forward::Forward;
 use lanes::{LANES, Layer};
+pub use needs::SweepNeeds;
 
 /// Floats that programs hold, as numbers to compute with.
 pub(crate) trait Real: Element + Into<f64> {}
@@ -40,18 +44,15 @@ const TASKS: usize = 32;
 /// Runs a sweep on the operands that it reads and writes, in its order, with vectors of a width.
 pub(crate) fn run<T: Real>(width: Width, sweep: &EventSweep, reads: &[&[T]], writes: Vec<&mut [T]>) -> Option<()> {
     let operands = Operands::of(sweep, reads)?;
-    if sweep.layer.synapses.iter().any(|synapses| !matches!(synapses.source, Source::Train(_))) {
-        return feedback::run(sweep, &operands, writes);
-    }
     match sweep.layer.neuron.order {
-        1 => lists::<T, 1>(width, sweep, &operands, writes),
-        2 => lists::<T, 2>(width, sweep, &operands, writes),
-        3 => lists::<T, 3>(width, sweep, &operands, writes),
-        4 => lists::<T, 4>(width, sweep, &operands, writes),
-        5 => lists::<T, 5>(width, sweep, &operands, writes),
-        6 => lists::<T, 6>(width, sweep, &operands, writes),
-        7 => lists::<T, 7>(width, sweep, &operands, writes),
-        8 => lists::<T, 8>(width, sweep, &operands, writes),
+        1 => with_order::<T, 1>(width, sweep, &operands, writes),
+        2 => with_order::<T, 2>(width, sweep, &operands, writes),
+        3 => with_order::<T, 3>(width, sweep, &operands, writes),
+        4 => with_order::<T, 4>(width, sweep, &operands, writes),
+        5 => with_order::<T, 5>(width, sweep, &operands, writes),
+        6 => with_order::<T, 6>(width, sweep, &operands, writes),
+        7 => with_order::<T, 7>(width, sweep, &operands, writes),
+        8 => with_order::<T, 8>(width, sweep, &operands, writes),
         _ => None,
     }
 }
@@ -73,6 +74,19 @@ struct Own<'a, T> {
     errors: &'a [T],
 }
 
+impl<T: Real> Own<'_, T> {
+    /// How the potential came to the threshold (see [`snn_loops::event_sweep::Rise`]) at a spike in this place of the train.
+    fn rise(&self, place: usize) -> f64 {
+        let width = self.memory.len() / self.times.len().max(1);
+        self.memory.get(place * width).map_or(0.0, |rise| (*rise).into())
+    }
+
+    /// The derivative by its time.
+    fn error(&self, place: usize) -> f64 {
+        self.errors.get(place).map_or(0.0, |error| (*error).into())
+    }
+}
+
 impl<'a, T: Real> Operands<'a, T> {
     fn of(sweep: &EventSweep, reads: &[&'a [T]]) -> Option<Operands<'a, T>> {
         let mut reads = reads.iter().copied();
@@ -89,36 +103,32 @@ impl<'a, T: Real> Operands<'a, T> {
     }
 }
 
-/// Runs a layer whose arrivals are known in advance.
-fn lists<T: Real, const D: usize>(
+fn with_order<T: Real, const D: usize>(
     width: Width,
     sweep: &EventSweep,
     operands: &Operands<'_, T>,
     writes: Vec<&mut [T]>,
 ) -> Option<()> {
     let layer = Layer::<D>::of(&sweep.layer)?;
+    let has_feedback = sweep.layer.synapses.iter().any(|synapses| !matches!(synapses.source, Source::Train(_)));
     // Going back, weights are read for the derivatives by times alone.
     let reads_weights = match &sweep.pass {
         SweepPass::Forward { .. } => true,
-        SweepPass::Adjoint { gradients, .. } => gradients.iter().any(|wanted| wanted.train.is_some()),
+        SweepPass::Adjoint { gradients, .. } => has_feedback || gradients.iter().any(|wanted| wanted.train.is_some()),
     };
     let weights = if reads_weights { layer.pack(&operands.weights) } else { vec![Vec::new(); layer.n_blocks()] };
+    let work = Work { width, sweep, layer: &layer, weights: &weights };
+    if has_feedback {
+        return feedback::run(&work, operands, writes);
+    }
     let samples: Vec<Arrivals<D>> = (0..sweep.batch)
         .into_par_iter()
         .map(|sample| Arrivals::of(&layer, &operands.trains, sweep.batch, sample))
         .collect();
     match &sweep.pass {
         SweepPass::Forward { memory, counters, .. } => {
-            let mut writes = writes.into_iter();
-            let times = writes.next()?;
-            let memory = if memory.is_some() { writes.next() } else { None };
-            let counters = if counters.is_some() { writes.next() } else { None };
-            forward_all(
-                &Work { width, sweep, layer: &layer, weights: &weights, samples: &samples },
-                times,
-                memory,
-                counters,
-            )
+            let found = forward_all(&work, &samples);
+            write_found(&work, &found, writes, memory.is_some(), counters.is_some())
         }
         SweepPass::Adjoint { gradients, .. } => {
             let mut writes = writes.into_iter();
@@ -128,8 +138,7 @@ fn lists<T: Real, const D: usize>(
                 trains.push(if wanted.train.is_some() { Some(writes.next()?) } else { None });
                 sums.push(if wanted.weight.is_some() { Some(writes.next()?) } else { None });
             }
-            let work = Work { width, sweep, layer: &layer, weights: &weights, samples: &samples };
-            adjoint_all(&work, operands.own.as_ref()?, trains, sums)
+            adjoint_all(&work, &samples, operands.own.as_ref()?, trains, sums)
         }
     }
 }
@@ -148,41 +157,49 @@ struct Work<'a, const D: usize> {
     layer: &'a Layer<'a, D>,
     /// Of each block, as they are packed; empty where nobody reads them.
     weights: &'a [Vec<f64>],
-    samples: &'a [Arrivals<D>],
 }
 
-fn forward_all<T: Real, const D: usize>(
-    work: &Work<'_, D>,
-    times: &mut [T],
-    mut memory: Option<&mut [T]>,
-    counters: Option<&mut [T]>,
-) -> Option<()> {
-    let Work { sweep, layer, weights, samples, .. } = *work;
+fn forward_all<const D: usize>(work: &Work<'_, D>, samples: &[Arrivals<D>]) -> Vec<Found> {
+    let Work { sweep, layer, weights, .. } = *work;
     let units = sweep.batch * layer.pixels;
     let (n_parts, each) = parts(units, weights.len());
-    let found: Vec<forward::Found> = (0..weights.len() * n_parts)
+    (0..weights.len() * n_parts)
         .into_par_iter()
         .map(|task| {
             let (block, part) = (task / n_parts, task % n_parts);
-            let mut found = forward::Found::default();
+            let mut found = Found::default();
             for unit in part * each..units.min((part + 1) * each) {
                 let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
-                let place = forward::Place { block, pixel, sample };
+                let place = Place { block, pixel, sample };
                 let (arrivals, weights) = (&samples[sample], &weights[block]);
                 dispatch(work.width, Forward { layer, arrivals, weights, place, found: &mut found });
             }
             found
         })
-        .collect();
-    let (n, width) = (layer.neurons, layer.memory_width);
+        .collect()
+}
+
+/// Writes what tasks have found to the times and, where they are wanted, what the adjoint needs and the counters.
+fn write_found<T: Real, const D: usize>(
+    work: &Work<'_, D>,
+    found: &[Found],
+    writes: Vec<&mut [T]>,
+    wants_memory: bool,
+    wants_counters: bool,
+) -> Option<()> {
+    let mut writes = writes.into_iter();
+    let times = writes.next()?;
+    let mut memory = if wants_memory { Some(writes.next()?) } else { None };
+    let counters = if wants_counters { Some(writes.next()?) } else { None };
+    let (n, width) = (work.layer.neurons, work.layer.memory_width);
     fill(times, T::round(f64::INFINITY));
     if let Some(memory) = memory.as_deref_mut() {
         fill(memory, T::default());
     }
     let mut counted = [0.0; COUNTERS];
-    for found in &found {
+    for found in found {
         for (at, spike) in found.spikes.iter().enumerate() {
-            let place = (spike.slot as usize * sweep.batch + spike.sample as usize) * n + spike.neuron as usize;
+            let place = (spike.slot as usize * work.sweep.batch + spike.sample as usize) * n + spike.neuron as usize;
             *times.get_mut(place)? = T::round(spike.time);
             if let Some(memory) = memory.as_deref_mut() {
                 let kept = found.memory.get(at * width..(at + 1) * width)?;
@@ -200,16 +217,15 @@ fn forward_all<T: Real, const D: usize>(
 
 fn adjoint_all<T: Real, const D: usize>(
     work: &Work<'_, D>,
+    samples: &[Arrivals<D>],
     own: &Own<'_, T>,
     trains: Vec<Option<&mut [T]>>,
     sums: Vec<Option<&mut [T]>>,
 ) -> Option<()> {
-    let Work { sweep, layer, weights, samples, .. } = *work;
+    let Work { sweep, layer, weights, .. } = *work;
     let wants_times = trains.iter().any(Option::is_some);
     let units = sweep.batch * layer.pixels;
-    // Blocks whose derivatives by times are summed one after the other.
-    let band = if wants_times { weights.len().div_ceil(BANDS) } else { 1 };
-    let n_bands = weights.len().div_ceil(band);
+    let (n_bands, band) = bands(weights.len(), wants_times);
     let (n_parts, each) = parts(units, n_bands);
     let found: Vec<adjoint::Found> = (0..n_bands * n_parts)
         .into_par_iter()
@@ -221,7 +237,7 @@ fn adjoint_all<T: Real, const D: usize>(
                 found.weights.push(vec![0.0; layer.block_len()]);
                 for unit in range.clone() {
                     let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
-                    let place = forward::Place { block, pixel, sample };
+                    let place = Place { block, pixel, sample };
                     let (arrivals, batch) = (&samples[sample], sweep.batch);
                     dispatch(work.width, Adjoint { layer, arrivals, weights, place, own, batch, found: &mut found });
                 }
@@ -242,8 +258,14 @@ fn adjoint_all<T: Real, const D: usize>(
     Some(())
 }
 
-/// Bands of blocks that have sums of their own.
+/// Bands of blocks whose derivatives by times have sums of their own, if there are as many blocks.
 const BANDS: usize = 8;
+
+/// The bands that blocks are cut into, those of each one after the other: how many, and blocks of each.
+fn bands(blocks: usize, wants_times: bool) -> (usize, usize) {
+    let each = if wants_times { blocks.div_ceil(BANDS).max(1) } else { 1 };
+    (blocks.div_ceil(each), each)
+}
 
 /// Adds what the parts have found of a group's weights, in order.
 fn sum_weights<T: Real, const D: usize>(

@@ -13,6 +13,7 @@ use crate::ops::Scan;
 use crate::passes::events::current::{Sender, Signal};
 use crate::passes::events::trace::{Signals, linear};
 use crate::passes::events::{Layer, append};
+use crate::passes::fold::known_number;
 use crate::passes::rewrite::copy;
 
 /// Whether a loop goes around neurons given by equations.
@@ -41,7 +42,7 @@ pub fn layer(
     {
         return Err(unsupported("its state and its value are the spikes of its neurons"));
     }
-    if inputs.first().and_then(|init| exact::known_number(graph, *init)) != Some(0.0) {
+    if inputs.first().and_then(|init| known_number(graph, *init)) != Some(0.0) {
         return Err(unsupported("no spikes come before the first"));
     }
     let own = &body.graph;

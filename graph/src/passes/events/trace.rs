@@ -80,8 +80,11 @@ fn sum(
         inputs.get(at).copied().filter(|id| graph.ty(*id).elements() == 1 && graph.ty(*id).same_shape(&Ty::scalar()))
     };
     match (function, a, b) {
-        (Function::Add, Some(Signal::OwnTimes(None, dims)), None) => {
-            Ok(number(graph, 1).map(|delay| Signal::OwnTimes(Some(delay), dims.clone())))
+        (Function::Add, Some(Signal::OwnTimes(before, dims)), None) => {
+            delayed(graph, (*before, dims), number(graph, 1))
+        }
+        (Function::Add, None, Some(Signal::OwnTimes(before, dims))) => {
+            delayed(graph, (*before, dims), number(graph, 0))
         }
         (Function::Add | Function::Sub, Some(a), Some(b)) => {
             let (Some(mut terms), Some(mut others)) = (a.terms(graph)?, b.terms(graph)?) else { return Ok(None) };
@@ -104,6 +107,25 @@ fn sum(
             let (Some(by), Some(terms)) = (number(graph, 0), signal.terms(graph)?) else { return Ok(None) };
             Ok(Some(Signal::Current(scaled(graph, terms, by)?)))
         }
+        (Function::Neg, Some(signal), None) => {
+            let Some(terms) = signal.terms(graph)? else { return Ok(None) };
+            let less = graph.constant(-1.0)?;
+            Ok(Some(Signal::Current(scaled(graph, terms, less)?)))
+        }
         _ => Ok(None),
     }
+}
+
+/// Times of the layer itself that come later, by one more delay if they have one already.
+fn delayed(
+    graph: &mut Graph,
+    (before, dims): (Option<NodeId>, &[usize]),
+    delay: Option<NodeId>,
+) -> Result<Option<Signal>, ShapeError> {
+    let Some(delay) = delay else { return Ok(None) };
+    let sum = match before {
+        Some(before) => graph.add(before, delay)?,
+        None => delay,
+    };
+    Ok(Some(Signal::OwnTimes(Some(sum), dims.to_vec())))
 }

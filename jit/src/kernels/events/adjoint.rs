@@ -4,9 +4,11 @@
 
 use std::ops::Range;
 
+use snn_loops::event_sweep::Rise;
+
 use super::arrivals::Arrivals;
+use super::block::Place;
 use super::flow::Step;
-use super::forward::Place;
 use super::lanes::{LANES, Layer, dot};
 use super::{Own, Real};
 use crate::kernels::vector::{Kernel, Vector};
@@ -48,9 +50,17 @@ struct Spike {
     lane: usize,
     /// Its place in the layer's train.
     place: usize,
+    /// Whether arrivals lifted it: then they come before it, else behind it where they come at the same time.
+    is_lifted: bool,
 }
 
-/// The spikes of a block, the last first; of those at the same time the one of the last slot and lane first.
+impl Spike {
+    fn is_behind(&self, arrival: f64) -> bool {
+        self.time > arrival || (self.is_lifted && self.time == arrival)
+    }
+}
+
+/// The spikes of a block, the last first; of those at the same time the lifted ones and the one of the last slot and lane first.
 fn spikes<T: Real>(own: &Own<'_, T>, first: usize, valid: usize, sample: usize, batch: usize, n: usize) -> Vec<Spike> {
     let mut spikes = Vec::new();
     let slots = own.times.len() / (batch * n).max(1);
@@ -60,14 +70,17 @@ fn spikes<T: Real>(own: &Own<'_, T>, first: usize, valid: usize, sample: usize, 
         for (lane, time) in own.times.get(row..row + valid).unwrap_or_default().iter().enumerate() {
             let time: f64 = (*time).into();
             if time.is_finite() {
-                spikes.push(Spike { time, lane, place: row + lane });
+                let place = row + lane;
+                spikes.push(Spike { time, lane, place, is_lifted: Rise::is_lifted(own.rise(place)) });
             }
         }
         if spikes.len() == before {
             break;
         }
     }
-    spikes.sort_unstable_by(|a, b| b.time.total_cmp(&a.time).then_with(|| b.place.cmp(&a.place)));
+    spikes.sort_unstable_by(|a, b| {
+        b.time.total_cmp(&a.time).then_with(|| (b.is_lifted, b.place).cmp(&(a.is_lifted, a.place)))
+    });
     spikes
 }
 
@@ -139,13 +152,13 @@ struct Back<'a, T, const D: usize> {
     lambda: [[f64; LANES]; D],
     now: f64,
     spikes: std::iter::Peekable<std::slice::Iter<'a, Spike>>,
-    /// Errors of spikes that the arrival before them has caused.
+    /// Errors of spikes that the arrivals before them have lifted.
     caused: [f64; LANES],
     has_caused: bool,
 }
 
 impl<T: Real, const D: usize> Back<'_, T, D> {
-    /// Goes back to a time, by the flow from there to here, and through all spikes at or behind it.
+    /// Goes back to an arrival, by the flow from there to here, and through all spikes behind it.
     #[inline(always)]
     fn pass(&mut self, to: f64, step: &Step<D>) {
         let mut lambda = [[0.0; LANES]; D];
@@ -161,7 +174,7 @@ impl<T: Real, const D: usize> Back<'_, T, D> {
         } else {
             lambda = self.lambda;
         }
-        if self.spikes.peek().is_some_and(|spike| spike.time >= to) {
+        if self.spikes.peek().is_some_and(|spike| spike.is_behind(to)) {
             self.through_spikes(to, &mut lambda);
         }
         (self.lambda, self.now) = (lambda, to);
@@ -173,7 +186,7 @@ impl<T: Real, const D: usize> Back<'_, T, D> {
     fn through_spikes(&mut self, to: f64, lambda: &mut [[f64; LANES]; D]) {
         // Where each of them stands on its way from `now` to `to`.
         let mut since = [f64::NAN; LANES];
-        while let Some(spike) = self.spikes.next_if(|spike| spike.time >= to) {
+        while let Some(spike) = self.spikes.next_if(|spike| spike.is_behind(to)) {
             let lane = spike.lane;
             if since[lane].is_nan() {
                 since[lane] = self.now;
@@ -195,30 +208,10 @@ impl<T: Real, const D: usize> Back<'_, T, D> {
 
     /// The adjoint before a spike from that behind it.
     fn reset(&mut self, spike: &Spike, lambda: &mut [f64; D]) {
-        let layer = self.layer;
-        let width = layer.memory_width;
-        let memory = self.own.memory.get(spike.place * width..(spike.place + 1) * width).unwrap_or_default();
-        let Some((slope, states)) = memory.split_first() else { return };
-        let mut change = layer.steady;
-        for (change, row) in change.iter_mut().zip(&layer.commutator) {
-            for (entry, state) in row.iter().zip(states) {
-                *change += entry * (*state).into();
-            }
-        }
-        let error: f64 = self.own.errors.get(spike.place).map_or(0.0, |error| (*error).into());
-        let moved = error - dot(lambda, &change);
-        let mut before = [0.0; D];
-        for (row, weight) in layer.reset.iter().zip(lambda.iter()) {
-            before.iter_mut().zip(row).for_each(|(sum, entry)| *sum += weight * entry);
-        }
-        let slope: f64 = (*slope).into();
-        if slope.is_infinite() {
+        if let Some(moved) = back_through(self.layer, self.own, spike.place, self.own.error(spike.place), lambda) {
             self.caused[spike.lane] += moved;
             self.has_caused = true;
-        } else {
-            before.iter_mut().zip(&layer.threshold).for_each(|(value, weight)| *value -= weight * moved / slope);
         }
-        *lambda = before;
     }
 
     /// The derivative by the time of an arrival.
@@ -243,4 +236,34 @@ impl<T: Real, const D: usize> Back<'_, T, D> {
         }
         sum
     }
+}
+
+/// The adjoint before a spike from that behind it, in place; for one that was lifted, the derivative by the time at which it
+/// was (see [`snn_loops::events::SpikeAdjoint`]).
+pub(super) fn back_through<T: Real, const D: usize>(
+    layer: &Layer<'_, D>,
+    own: &Own<'_, T>,
+    place: usize,
+    error: f64,
+    lambda: &mut [f64; D],
+) -> Option<f64> {
+    let width = layer.memory_width;
+    let (rise, states) = own.memory.get(place * width..(place + 1) * width)?.split_first()?;
+    let mut change = layer.steady;
+    for (change, row) in change.iter_mut().zip(&layer.commutator) {
+        for (entry, state) in row.iter().zip(states) {
+            *change += entry * (*state).into();
+        }
+    }
+    let moved = error - dot(lambda, &change);
+    let mut before = [0.0; D];
+    for (row, weight) in layer.reset.iter().zip(lambda.iter()) {
+        before.iter_mut().zip(row).for_each(|(sum, entry)| *sum += weight * entry);
+    }
+    let slope: f64 = (*rise).into();
+    if slope > 0.0 {
+        before.iter_mut().zip(&layer.threshold).for_each(|(value, weight)| *value -= weight * moved / slope);
+    }
+    *lambda = before;
+    Rise::is_lifted(slope).then_some(moved)
 }

@@ -1,5 +1,7 @@
 //! The arrivals of a sample, sorted once: for each cell the list of those that reach it, with the way from one to the next.
 
+use std::cmp::Ordering;
+
 use super::Real;
 use super::flow::Step;
 use super::lanes::Layer;
@@ -11,6 +13,14 @@ pub(super) struct Event {
     pub group: u32,
     pub sender: u32,
     pub slot: u32,
+}
+
+impl Event {
+    /// Arrivals at the same time act in the order of groups, senders and slots.
+    pub fn order(&self, other: &Event) -> Ordering {
+        let key = |event: &Event| (event.group, event.sender, event.slot);
+        self.time.total_cmp(&other.time).then_with(|| key(self).cmp(&key(other)))
+    }
 }
 
 /// An event at a cell.
@@ -37,30 +47,9 @@ pub(super) struct Arrivals<const D: usize> {
 }
 
 impl<const D: usize> Arrivals<D> {
-    /// Sorts what the trains bring within the duration of the sample.
+    /// Sorts what the trains bring and finds the way from one arrival to the next.
     pub fn of<T: Real>(layer: &Layer<'_, D>, trains: &[Option<&[T]>], batch: usize, sample: usize) -> Arrivals<D> {
-        let mut events = Vec::new();
-        for (group, (synapses, train)) in layer.events.synapses.iter().zip(trains).enumerate() {
-            let senders = synapses.senders();
-            let slots = train.unwrap_or_default().chunks_exact(senders.max(1)).skip(sample).step_by(batch.max(1));
-            for (slot, times) in slots.enumerate() {
-                let before = events.len();
-                for (sender, time) in times.iter().enumerate() {
-                    let time: f64 = (*time).into();
-                    if time <= layer.events.duration {
-                        let (group, sender, slot) = (group as u32, sender as u32, slot as u32);
-                        events.push(Event { time, group, sender, slot });
-                    }
-                }
-                if events.len() == before {
-                    // Trains ascend: where no neuron has a spike in a slot, none has one in a later slot.
-                    break;
-                }
-            }
-        }
-        events.sort_unstable_by(|a, b| {
-            a.time.total_cmp(&b.time).then_with(|| (a.group, a.sender, a.slot).cmp(&(b.group, b.sender, b.slot)))
-        });
+        let events = events(layer, trains, batch, sample);
         let mut arrivals = Arrivals { events, entries: Vec::new(), steps: Vec::new(), starts: Vec::new() };
         arrivals.scatter(layer);
         arrivals.connect(layer);
@@ -70,6 +59,13 @@ impl<const D: usize> Arrivals<D> {
     /// Makes the lists of the cells, each in the order of events.
     fn scatter(&mut self, layer: &Layer<'_, D>) {
         let cells = layer.pixels * layer.groups;
+        if cells == 1 {
+            // All neurons hear the same: there is nothing to be counted first.
+            let mut entries = Vec::with_capacity(self.events.len());
+            self.each_entry(layer, &mut |_, entry| entries.push(entry));
+            (self.starts, self.entries) = (vec![0, entries.len()], entries);
+            return;
+        }
         let mut ends = vec![0usize; cells + 1];
         self.each_entry(layer, &mut |cell, _| ends[cell + 1] += 1);
         for cell in 0..cells {
@@ -120,4 +116,33 @@ impl<const D: usize> Arrivals<D> {
         };
         (self.entries.get(range.clone()).unwrap_or_default(), self.steps.get(range).unwrap_or_default())
     }
+}
+
+/// What the trains bring in a sample, in its order.
+pub(super) fn events<T: Real, const D: usize>(
+    layer: &Layer<'_, D>,
+    trains: &[Option<&[T]>],
+    batch: usize,
+    sample: usize,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (group, (synapses, train)) in layer.events.synapses.iter().zip(trains).enumerate() {
+        let senders = synapses.senders();
+        let slots = train.unwrap_or_default().chunks_exact(senders.max(1)).skip(sample).step_by(batch.max(1));
+        for (slot, times) in slots.enumerate() {
+            // Most slots are empty, which many lanes see at once.
+            if !times.iter().fold(false, |any, time| any | layer.events.hears((*time).into())) {
+                continue;
+            }
+            for (sender, time) in times.iter().enumerate() {
+                let time: f64 = (*time).into();
+                if layer.events.hears(time) {
+                    let (group, sender, slot) = (group as u32, sender as u32, slot as u32);
+                    events.push(Event { time, group, sender, slot });
+                }
+            }
+        }
+    }
+    events.sort_unstable_by(Event::order);
+    events
 }

@@ -1,99 +1,102 @@
 //! Layers that send spikes to themselves: samples side by side, each event by event.
+//!
+//! What reaches the layer next is known only when its next spike is. So all neurons of the layer go from one event to the
+//! next together, side by side in lanes as elsewhere: a comparison says which of them may spike before the next arrival, and
+//! the first that does ends the stretch. On the way back all events are known, and only neurons that one reaches move.
+
+mod adjoint;
+mod forward;
+mod queue;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use snn_loops::event_sweep::{COUNTERS, Sample, SampleGradients, Spikes, adjoint, forward};
-use snn_loops::{EventSweep, SweepPass};
+use snn_loops::SweepPass;
 
-use super::{Operands, Real};
+use super::block::Found;
+use super::lanes::Layer;
+use super::{Operands, Real, Work, parts, write_found};
+use crate::kernels::vector::dispatch;
+use adjoint::{Adjoint, Gradients};
+use forward::Forward;
+
+/// Bytes that the sums of weights' derivatives may take in all, as far as there are more than [`FEWEST`] of them.
+const SUMS: usize = 64 << 20;
+
+/// Parts of a batch with sums of their own, if it has as many samples.
+const FEWEST: usize = 8;
 
 /// Runs all samples.
-pub(super) fn run<T: Real>(sweep: &EventSweep, operands: &Operands<'_, T>, writes: Vec<&mut [T]>) -> Option<()> {
-    let (slots, batch) = (sweep.layer.slots, sweep.batch);
-    let mut writes = writes.into_iter();
-    match &sweep.pass {
+pub(super) fn run<T: Real, const D: usize>(
+    work: &Work<'_, D>,
+    operands: &Operands<'_, T>,
+    writes: Vec<&mut [T]>,
+) -> Option<()> {
+    let delays: Vec<f64> =
+        operands.delays.iter().map(|delay| delay.and_then(<[T]>::first).map_or(0.0, |delay| (*delay).into())).collect();
+    let each = Each { work, operands, delays: &delays };
+    match &work.sweep.pass {
         SweepPass::Forward { memory, counters, .. } => {
-            let found: Vec<Spikes> = (0..sweep.batch)
-                .into_par_iter()
-                .map(|at| forward(&sweep.layer, &sample(sweep, operands, at)).ok())
-                .collect::<Option<_>>()?;
-            let times = writes.next()?;
-            found.iter().enumerate().for_each(|(at, spikes)| set(times, &spikes.times, slots, batch, at));
-            if memory.is_some() {
-                let memory = writes.next()?;
-                found.iter().enumerate().for_each(|(at, spikes)| set(memory, &spikes.memory, slots, batch, at));
+            let run = |sample| {
+                let mut found = Found::default();
+                dispatch(work.width, Forward { each: &each, sample, found: &mut found });
+                found
+            };
+            let found: Vec<Found> = (0..work.sweep.batch).into_par_iter().map(run).collect();
+            write_found(work, &found, writes, memory.is_some(), counters.is_some())
+        }
+        SweepPass::Adjoint { .. } => adjoint_all(&each, writes),
+    }
+}
+
+/// What is the same for all samples.
+struct Each<'a, T, const D: usize> {
+    work: &'a Work<'a, D>,
+    operands: &'a Operands<'a, T>,
+    delays: &'a [f64],
+}
+
+/// The parts that a batch is cut into, each with sums of its own: how many, and samples of each.
+pub(super) fn parts_of_batch<const D: usize>(layer: &Layer<'_, D>, batch: usize) -> (usize, usize) {
+    let bytes = layer.packed_len().saturating_mul(size_of::<f64>()).max(1);
+    let most = (SUMS / bytes).clamp(FEWEST, super::TASKS);
+    parts(batch, super::TASKS.div_ceil(most))
+}
+
+fn adjoint_all<T: Real, const D: usize>(each: &Each<'_, T, D>, writes: Vec<&mut [T]>) -> Option<()> {
+    let Work { sweep, layer, weights, .. } = *each.work;
+    let SweepPass::Adjoint { gradients, .. } = &sweep.pass else { return None };
+    let own = each.operands.own.as_ref()?;
+    let (n_parts, samples) = parts_of_batch(layer, sweep.batch);
+    let found: Vec<Gradients> = (0..n_parts)
+        .into_par_iter()
+        .map(|part| {
+            let mut gradients = Gradients::of(layer, weights);
+            for sample in part * samples..sweep.batch.min((part + 1) * samples) {
+                dispatch(each.work.width, Adjoint { each, own, sample, gradients: &mut gradients });
             }
-            if counters.is_some() {
-                let mut sums = [0.0; COUNTERS];
-                for spikes in &found {
-                    sums.iter_mut().zip(spikes.counters).for_each(|(sum, count)| *sum += count);
-                }
-                writes.next()?.iter_mut().zip(sums).for_each(|(counter, sum)| *counter = T::round(sum));
+            gradients
+        })
+        .collect();
+    let mut writes = writes.into_iter();
+    for (group, wanted) in gradients.iter().enumerate() {
+        if wanted.train.is_some() {
+            let out = writes.next()?;
+            out.fill(T::default());
+            let trains = found.iter().flat_map(|found| &found.trains).filter(|train| train.group as usize == group);
+            let senders = sweep.layer.synapses.get(group)?.senders();
+            for time in trains {
+                let place = (time.slot as usize * sweep.batch + time.sample) * senders + time.sender as usize;
+                *out.get_mut(place)? = T::round(time.gradient);
             }
         }
-        SweepPass::Adjoint { gradients, .. } => {
-            let own = operands.own.as_ref()?;
-            let found: Vec<SampleGradients> = (0..sweep.batch)
-                .into_par_iter()
-                .map(|at| {
-                    let [times, memory, errors] =
-                        [own.times, own.memory, own.errors].map(|part| get(part, slots, batch, at));
-                    adjoint(&sweep.layer, &sample(sweep, operands, at), &times, &memory, &errors).ok()
-                })
-                .collect::<Option<_>>()?;
-            for (group, wanted) in gradients.iter().enumerate() {
-                if wanted.train.is_some() {
-                    let out = writes.next()?;
-                    let slots = sweep.layer.synapses.get(group)?.slots(slots);
-                    found.iter().enumerate().for_each(|(at, found)| set(out, &found.trains[group], slots, batch, at));
-                }
-                if wanted.weight.is_some() {
-                    add(writes.next()?, found.iter().map(|found| found.weights[group].as_slice()));
-                }
-                if wanted.delay.is_some() {
-                    add(writes.next()?, found.iter().map(|found| &found.delays[group..=group]));
-                }
-            }
+        if wanted.weight.is_some() {
+            let parts_of =
+                |block: usize| found.iter().filter_map(|found| found.weights.get(block).map(Vec::as_slice)).collect();
+            layer.unpack(group, writes.next()?, parts_of);
+        }
+        if wanted.delay.is_some() {
+            let sum: f64 = found.iter().filter_map(|found| found.delays.get(group)).sum();
+            writes.next()?.fill(T::round(sum));
         }
     }
     Some(())
-}
-
-fn sample<T: Real>(sweep: &EventSweep, operands: &Operands<'_, T>, at: usize) -> Sample {
-    let numbers = |from: &[T]| from.iter().map(|value| (*value).into()).collect::<Vec<f64>>();
-    let slots = sweep.layer.synapses.iter().map(|synapses| synapses.slots(sweep.layer.slots));
-    let first = |delay: Option<&[T]>| delay.and_then(<[T]>::first).map_or(0.0, |delay| (*delay).into());
-    Sample {
-        trains: operands
-            .trains
-            .iter()
-            .zip(slots)
-            .map(|(train, slots)| train.map_or(Vec::new(), |train| get(train, slots, sweep.batch, at)))
-            .collect(),
-        weights: operands.weights.iter().map(|weights| numbers(weights)).collect(),
-        delays: operands.delays.iter().map(|delay| first(*delay)).collect(),
-    }
-}
-
-/// What belongs to a sample of `[slots][batch][...]`.
-fn get<T: Real>(from: &[T], slots: usize, batch: usize, sample: usize) -> Vec<f64> {
-    let each = (from.len() / (slots * batch).max(1)).max(1);
-    let parts = from.chunks(each).skip(sample).step_by(batch.max(1));
-    parts.flat_map(|part| part.iter().map(|value| (*value).into())).collect()
-}
-
-/// Writes it back.
-fn set<T: Real>(to: &mut [T], values: &[f64], slots: usize, batch: usize, sample: usize) {
-    let each = (to.len() / (slots * batch).max(1)).max(1);
-    for (part, values) in to.chunks_mut(each).skip(sample).step_by(batch.max(1)).zip(values.chunks(each)) {
-        part.iter_mut().zip(values).for_each(|(slot, value)| *slot = T::round(*value));
-    }
-}
-
-/// The sum over samples, in order.
-fn add<'a, T: Real>(to: &mut [T], parts: impl Iterator<Item = &'a [f64]>) {
-    let mut sums = vec![0.0; to.len()];
-    for part in parts {
-        sums.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
-    }
-    to.iter_mut().zip(sums).for_each(|(slot, sum)| *slot = T::round(sum));
 }

@@ -10,6 +10,7 @@ use snn_loops::event_sweep::Synapses;
 use snn_loops::events::{Solution, Solver};
 
 use super::Real;
+use super::arrivals::Event;
 use super::flow::{Flow, square};
 
 /// Neurons side by side.
@@ -34,10 +35,11 @@ pub(super) struct Layer<'l, const D: usize> {
     /// The slope of the potential is `slope . x + slope_offset`.
     pub slope: [f64; D],
     pub slope_offset: f64,
-    /// By port: what arrives, its rate of change, and whether it moves the potential at once.
+    /// By port: what arrives, and its rate of change.
     pub inject: Vec<[f64; D]>,
     pub drift: Vec<[f64; D]>,
-    pub lifts: Vec<bool>,
+    /// Whether an arrival may move the potential at once.
+    pub lifts_any: bool,
     /// See [`snn_loops::events::LinearNeuron`].
     pub reset: [[f64; D]; D],
     pub commutator: [[f64; D]; D],
@@ -82,7 +84,7 @@ impl<'l, const D: usize> Layer<'l, D> {
             memory_width: events.memory_width(),
             slope,
             slope_offset: threshold.iter().zip(&neuron.drive).map(|(a, b)| a * b).sum(),
-            lifts: inject.iter().map(|port| dot(port, &threshold) != 0.0).collect(),
+            lifts_any: inject.iter().any(|port| dot(port, &threshold) != 0.0),
             drift: inject.iter().map(flow_of).collect(),
             inject,
             threshold,
@@ -102,10 +104,36 @@ impl<'l, const D: usize> Layer<'l, D> {
         (first, super::valid_lanes(self.channels, block))
     }
 
+    /// The block of a neuron among those of all pixels, and its lane there.
+    pub fn lane_of(&self, neuron: usize) -> (usize, usize) {
+        let part = neuron / self.channels;
+        let within = neuron % self.channels;
+        (part * self.blocks + within / LANES, within % LANES)
+    }
+
+    /// Calls `visit` with every block that an event reaches: its place among those of all pixels and of one, and the first
+    /// of the weights through which it does.
+    pub fn each_block(&self, event: &Event, visit: &mut dyn FnMut(usize, usize, usize)) {
+        let (group, sender) = (event.group as usize, event.sender as usize);
+        let synapses = &self.events.synapses[group];
+        let parts = self.reached(synapses, sender);
+        synapses.each_target(sender, &mut |pixel, tap| {
+            for block in parts.start * self.blocks..parts.end * self.blocks {
+                visit(pixel * self.groups * self.blocks + block, block, (self.rows[group] + tap) * LANES);
+            }
+        });
+    }
+
+    /// Numbers in the weights of all blocks.
+    pub fn packed_len(&self) -> usize {
+        self.n_blocks() * self.block_len()
+    }
+
     /// Groups of channels that a spike of a sender reaches.
     pub fn reached(&self, synapses: &Synapses, sender: usize) -> std::ops::Range<usize> {
         let channels = synapses.channels(sender);
-        channels.start / self.channels..channels.end.div_ceil(self.channels)
+        let each = self.channels.max(1);
+        channels.start / each..channels.end.div_ceil(each)
     }
 
     /// The channels of a block of lanes.
