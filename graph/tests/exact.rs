@@ -89,6 +89,7 @@ a spike when v(s) reaches 0.5 from below
   c = -0.5
   s = -260ms ln y, y = (-b - sqrt(b^2 - 4 a c)) / (2 a), where v(s) rises
 reset: v -= 0.5
+budget: 4 spikes in a sample
 gradient: ds = -dv / v'(s), by the implicit function theorem
 ";
     assert_eq!(explanations[0].text, expected);
