@@ -173,3 +173,44 @@ fn of_spikes(kind: ContractionKind, geometry: &Geometry) -> Needs {
     };
     Needs { floats: Kept { once: 0, each }, words: Kept { once: words, each: 0 }, passing: 0, copies }
 }
+
+#[cfg(test)]
+mod tests {
+    use snn_loops::{BufferId, ConvShape, Operand};
+
+    use super::*;
+
+    /// The needs of the gradient of an input of 128 channels, where 256 channels of half the size are the output.
+    fn strided(rows: usize, copy_stays: bool) -> Needs {
+        let shape = ConvShape {
+            input: [32, 32],
+            kernel: [3, 3],
+            stride: [2, 2],
+            pad: [1, 1],
+            output: [16, 16],
+            ..ConvShape::linear(128, 256)
+        };
+        let [a, b, out] = [0, 1, 2].map(|buffer| Operand::whole(BufferId(buffer)));
+        let kind = ContractionKind::InputGradient;
+        let gradient = Contraction { name: "gradient".into(), kind, shape, rows, packed: false, a, b, out };
+        Needs::of(&gradient, Dtype::F32, copy_stays)
+    }
+
+    #[test]
+    fn strided_gradients_take_tiles_at_25_points_and_36_matrices_of_weights() {
+        let float = size_of::<f32>();
+        let panel = Panels::of(Width::native(), 128).width();
+        // 8 blocks of 64 tiles, in register blocks of 6.
+        let each = 66 * (256 + panel) * 25 * float;
+        let weights = 36 * 256 * 128 * float;
+        let kept = strided(32, true);
+        assert_eq!((kept.floats, kept.copies), (Kept { once: 0, each }, weights));
+        let passing = strided(32, false);
+        assert_eq!((passing.floats, passing.copies), (Kept { once: weights, each }, 0));
+    }
+
+    #[test]
+    fn no_rows_take_no_tiles() {
+        assert_eq!(strided(0, true), Needs { copies: 9 * 256 * 128 * size_of::<f32>(), ..Needs::default() });
+    }
+}

@@ -7,7 +7,8 @@
 //! 4x4 places, the *phases*. A filter of one tap has the same value at all points but infinity, where it has none: the phases
 //! have 16, 20, 20 and 25 products, and together only 36 matrices of weights.
 //!
-//! Errors are larger than those of sums, see the bounds in the tests of this file.
+//! Errors are larger than those of sums: for 128 output channels, among half a million gradients, up to 1.6e-5 of their root
+//! mean square, at a root mean square of 8.8e-7, where a sum has 5e-6 and 3.4e-7. This file must never know for which shapes tiles pay.
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 

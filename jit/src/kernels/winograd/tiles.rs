@@ -104,3 +104,26 @@ impl Blocks {
         self.tiles.div_ceil(self.unit).div_ceil(self.count.max(1)) * self.unit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_all_tiles_once_and_whole_units_but_for_the_last() {
+        for unit in [1, 6] {
+            for tiles in 0..400 {
+                let blocks = Blocks::of(tiles, 64, unit);
+                let mut end = 0;
+                for range in (0..blocks.count).map(|block| blocks.range(block)) {
+                    assert_eq!(range.start, end, "{tiles} tiles in units of {unit}");
+                    end = range.end;
+                    assert!(!range.is_empty() && range.len() <= blocks.longest());
+                    assert!(end == tiles || range.len().is_multiple_of(unit));
+                }
+                assert_eq!(end, tiles);
+                assert!(blocks.longest() <= 64_usize.next_multiple_of(unit));
+            }
+        }
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! They evaluate polynomials at the points 0, +-[`A`], [`B`] and infinity (Toom-Cook, transposed). All normalizations are
 //! part of the inputs' transform, so that a filter of one tap has the same value at all points but infinity, where it has
-//! none. The points were chosen by measuring: errors are three quarters of those with points 1 and 2.
+//! none. The points were chosen by measuring: errors are three quarters of those with points 1 and 2. This file must never
+//! know where pixels lie.
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
