@@ -103,7 +103,7 @@ pub struct Kernels {
     /// How contractions of spikes are computed.
     pub spikes: SpikeKernels,
     /// Whether convolutions keep to plain sums, whose rounding errors are smaller than those of transformed tiles (at most
-    /// 7e-6 instead of 1.5e-5 of the results' root mean square, for 128 channels) but which take longer.
+    /// 7e-6 instead of 1.6e-5 of the results' root mean square, for 128 channels) but which take longer.
     pub precise: bool,
     /// What the choice by the number of spikes rests on.
     pub crossovers: Crossovers,

@@ -4,7 +4,7 @@ use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::prepared::{Prepared, Weights};
 use crate::kernels::vector::Width;
-use crate::kernels::winograd::Images;
+use crate::kernels::winograd::{Images, strided};
 use crate::kernels::{direct, lattice, winograd};
 
 /// A kernel, its stride, and its dilation.
@@ -163,6 +163,11 @@ fn kernels_match_sums_in_f64() {
             case.check("direct gradient", &case.dx, 2e-5, |out| {
                 direct::input_gradient_with(width, geometry, &case.dy, passing(weights), out)
             });
+            if strided::fits(geometry) {
+                case.check("strided gradient", &case.dx, 5e-5, |out| {
+                    strided::input_gradient_with(width, geometry, &case.dy, passing(weights), out)
+                });
+            }
             if !winograd::fits(geometry) {
                 continue;
             }
@@ -178,6 +183,23 @@ fn kernels_match_sums_in_f64() {
                 winograd::weight_gradient_with(width, geometry, floats, &case.dy, out)
             });
         }
+    }
+}
+
+#[test]
+fn gradients_of_strided_convolutions_have_small_errors() {
+    let geometry = geometry(8, [16, 128], [15, 18], KERNELS[1], 1).expect("a geometry");
+    let case = Case::new(geometry);
+    let square = |x: f64| x * x;
+    for width in widths() {
+        let mut errors = Vec::new();
+        case.check("strided gradient", &case.dx, 1.2e-5, |out| {
+            strided::input_gradient_with(width, &geometry, &case.dy, passing(&case.weights), out)?;
+            errors = out.iter().zip(&case.dx).map(|(got, want)| square(f64::from(*got) - want)).collect();
+            Some(())
+        });
+        let ratio = (errors.iter().sum::<f64>() / case.dx.iter().map(|x| square(*x)).sum::<f64>()).sqrt();
+        assert!(ratio <= 1.1e-6, "{width:?}: {ratio:e}");
     }
 }
 
@@ -256,6 +278,15 @@ fn wrong_lengths_and_shapes_are_refused() {
     assert!(direct::convolve_with(width, &fits, &x[1..], passing(&weights), &mut out).is_none());
     assert!(direct::convolve_with(width, &Geometry { groups: 2, ..fits }, &x, passing(&weights), &mut out).is_none());
     assert!(direct::input_gradient_with(width, &fits, &out, passing(&weights[1..]), &mut x.clone()).is_none());
+    let (dy, mut dx) = (vec![0.0; strided.pixels() * 4], vec![0.0; x.len()]);
+    let back = |geometry: &Geometry, dy: &[f32], weights: &[f32], dx: &mut [f32]| {
+        strided::input_gradient_with(width, geometry, dy, passing(weights), dx)
+    };
+    assert!(back(&strided, &dy, &weights, &mut dx).is_some());
+    assert!(back(&strided, &dy[1..], &weights, &mut dx).is_none());
+    assert!(back(&strided, &dy, &weights[1..], &mut dx).is_none());
+    assert!(back(&strided, &dy, &weights, &mut dx[1..]).is_none());
+    assert!(back(&Geometry { stride: [2, 1], ..strided }, &dy, &weights, &mut dx).is_none());
 }
 
 #[test]
@@ -269,11 +300,12 @@ fn no_images_have_no_gradient_of_weights() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    // Many tiles, few tiles with several panels, and a stride.
+    // Many tiles and few tiles with several panels, with both strides.
     let shapes = [
         (geometry(9, [20, 70], [17, 19], KERNELS[0], 1), true),
         (geometry(3, [20, 200], [8, 8], KERNELS[0], 1), true),
-        (geometry(5, [20, 200], [17, 19], KERNELS[1], 1), false),
+        (geometry(30, [70, 20], [17, 19], KERNELS[1], 1), false),
+        (geometry(5, [200, 20], [17, 19], KERNELS[1], 0), false),
     ];
     for (geometry, is_winograd) in shapes {
         let geometry = geometry.expect("a geometry");
@@ -284,6 +316,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
             let width = Width::native();
             let (mut y, mut dx, mut dw) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; weights.len()]);
+            let mut by_tiles = vec![0.0; x.len()];
             pool.install(|| {
                 if is_winograd {
                     let gradients = Images::Floats(&dy);
@@ -292,11 +325,12 @@ fn results_do_not_depend_on_the_number_of_threads() {
                     winograd::weight_gradient_with(width, &geometry, Images::Floats(&x), &dy, &mut dw)
                 } else {
                     direct::convolve_with(width, &geometry, &x, passing(&weights), &mut y)?;
-                    direct::input_gradient_with(width, &geometry, &dy, passing(&weights), &mut dx)
+                    direct::input_gradient_with(width, &geometry, &dy, passing(&weights), &mut dx)?;
+                    strided::input_gradient_with(width, &geometry, &dy, passing(&weights), &mut by_tiles)
                 }
             })
             .expect("lengths fit");
-            [y, dx, dw].map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+            [y, dx, dw, by_tiles].map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
         };
         let one = run(1);
         assert!(run(2) == one && run(5) == one, "{geometry:?}");
@@ -317,19 +351,21 @@ fn phases_are_all_pixels_of_the_input_once() {
 /// The same results from copies that were kept, however often they are used, and none that belong to other weights.
 #[test]
 fn kept_copies_of_weights_change_no_bit() {
-    // Many tiles, few tiles with several panels, and a stride.
+    // Many tiles and few tiles with several panels, with both strides.
     let shapes = [
         geometry(9, [20, 70], [17, 19], KERNELS[0], 1),
         geometry(3, [20, 200], [8, 8], KERNELS[0], 1),
-        geometry(5, [20, 200], [17, 19], KERNELS[1], 1),
+        geometry(30, [70, 20], [17, 19], KERNELS[1], 1),
+        geometry(5, [200, 20], [17, 19], KERNELS[1], 0),
     ];
     let width = Width::native();
     for geometry in shapes.map(|geometry| geometry.expect("a geometry")) {
         let x = numbers(geometry.rows * geometry.input_len(), 1);
         let dy = numbers(geometry.pixels() * geometry.cout, 3);
-        let run = |weights: &[f32], [there, back]: [Option<&mut Prepared>; 2]| {
+        let run = |weights: &[f32], kept: [Option<&mut Prepared>; 3]| {
             let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
-            let [there, back] = [there, back].map(|kept| Weights::new(weights, kept));
+            let mut by_tiles = vec![f32::NAN; x.len()];
+            let [there, back, tiles] = kept.map(|kept| Weights::new(weights, kept));
             if winograd::fits(&geometry) {
                 let (flipped, gradients) = (geometry.flipped(), Images::Floats(&dy));
                 winograd::convolve_with(width, &geometry, Images::Floats(&x), there, false, &mut y)?;
@@ -337,23 +373,22 @@ fn kept_copies_of_weights_change_no_bit() {
             } else {
                 direct::convolve_with(width, &geometry, &x, there, &mut y)?;
                 direct::input_gradient_with(width, &geometry, &dy, back, &mut dx)?;
+                strided::input_gradient_with(width, &geometry, &dy, tiles, &mut by_tiles)?;
             }
-            Some([y, dx].map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>()))
+            Some([y, dx, by_tiles].map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>()))
         };
         let [first, second] = [2, 4].map(|seed| numbers(geometry.cin * geometry.cout * geometry.taps(), seed));
-        let [mut there, mut back] = [Prepared::default(), Prepared::default()];
+        let mut kept = [(); 3].map(|()| Prepared::default());
         for weights in [&first, &first, &second, &first] {
-            let want = run(weights, [None, None]).expect("lengths fit");
-            for kept in [&mut there, &mut back] {
-                kept.forget();
-            }
+            let want = run(weights, [None, None, None]).expect("lengths fit");
+            kept.iter_mut().for_each(Prepared::forget);
             for _ in 0..2 {
-                let got = run(weights, [Some(&mut there), Some(&mut back)]).expect("lengths fit");
+                let got = run(weights, kept.each_mut().map(Some)).expect("lengths fit");
                 assert!(got == want, "{geometry:?}");
             }
         }
-        let want = run(&first, [None, None]).expect("lengths fit");
-        let got = run(&second, [Some(&mut there), Some(&mut back)]).expect("lengths fit");
+        let want = run(&first, [None, None, None]).expect("lengths fit");
+        let got = run(&second, kept.each_mut().map(Some)).expect("lengths fit");
         assert!(got == want, "what is kept is used: {geometry:?}");
     }
 }

@@ -9,15 +9,18 @@ use super::block::ROWS;
 use super::forward;
 use super::geometry::Geometry;
 use super::panels::Panels;
-use super::single::{is_for_winograd, is_read_in_place};
+use super::single::{is_for_phases, is_for_winograd, is_read_in_place};
 use super::vector::Width;
+use super::winograd::strided;
 
 /// Parts that the gradient of a weight is computed in, as far as its columns do not make as many.
 const PARTS: usize = 16;
 /// Columns of such a part.
 const COLUMNS: usize = 384;
-/// Products of a transformed tile.
+/// Products of a transformed tile, and matrices of transformed weights.
 const PRODUCTS: usize = 36;
+/// Products of a tile of a strided gradient, of the phase that has most.
+const PHASE_PRODUCTS: usize = 25;
 /// Output pixels of a transformed tile, along an axis.
 const SIDE: usize = 4;
 /// Transformed tiles of a block, and how many blocks are few.
@@ -72,11 +75,14 @@ impl Needs {
         }
         if single && is_for_winograd(false, &geometry) {
             let needs = match kind {
-                ContractionKind::Forward => of_tiles(&geometry, copy_stays),
-                ContractionKind::InputGradient => of_tiles(&geometry.flipped(), copy_stays),
+                ContractionKind::Forward => of_tiles(&geometry, PRODUCTS, copy_stays),
+                ContractionKind::InputGradient => of_tiles(&geometry.flipped(), PRODUCTS, copy_stays),
                 ContractionKind::WeightGradient => of_tiles_gradient(&geometry),
             };
             return needs.with_copy(copy_stays);
+        }
+        if single && *kind == ContractionKind::InputGradient && is_for_phases(false, &geometry) {
+            return of_tiles(&strided::places(&geometry), PHASE_PRODUCTS, copy_stays).with_copy(copy_stays);
         }
         if single && is_read_in_place(&geometry) && *kind != ContractionKind::WeightGradient {
             return Needs { copies: weights, ..Needs::default() }.with_copy(copy_stays);
@@ -121,20 +127,20 @@ impl Needs {
 
 /// Transformed weights with one block of tiles a thread; or all tiles with, unless all weights stay, one panel of weights a
 /// thread.
-fn of_tiles(geometry: &Geometry, copy_stays: bool) -> Needs {
+fn of_tiles(geometry: &Geometry, products: usize, copy_stays: bool) -> Needs {
     let panels = Panels::of(Width::native(), geometry.cout);
     let tiles = geometry.rows * geometry.output.map(|len| len.div_ceil(SIDE)).iter().product::<usize>();
     let blocks = tiles.div_ceil(TILES).max(1);
     let longest = tiles.div_ceil(blocks).next_multiple_of(ROWS);
-    let bytes = |floats: usize| floats.saturating_mul(PRODUCTS * size_of::<f32>());
+    let bytes = |floats: usize, matrices: usize| floats.saturating_mul(matrices * size_of::<f32>());
     let (panel, block) = (geometry.cin * panels.width(), longest * panels.whole_vectors(geometry.cin));
-    let products = longest * panels.width();
-    let all = bytes(panels.count() * panel);
+    let sums = longest * panels.width();
+    let all = bytes(panels.count() * panel, PRODUCTS);
     let (floats, copies) = if blocks < FEW_BLOCKS && panels.count() > blocks {
         let (panel, all) = if copy_stays { (0, all) } else { (panel, 0) };
-        (Kept { once: bytes(blocks * block), each: bytes(panel + products) }, all)
+        (Kept { once: bytes(blocks * block, products), each: bytes(panel, PRODUCTS) + bytes(sums, products) }, all)
     } else {
-        (Kept { once: 0, each: bytes(block + products) }, all)
+        (Kept { once: 0, each: bytes(block + sums, products) }, all)
     };
     Needs { floats, copies, ..Needs::default() }
 }
@@ -166,4 +172,45 @@ fn of_spikes(kind: ContractionKind, geometry: &Geometry) -> Needs {
         (tile + sums, 0, spikes.saturating_mul(2))
     };
     Needs { floats: Kept { once: 0, each }, words: Kept { once: words, each: 0 }, passing: 0, copies }
+}
+
+#[cfg(test)]
+mod tests {
+    use snn_loops::{BufferId, ConvShape, Operand};
+
+    use super::*;
+
+    /// The needs of the gradient of an input of 128 channels, where 256 channels of half the size are the output.
+    fn strided(rows: usize, copy_stays: bool) -> Needs {
+        let shape = ConvShape {
+            input: [32, 32],
+            kernel: [3, 3],
+            stride: [2, 2],
+            pad: [1, 1],
+            output: [16, 16],
+            ..ConvShape::linear(128, 256)
+        };
+        let [a, b, out] = [0, 1, 2].map(|buffer| Operand::whole(BufferId(buffer)));
+        let kind = ContractionKind::InputGradient;
+        let gradient = Contraction { name: "gradient".into(), kind, shape, rows, packed: false, a, b, out };
+        Needs::of(&gradient, Dtype::F32, copy_stays)
+    }
+
+    #[test]
+    fn strided_gradients_take_tiles_at_25_points_and_36_matrices_of_weights() {
+        let float = size_of::<f32>();
+        let panel = Panels::of(Width::native(), 128).width();
+        // 8 blocks of 64 tiles, in register blocks of 6.
+        let each = 66 * (256 + panel) * 25 * float;
+        let weights = 36 * 256 * 128 * float;
+        let kept = strided(32, true);
+        assert_eq!((kept.floats, kept.copies), (Kept { once: 0, each }, weights));
+        let passing = strided(32, false);
+        assert_eq!((passing.floats, passing.copies), (Kept { once: weights, each }, 0));
+    }
+
+    #[test]
+    fn no_rows_take_no_tiles() {
+        assert_eq!(strided(0, true), Needs { copies: 9 * 256 * 128 * size_of::<f32>(), ..Needs::default() });
+    }
 }

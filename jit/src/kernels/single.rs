@@ -1,7 +1,9 @@
 //! Kernels of single precision, and which shapes they are for.
 //!
 //! The limits are measured: below 16 channels, transforming tiles costs more than it saves; with a stride, gathering windows
-//! costs more than reading pixels where they lie, except for 1x1 kernels, which gather nothing.
+//! costs more than reading pixels where they lie, except for 1x1 kernels, which gather nothing. Tiles of a strided gradient
+//! pay from ten full ones on: at 256 to 512 channels 32 images of 14x14 pixels take 14.3 ms in place of 16.2, and of 10x10,
+//! whose tiles are 40 % full, 13.5 in place of 8.2.
 
 use snn_loops::ContractionKind;
 
@@ -14,6 +16,12 @@ use super::{Special, direct, spikes, winograd};
 
 /// Channels, of input and output, from which both pay.
 const CHANNELS: usize = 16;
+
+/// What a tile of a strided gradient costs, of 16 places, in places that are computed by sums.
+const TILE: usize = 10;
+
+/// What transforming the weights of a strided gradient costs, in such places.
+const WEIGHTS: usize = 60;
 
 /// Whether a shape has enough channels.
 fn is_wide(geometry: &Geometry) -> bool {
@@ -28,6 +36,17 @@ pub(super) fn is_for_winograd(precise: bool, geometry: &Geometry) -> bool {
 /// Whether pixels are read where they lie, except for gradients of weights.
 pub(super) fn is_read_in_place(geometry: &Geometry) -> bool {
     is_wide(geometry) && geometry.stride != [1, 1] && geometry.taps() > 1
+}
+
+/// Whether a gradient of an input is faster by tiles of phases, and that is wanted.
+pub(super) fn is_for_phases(precise: bool, geometry: &Geometry) -> bool {
+    is_wide(geometry) && !precise && winograd::strided::fits(geometry) && fills_tiles(geometry)
+}
+
+/// Whether pixels fill enough of enough tiles: per tile and for the weights, these many places cost as much without tiles.
+fn fills_tiles(geometry: &Geometry) -> bool {
+    let places = winograd::strided::places(geometry);
+    winograd::tiles(&places).saturating_mul(TILE).saturating_add(WEIGHTS) <= places.pixels()
 }
 
 /// A contraction by tiles.
@@ -60,6 +79,9 @@ impl Special for f32 {
         match kind {
             _ if by_tiles => by_winograd(policy, kind, geometry, Images::Floats(a), b, out),
             ContractionKind::Forward if in_place => direct::convolve_with(policy.width, geometry, a, b, out),
+            ContractionKind::InputGradient if is_for_phases(policy.precise, geometry) => {
+                winograd::strided::input_gradient_with(policy.width, geometry, a, b, out)
+            }
             ContractionKind::InputGradient if in_place => {
                 direct::input_gradient_with(policy.width, geometry, a, b, out)
             }

@@ -2,20 +2,31 @@
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::points::{self, INPUTS, OUTPUTS};
-use super::tiles::Tiles;
+use super::points::OUTPUTS;
 use crate::kernels::block::WIDEST_PANEL;
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Kernel, Vector};
 
-/// Transforms `[PRODUCTS][tile][column]` of some tiles to some channels of their pixels.
-pub(crate) struct Transform<'a> {
-    /// All tiles.
-    pub tiles: &'a Tiles,
-    /// Those to transform.
+/// The transform along an axis, from the products at so many points.
+pub(super) trait Line<const POINTS: usize> {
+    /// The outputs.
+    ///
+    /// # Safety
+    /// The machine has the vectors.
+    unsafe fn outputs<V: Vector>(products: [V; POINTS]) -> [V; OUTPUTS];
+}
+
+/// Transforms `[DOWN * ACROSS][tile][column]` of some tiles to some channels of their pixels.
+pub(super) struct Transform<'a, S, P, const DOWN: usize, const ACROSS: usize> {
+    /// How.
+    pub scheme: PhantomData<S>,
+    /// The tiles.
     pub range: Range<usize>,
+    /// The pixels of a tile, counted over all images; `None` outside of the image.
+    pub pixels: P,
     /// The products.
     pub products: &'a [f32],
     /// Elements from one tile to the next.
@@ -30,7 +41,11 @@ pub(crate) struct Transform<'a> {
     pub channels: Range<usize>,
 }
 
-impl Kernel for Transform<'_> {
+impl<S, P, const DOWN: usize, const ACROSS: usize> Kernel for Transform<'_, S, P, DOWN, ACROSS>
+where
+    S: Line<DOWN> + Line<ACROSS>,
+    P: Fn(usize) -> [[Option<usize>; OUTPUTS]; OUTPUTS],
+{
     type Output = ();
 
     /// # Safety
@@ -39,9 +54,9 @@ impl Kernel for Transform<'_> {
     unsafe fn run<V: Vector>(self) {
         let mut sink = [0.0f32; WIDEST_PANEL];
         for (at, tile) in self.range.clone().enumerate() {
-            let pixels = self.tiles.outputs(tile);
-            // SAFETY: `Tiles::outputs` gives pixels of `out`, whose length the entry point checked, and pixels belong
-            // to one tile; the sink is as wide as the widest panel.
+            let pixels = (self.pixels)(tile);
+            // SAFETY: `pixels` gives pixels of `out`, whose length the entry point checked, and each belongs to one
+            // tile; the sink is as wide as the widest panel.
             unsafe {
                 let sink = sink.as_mut_ptr();
                 let mut to = [[sink; OUTPUTS]; OUTPUTS];
@@ -54,10 +69,10 @@ impl Kernel for Transform<'_> {
                 let count = self.channels.len();
                 let full = count / V::LANES * V::LANES;
                 for channel in (0..full).step_by(V::LANES) {
-                    transform::<V, false>(from.add(channel), self.plane, &to, channel, V::LANES);
+                    transform::<V, S, DOWN, ACROSS, false>(from.add(channel), self.plane, &to, channel, V::LANES);
                 }
                 if full < count {
-                    transform::<V, true>(from.add(full), self.plane, &to, full, count - full);
+                    transform::<V, S, DOWN, ACROSS, true>(from.add(full), self.plane, &to, full, count - full);
                 }
             }
         }
@@ -69,24 +84,26 @@ impl Kernel for Transform<'_> {
 /// # Safety
 /// At `from` a vector may be read from each of the planes, and to every pixel `count` elements be written at `channel`.
 #[inline(always)]
-unsafe fn transform<V: Vector, const SOME: bool>(
+unsafe fn transform<V: Vector, S, const DOWN: usize, const ACROSS: usize, const SOME: bool>(
     from: *const f32,
     plane: usize,
     to: &[[*mut f32; OUTPUTS]; OUTPUTS],
     channel: usize,
     count: usize,
-) {
+) where
+    S: Line<DOWN> + Line<ACROSS>,
+{
     // SAFETY: the caller vouches for all planes and pixels.
     unsafe {
-        let mut half = [[V::zero(); INPUTS]; OUTPUTS];
-        for x in 0..INPUTS {
-            let column: [V; INPUTS] = std::array::from_fn(|y| V::load(from.add((y * INPUTS + x) * plane)));
-            for (line, value) in half.iter_mut().zip(points::output(column)) {
+        let mut half = [[V::zero(); ACROSS]; OUTPUTS];
+        for x in 0..ACROSS {
+            let column: [V; DOWN] = std::array::from_fn(|y| V::load(from.add((y * ACROSS + x) * plane)));
+            for (line, value) in half.iter_mut().zip(<S as Line<DOWN>>::outputs(column)) {
                 line[x] = value;
             }
         }
         for (y, line) in half.into_iter().enumerate() {
-            for (x, value) in points::output(line).into_iter().enumerate() {
+            for (x, value) in <S as Line<ACROSS>>::outputs(line).into_iter().enumerate() {
                 let pixel = to[y][x].add(channel);
                 if SOME { value.store_some(pixel, count) } else { value.store(pixel) }
             }

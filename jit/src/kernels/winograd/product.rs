@@ -1,13 +1,14 @@
-//! The 36 matrix products: transformed tiles times a panel of transformed weights.
+//! The matrix products at the points: transformed tiles times a panel of transformed weights.
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
-use super::points::PRODUCTS;
 use crate::kernels::block::{ROWS, accumulate, zeros};
 use crate::kernels::vector::{Kernel, Vector};
 
-/// Multiplies `[PRODUCTS][rows][depth]` with a panel of `[PRODUCTS][depth][column]`.
+/// Multiplies matrices of `[rows][depth]` with those of a panel, `[depth][column]`.
 pub(crate) struct Product<'a> {
+    /// The numbers of the matrices that meet, of tiles and of the panel.
+    pub pairs: &'a [[usize; 2]],
     /// Transformed tiles.
     pub a: &'a [f32],
     /// Elements from one tile to the next.
@@ -57,16 +58,16 @@ impl Product<'_> {
     #[inline(always)]
     unsafe fn planes<V: Vector, const N: usize>(self) {
         assert!(self.columns == N * V::LANES && self.rows.is_multiple_of(ROWS) && self.depth <= self.a_row);
-        assert!(self.out.len() >= (PRODUCTS - 1) * self.out_plane + self.rows * self.columns);
-        assert!(self.a.len() >= (PRODUCTS - 1) * self.a_plane + self.rows * self.a_row);
-        assert!(self.b.len() >= (PRODUCTS - 1) * self.b_plane + self.depth * self.columns);
-        for plane in 0..PRODUCTS {
+        for (product, [tiles, weights]) in self.pairs.iter().copied().enumerate() {
+            assert!(self.out.len() >= product * self.out_plane + self.rows * self.columns);
+            assert!(self.a.len() >= tiles * self.a_plane + self.rows * self.a_row);
+            assert!(self.b.len() >= weights * self.b_plane + self.depth * self.columns);
             for row in (0..self.rows).step_by(ROWS) {
-                // SAFETY: all three have these rows of all planes, as was checked above.
+                // SAFETY: all three have these rows of the matrices, as was checked above.
                 unsafe {
-                    let a = self.a.as_ptr().add(plane * self.a_plane + row * self.a_row);
-                    let b = self.b.as_ptr().add(plane * self.b_plane);
-                    let out = self.out.as_mut_ptr().add(plane * self.out_plane + row * self.columns);
+                    let a = self.a.as_ptr().add(tiles * self.a_plane + row * self.a_row);
+                    let b = self.b.as_ptr().add(weights * self.b_plane);
+                    let out = self.out.as_mut_ptr().add(product * self.out_plane + row * self.columns);
                     let rows: [*const f32; ROWS] = std::array::from_fn(|i| a.add(i * self.a_row));
                     let mut sums = zeros::<V, ROWS, N>();
                     accumulate(&mut sums, &rows, self.depth, b);

@@ -1,5 +1,5 @@
-//! Squares of pixels at the 36 pairs of points: the transform of the input, and the adjoint of the output's, which takes
-//! the gradient of a tile's output there.
+//! Squares of pixels at all pairs of points: the transform of the input, and the adjoint of the output's, which takes the
+//! gradient of a tile's output there.
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
@@ -12,8 +12,8 @@ use super::tiles::Tiles;
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Kernel, Vector};
 
-/// The square of `SIDE` times `SIDE` pixels that belongs to a tile.
-pub(super) trait Square<const SIDE: usize> {
+/// The square of `SIDE` times `SIDE` pixels that belongs to a tile, and how it is taken to `POINTS` points along an axis.
+pub(super) trait Square<const SIDE: usize, const POINTS: usize> {
     /// Its pixels, counted over all images, line by line; `None` where zeros are read.
     fn pixel(tiles: &Tiles, tile: usize) -> [[Option<usize>; SIDE]; SIDE];
 
@@ -21,13 +21,14 @@ pub(super) trait Square<const SIDE: usize> {
     ///
     /// # Safety
     /// The machine has the vectors.
-    unsafe fn at_points<V: Vector>(line: [V; SIDE]) -> [V; INPUTS];
+    unsafe fn at_points<V: Vector>(line: [V; SIDE]) -> [V; POINTS];
 }
 
-/// The input pixels under a tile.
+/// The input pixels under a tile, for stride 1.
+#[derive(Clone, Copy)]
 pub(super) struct Input;
 
-impl Square<INPUTS> for Input {
+impl Square<INPUTS, INPUTS> for Input {
     #[inline(always)]
     fn pixel(tiles: &Tiles, tile: usize) -> [[Option<usize>; INPUTS]; INPUTS] {
         tiles.inputs(tile)
@@ -45,7 +46,7 @@ impl Square<INPUTS> for Input {
 /// The output pixels of a tile.
 pub(super) struct Output;
 
-impl Square<OUTPUTS> for Output {
+impl Square<OUTPUTS, INPUTS> for Output {
     #[inline(always)]
     fn pixel(tiles: &Tiles, tile: usize) -> [[Option<usize>; OUTPUTS]; OUTPUTS] {
         tiles.outputs(tile)
@@ -60,8 +61,8 @@ impl Square<OUTPUTS> for Output {
     }
 }
 
-/// Transforms the squares of some tiles to `[PRODUCTS]` matrices of tiles and vectors of channels.
-pub(super) struct Transform<'a, S, const SIDE: usize> {
+/// Transforms the squares of some tiles to a matrix of tiles and vectors of channels for each pair of points.
+pub(super) struct Transform<'a, S, const SIDE: usize, const POINTS: usize> {
     /// All tiles.
     pub tiles: &'a Tiles,
     /// Those to transform.
@@ -82,11 +83,11 @@ pub(super) struct Transform<'a, S, const SIDE: usize> {
     pub row: usize,
     /// Elements from one vector of channels to the next; the last is filled up with zeros.
     pub column: usize,
-    /// Elements from one product's matrix to the next.
+    /// Elements from one matrix to the next.
     pub plane: usize,
 }
 
-impl<S: Square<SIDE>, const SIDE: usize> Kernel for Transform<'_, S, SIDE> {
+impl<S: Square<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> Kernel for Transform<'_, S, SIDE, POINTS> {
     type Output = ();
 
     /// # Safety
@@ -103,7 +104,7 @@ impl<S: Square<SIDE>, const SIDE: usize> Kernel for Transform<'_, S, SIDE> {
     }
 }
 
-impl<S: Square<SIDE>, const SIDE: usize> Transform<'_, S, SIDE> {
+impl<S: Square<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> Transform<'_, S, SIDE, POINTS> {
     /// Transforms all tiles of the range, from pixels of `width` elements.
     ///
     /// # Safety
@@ -128,11 +129,11 @@ impl<S: Square<SIDE>, const SIDE: usize> Transform<'_, S, SIDE> {
                     for line in &ahead {
                         (line.iter().skip(SIDE - OUTPUTS)).for_each(|pixel| T::prefetch(*pixel, vector * V::LANES));
                     }
-                    transform::<V, T, S, SIDE, false>(&from, vector * V::LANES, 0, to, self.plane);
+                    transform::<V, T, S, SIDE, POINTS, false>(&from, vector * V::LANES, 0, to, self.plane);
                 }
                 if rest > 0 {
                     let to = to.add(full * self.column);
-                    transform::<V, T, S, SIDE, true>(&from, full * V::LANES, rest, to, self.plane);
+                    transform::<V, T, S, SIDE, POINTS, true>(&from, full * V::LANES, rest, to, self.plane);
                 }
             }
         }
@@ -157,7 +158,14 @@ impl<S: Square<SIDE>, const SIDE: usize> Transform<'_, S, SIDE> {
 /// From every pixel `V::LANES` channels, or `count` if `SOME`, may be read at `channel`, and at `to` a vector written to each
 /// of the planes.
 #[inline(always)]
-unsafe fn transform<V: Vector, T: Element, S: Square<SIDE>, const SIDE: usize, const SOME: bool>(
+unsafe fn transform<
+    V: Vector,
+    T: Element,
+    S: Square<SIDE, POINTS>,
+    const SIDE: usize,
+    const POINTS: usize,
+    const SOME: bool,
+>(
     from: &[[*const T; SIDE]; SIDE],
     channel: usize,
     count: usize,
@@ -166,7 +174,7 @@ unsafe fn transform<V: Vector, T: Element, S: Square<SIDE>, const SIDE: usize, c
 ) {
     // SAFETY: the caller vouches for all pixels and planes.
     unsafe {
-        let mut half = [[V::zero(); SIDE]; INPUTS];
+        let mut half = [[V::zero(); SIDE]; POINTS];
         for x in 0..SIDE {
             let column: [V; SIDE] = std::array::from_fn(|y| T::read::<V, SOME>(from[y][x], channel, count));
             for (line, value) in half.iter_mut().zip(S::at_points(column)) {
@@ -175,7 +183,7 @@ unsafe fn transform<V: Vector, T: Element, S: Square<SIDE>, const SIDE: usize, c
         }
         for (y, line) in half.into_iter().enumerate() {
             for (x, value) in S::at_points(line).into_iter().enumerate() {
-                value.store(to.add((y * INPUTS + x) * plane));
+                value.store(to.add((y * POINTS + x) * plane));
             }
         }
     }

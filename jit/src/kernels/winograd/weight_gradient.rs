@@ -47,7 +47,7 @@ pub(crate) fn weight_gradient_with(
         out.fill(0.0);
         return Some(());
     }
-    let blocks = Blocks::of(tiles.count(), BLOCK);
+    let blocks = Blocks::of(tiles.count(), BLOCK, 1);
     let lanes = width.lanes();
     let gradient = Gradient {
         width,
