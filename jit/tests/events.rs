@@ -94,17 +94,6 @@ fn layers() -> Vec<(&'static str, EventLayer)> {
                 vec![train(ConvShape::linear(30, 18), 0), train(ConvShape::linear(12, 18), 1)],
             ),
         ),
-        (
-            "cut at two spikes",
-            EventLayer { budget: 2, ..layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(60, 21), 0)]) },
-        ),
-        (
-            "feedback, cut at one spike",
-            EventLayer {
-                budget: 1,
-                ..layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 29), 0), recurrent])
-            },
-        ),
         ("no reset", layer(idle, vec![outer(18)])),
         ("feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![outer(9), own(false, 0)])),
         ("delayed feedback", layer(neuron(0.26, 0.13, 1.0, 0.0), vec![outer(9), own(true, 0)])),
@@ -116,6 +105,17 @@ fn layers() -> Vec<(&'static str, EventLayer)> {
         (
             "convolutional feedback",
             layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(conv(4, 20, 1, [4, 3], 3, 1, 1), 0), image]),
+        ),
+        (
+            "cut at two spikes",
+            EventLayer { budget: 2, ..layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(60, 21), 0)]) },
+        ),
+        (
+            "feedback, cut at one spike",
+            EventLayer {
+                budget: 1,
+                ..layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 29), 0), recurrent])
+            },
         ),
     ]
 }

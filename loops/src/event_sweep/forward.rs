@@ -87,7 +87,8 @@ pub fn forward(layer: &EventLayer, sample: &Sample) -> Result<Spikes, Unsolvable
                         for channel in synapses.channels(arrival.sender) {
                             let weight = sample.weights[arrival.group][channel * synapses.window() + tap];
                             let target = &mut neurons[pixel * synapses.shape.cout + channel];
-                            target.receive(layer, &solver, arrival.time, synapses.port, weight);
+                            // What rounding puts before its cause acts with it.
+                            target.receive(layer, &solver, now, synapses.port, weight);
                         }
                     });
                 }
