@@ -156,7 +156,9 @@ fn what_has_no_spike_times_is_an_error_that_names_the_place() {
     place.write("biased.snn", &program(&biased, COUNT, ""));
     let error = place.wrong(1, "run biased.snn");
     assert!(error.contains("made of spikes"), "{error}");
-    let ring = "neuron Ring(v_th = 1.0)(x) {
+    let ring = "use std.surrogates { atan }
+
+neuron Ring(v_th = 1.0, surrogate = atan())(x) {
     state u = 0.0, w = 0.0
     u' = w
     w' = -1e18 * u
@@ -164,9 +166,9 @@ fn what_has_no_spike_times_is_an_error_that_names_the_place() {
     spike when u >= v_th { u -= v_th }
 }
 
-neuron Deaf(v_th = 1.0)(x) {
+neuron Deaf(v_th = 1.0, surrogate = atan())(x) {
     state u = 0.0, i = 0.0
-    u' = 1 - u / 20ms
+    u' = 100 - u / 20ms
     i' = -i
     spike when u >= v_th { u -= v_th }
 }

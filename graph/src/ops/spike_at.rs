@@ -4,15 +4,21 @@
 //! It stands for a train without a grid; the pass [`events`](crate::passes::events) replaces it. Derivative: the train's
 //! times are the operand. Caveat: without that pass it has no value, so reference evaluation is an error that names it.
 
-use super::operands::number;
+use super::operands::{exactly, number};
 use super::placeholder::replaced_by_events;
+use crate::op::{OpRule, ShapeContext, ShapeError};
 use crate::ty::{Kind, Ty};
 
 /// Spikes at given times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpikeAt {}
 
-replaced_by_events!(SpikeAt, "spike_at", |context, times| {
-    number("spike_at", times)?;
-    Ok(Ty { time: !context.is_step, ..times.with_kind(Kind::Spikes) })
-});
+impl OpRule for SpikeAt {
+    replaced_by_events!("spike_at");
+
+    fn shape(&self, context: &ShapeContext, inputs: &[&Ty]) -> Result<Ty, ShapeError> {
+        let [times] = exactly("spike_at", inputs)?;
+        number("spike_at", times)?;
+        Ok(Ty { time: !context.is_step, ..times.with_kind(Kind::Spikes) })
+    }
+}

@@ -13,7 +13,7 @@ use crate::rust_text::layers;
 
 const OPS: &str = "graph/src/ops";
 /// Files beside the ops that serve several of them.
-const OP_HELPERS: &[&str] = &["operands"];
+const OP_HELPERS: &[&str] = &["operands", "placeholder"];
 const PASS_FILES: &str = "graph/src/passes";
 /// Files beside the passes that serve several of them.
 const PASS_HELPERS: &[&str] = &["rewrite"];
