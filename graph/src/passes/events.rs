@@ -145,7 +145,9 @@ fn append(graph: &mut Graph, signals: &Signals, neuron: LinearNeuron, node: &Nod
             }
         }
     }
-    if synapses.is_empty() {
+    let is_heard =
+        |synapses: &Synapses| neuron.inject.get(synapses.port).is_some_and(|jump| jump.iter().any(|x| *x != 0.0));
+    if !synapses.iter().any(is_heard) {
         return Err(ShapeError::new("no spikes reach this neuron: without a grid neurons act on what arrives")
             .help("let it hear its input, as in `on x { i += x }`")
             .at(&[layer.id]));
