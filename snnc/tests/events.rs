@@ -14,7 +14,7 @@ use std.neurons {{ CubaLIF }}
 
 /// Spikes that come later by a delay that is learned.
 block Late()(x) {{
-    param d = 0.002
+    param d = 0.0022
     spike_at(spike_times(x) + maximum(d, 0))
 }}
 
