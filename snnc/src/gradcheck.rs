@@ -24,8 +24,9 @@ use crate::model::Model;
 use crate::random::random_batch;
 
 /// Steps of the central differences, tried in this order: the smaller, the less probable it is that a kink of a function
-/// such as `abs` lies between the two points, and the more rounding shows.
-const STEPS: [f64; 3] = [1e-5, 1e-6, 1e-7];
+/// such as `abs` lies between the two points, and the more rounding shows. Spike times have a kink wherever a spike passes the
+/// arrival of another, and where delays are learned that is often.
+const STEPS: [f64; 4] = [1e-5, 1e-6, 1e-7, 1e-8];
 
 /// Gradients below this are 0: rounding of the loss hides them.
 const NOISE: f64 = 1e-9;
