@@ -117,7 +117,10 @@ fn continues(
 ) -> bool {
     let Group::Map(nodes) = group else { return false };
     let (own, others): (Vec<NodeId>, Vec<NodeId>) = leaves.iter().partition(|leaf| nodes.contains(leaf));
-    !own.is_empty()
+    // What was postponed stays where it is: computing it early would keep it in memory for nothing.
+    let is_next = depth[id.index()] == at + 1;
+    is_next
+        && !own.is_empty()
         && shares_space(region, group, id)
         && others.iter().all(|leaf| region.is_stored(*leaf) || depth[leaf.index()] < *at)
         && reads_in_place(region, kept, id, &own)
@@ -154,7 +157,8 @@ fn taken_along(region: &Region<'_>, depth: &[usize], id: NodeId, leaves: &BTreeS
         let made = sums::maker(region.graph, *leaf).is_some_and(|(of, ..)| of == scan);
         made || region.is_stored(*leaf) || depth[leaf.index()] < depth[scan.index()]
     };
-    (sums::is_sum_along(region, id, &full) && leaves.iter().all(is_there)).then_some(scan)
+    let is_next = depth[id.index()] == depth[scan.index()] + 1;
+    (is_next && sums::is_sum_along(region, id, &full) && leaves.iter().all(is_there)).then_some(scan)
 }
 
 /// Whether a node can join a group: the same op class over the same space, and room for another result.
