@@ -1,0 +1,66 @@
+//! What the host does with emitted text: which functions it launches, over how many threads, with which arguments.
+//!
+//! Must never know what a function computes.
+
+use snn_loops::Operand;
+
+/// What a function is called with. Every argument is 8 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Argument {
+    /// The address of an operand's first element at the step of the launch. Into packed buffers the offset is a multiple of
+    /// 64 elements, and the address is that of a word.
+    Operand(Operand),
+    /// The address of this many bytes into the memory that a kernel has to itself while it runs.
+    Workspace(usize),
+    /// The step of the enclosing `Repeat` as a 64-bit integer, 0 outside of one.
+    Step,
+    /// The address of what changes from run to run: `{ u64 seed; u64 run; i64 step; }`, where `step` is that of a program
+    /// which is itself a step.
+    Run,
+}
+
+/// One launch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// The name of an `extern "C" __global__` function of the same emission.
+    pub function: String,
+    /// Blocks along x and y.
+    pub grid: [u32; 2],
+    /// Threads of a block.
+    pub block: u32,
+    /// Bytes of dynamic shared memory.
+    pub shared: u32,
+    /// What it is called with, in order.
+    pub arguments: Vec<Argument>,
+}
+
+/// A kernel of a program as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Emitted {
+    /// Functions with external linkage, whose names nobody else uses.
+    pub functions: Vec<Function>,
+    /// What runs, in order; a call sees what those before it wrote.
+    pub calls: Vec<Call>,
+    /// Bytes of memory that the calls share, 256-aligned; full of anything at first.
+    pub workspace: usize,
+}
+
+/// The text of one function.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Function {
+    /// Its name: equal functions have equal names, so that programs hold them once.
+    pub name: String,
+    /// Templates that it instantiates, each a text of the crate, by name; they come before it once.
+    pub needs: Vec<&'static Template>,
+    /// Its definition.
+    pub text: String,
+}
+
+/// Text that several functions share.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Template {
+    /// The file it comes from, for messages of compilers.
+    pub file: &'static str,
+    /// What it says.
+    pub text: &'static str,
+}
