@@ -12,10 +12,13 @@
 
 #![deny(unsafe_code)]
 
+mod draw;
 pub mod emit;
 pub mod launch;
+mod names;
+mod nest;
 pub mod target;
 
-pub use emit::{Emission, Storage, Unit};
+pub use emit::{Emission, Storage, Unit, emit};
 pub use launch::{Argument, Call, Emitted};
 pub use target::{Arch, Precision, Target};
