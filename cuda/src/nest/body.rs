@@ -171,8 +171,12 @@ impl Writer<'_> {
 
     fn counted(&mut self, var: Var, extent: Extent, falling: bool, body: &[Stmt]) {
         let (i, int, count) = (var.0, self.int.name(), self.count(extent));
-        if matches!(extent, Extent::Fixed(n) if n <= UNROLLED) {
+        let is_short = matches!(extent, Extent::Fixed(n) if n <= UNROLLED);
+        if is_short {
             self.line(format_args!("#pragma unroll"));
+        } else if !body.iter().any(|stmt| matches!(stmt, Stmt::For { .. } | Stmt::Store(..))) {
+            // A sum waits for each addend in turn, but the loads of many need not wait for each other.
+            self.line(format_args!("#pragma unroll {UNROLLED}"));
         }
         if falling {
             self.line(format_args!("for ({int} i{i} = {count} - 1; i{i} >= 0; --i{i}) {{"));

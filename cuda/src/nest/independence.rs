@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use snn_loops::plan::each_access;
-use snn_loops::{Access, Atom, BufferId, Expr, Extent, Nest, Program, Reg, Role, Stmt, Var};
+use snn_loops::{Access, Atom, BufferId, Expr, Extent, Ix, LoopKind, Nest, Program, Reg, Role, Stmt, Var};
 
 /// What must be known of a nest to judge its loops.
 pub(super) struct Judge<'a> {
@@ -135,7 +135,7 @@ impl<'a> Judge<'a> {
             return len == 1;
         }
         open.last()
-            .is_some_and(|(var, extent)| *extent == Extent::Fixed(len) && access.index == snn_loops::Ix::var(*var))
+            .is_some_and(|(var, extent)| *extent == Extent::Fixed(len) && access.index == Ix::var(*var))
     }
 
     fn is_scratch(&self, buffer: BufferId) -> bool {
@@ -166,24 +166,37 @@ fn collect_limits(body: &[Stmt], limits: &mut BTreeMap<Var, usize>) {
     }
 }
 
+/// The same lane of two `Lanes` loops is the same thread, so their variables count as one.
 fn keeps_to_itself(nest: &Nest, program: &Program) -> bool {
-    let mut stored: BTreeMap<BufferId, Vec<Access>> = BTreeMap::new();
-    let mut loaded: Vec<Access> = Vec::new();
+    let mut lanes = BTreeSet::new();
+    collect_lanes(&nest.body, &mut lanes);
+    let one_lane = |var| Ix::var(if lanes.contains(&var) { Var(u32::MAX) } else { var });
+    let mut stored: BTreeMap<BufferId, BTreeSet<Ix>> = BTreeMap::new();
+    let mut loaded: Vec<(BufferId, Ix)> = Vec::new();
     each_access(&nest.body, &mut |access, is_store| {
         let is_scratch = program.buffers.get(access.buffer.0 as usize).is_some_and(|b| b.role == Role::Scratch);
         if is_scratch {
             return;
         }
+        let index = access.index.substitute(&one_lane, &|_| None);
         if is_store {
-            stored.entry(access.buffer).or_default().push(access.clone());
+            stored.entry(access.buffer).or_default().insert(index);
         } else {
-            loaded.push(access.clone());
+            loaded.push((access.buffer, index));
         }
     });
-    loaded.iter().all(|load| {
-        let Some(stores) = stored.get(&load.buffer) else { return true };
-        stores.iter().all(|store| store.index == load.index)
-    })
+    loaded.iter().all(|(buffer, index)| stored.get(buffer).is_none_or(|stores| stores.iter().all(|at| at == index)))
+}
+
+fn collect_lanes(body: &[Stmt], lanes: &mut BTreeSet<Var>) {
+    for stmt in body {
+        if let Stmt::For { var, kind, body, .. } = stmt {
+            if *kind == LoopKind::Lanes {
+                lanes.insert(*var);
+            }
+            collect_lanes(body, lanes);
+        }
+    }
 }
 
 /// Whether every register is set in the iteration before it is read there. Sets inside of a loop count only inside of it,
