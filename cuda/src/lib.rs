@@ -14,9 +14,12 @@
 
 pub mod availability;
 pub mod code;
+mod draw;
 pub mod emit;
 pub mod error;
 pub mod launch;
+mod names;
+mod nest;
 pub mod target;
 pub mod timings;
 
@@ -31,7 +34,7 @@ pub use availability::{Availability, DeviceInfo, LibraryReport, Reason, Report};
 pub use code::{Compiled, Resources};
 #[cfg(all(unix, feature = "driver"))]
 pub use driver::{Compiler, Device, Executable, Instance, availability, report};
-pub use emit::{Emission, Storage, Unit};
+pub use emit::{Emission, Storage, Unit, emit};
 pub use error::CudaError;
 pub use launch::{Argument, Call, Emitted};
 pub use target::{Arch, Precision, Target};

@@ -1,5 +1,6 @@
 //! Which machine runs a program: the one place that knows every back end.
 
+pub use snn_cuda::{Arch, Precision};
 pub use snn_jit::{Crossovers, Densities, Footprint, Isa, KernelTime, Kernels, SpikeKernels, SweepNeeds, Timings};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};

@@ -195,7 +195,7 @@ struct Program<'c> {
 impl<'c> Program<'c> {
     fn new(compiler: &'c Compiler, unit: &str, text: &str) -> Result<Program<'c>, CudaError> {
         let no_string = |_| CudaError::Emission(format!("the text of `{unit}` holds a NUL"));
-        let name = CString::new(format!("{unit}.cu")).map_err(no_string)?;
+        let name = CString::new(unit).map_err(no_string)?;
         let text = CString::new(text).map_err(no_string)?;
         let mut raw: nvrtcProgram = std::ptr::null_mut();
         let none = std::ptr::null();

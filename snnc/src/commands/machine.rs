@@ -97,7 +97,7 @@ fn isa() -> impl TypedValueParser<Value = Isa> {
 }
 
 /// One of some choices, by its name.
-fn by_name<T: Copy + Send + Sync + 'static, const N: usize>(
+pub fn by_name<T: Copy + Send + Sync + 'static, const N: usize>(
     all: [T; N],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
