@@ -2,7 +2,7 @@
 //!
 //! | module | checks |
 //! | --- | --- |
-//! | `kernels` | every kernel of a model's programs by itself against the CPU back end |
+//! | `kernels` | every kernel of a model's programs by itself against the interpreter |
 //! | `models` | which models, and how small |
 //! | `training` | some steps of a training against the same steps on the CPU |
 //! | `speed` | how long things take, beside the floors of the device |
