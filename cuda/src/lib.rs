@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 pub mod emit;
+pub mod events;
 pub mod launch;
 pub mod target;
 
