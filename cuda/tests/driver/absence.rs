@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use snn_cuda::{Availability, CudaError, Device, Reason, availability, report};
 
-use crate::support::{alone, altered_fakes, cxx, fakes, library};
+use crate::support::{alone, altered_fakes, cxx, fakes, is_alone, library};
 
 fn reason() -> Reason {
     match availability() {

@@ -10,7 +10,7 @@ use snn_loops::Dtype;
 
 use crate::instances::{compiled, read, write};
 use crate::programs::{KEY, LEN, Loop, Update};
-use crate::support::{alone, altered_fakes, cxx, fakes, library, search_path};
+use crate::support::{alone, altered_fakes, fakes, is_alone, library, search_path};
 
 #[test]
 fn threads_share_an_executable() {
