@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 pub mod availability;
+pub mod check;
 pub mod code;
 mod draw;
 pub mod emit;

@@ -5,6 +5,7 @@
 //! | `threads` | which loops become threads |
 //! | `independence` | whether iterations of a serial loop may run in any order |
 //! | `index` | indices as integer expressions |
+//! | `ordered` | long sums by few threads: how a warp runs them together |
 //! | `scalar` | scalar instructions |
 //! | `body` | statements |
 //!
@@ -17,6 +18,7 @@
 mod body;
 mod independence;
 mod index;
+mod ordered;
 mod scalar;
 mod threads;
 

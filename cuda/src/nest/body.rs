@@ -2,13 +2,14 @@
 //!
 //! Must never know how many threads there are beyond what `threads` says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use snn_loops::scalar::ScalarType;
 use snn_loops::{Access, BufferId, Dtype, Expr, Extent, Ix, LoopKind, Nest, Stmt, Val, Var};
 
 use super::index::{Int, magnitude};
+use super::ordered::{Split, TEAM, split_long};
 use super::threads::Threads;
 use super::{BLOCK, Slot, scalar};
 use crate::emit::Storage;
@@ -36,6 +37,8 @@ pub(super) struct Writer<'a> {
     text: String,
     depth: usize,
     place: Place,
+    /// Values that are truth values.
+    masks: BTreeSet<Val>,
 }
 
 impl Writer<'_> {
@@ -52,6 +55,7 @@ impl Writer<'_> {
             text: String::new(),
             depth: 0,
             place: Place::Common,
+            masks: BTreeSet::new(),
         };
         writer.int = writer.width(nest);
         writer.signature();
@@ -112,13 +116,18 @@ impl Writer<'_> {
         self.line(format_args!("const {natural} thread = blockIdx.x * ({natural})blockDim.x + threadIdx.x;"));
         self.line(format_args!("if (thread >= {}{suffix}) return;", threads.count()));
         let pitch = threads.pitch;
+        if threads.teams {
+            self.line(format_args!("const i32 member = (i32)(thread % {TEAM}{suffix});"));
+            self.line(format_args!("const {natural} element = thread / {TEAM}{suffix};"));
+        }
+        let number = if threads.teams { "element" } else { "thread" };
         if pitch > 1 {
-            self.line(format_args!("const {int} lane = ({int})(thread % {pitch}{suffix});"));
+            self.line(format_args!("const {int} lane = ({int})({number} % {pitch}{suffix});"));
         }
         let mut below = pitch;
         for (at, axis) in threads.outer.iter().enumerate().rev() {
             let limit = axis.extent.limit() as u64;
-            let whole = if below == 1 { "thread".to_owned() } else { format!("thread / {below}{suffix}") };
+            let whole = if below == 1 { number.to_owned() } else { format!("{number} / {below}{suffix}") };
             let value = if at == 0 { whole } else { format!("{whole} % {limit}{suffix}") };
             self.line(format_args!("const {int} i{} = ({int})({value});", axis.var.0));
             below = below.saturating_mul(limit.max(1));
@@ -143,13 +152,15 @@ impl Writer<'_> {
     }
 
     fn statements(&mut self, body: &[Stmt]) {
-        for stmt in body {
-            match stmt {
-                Stmt::For { var, extent, kind, body } => self.open_loop(*var, *extent, *kind, body),
-                Stmt::Let(val, expr) => self.define(*val, expr),
-                Stmt::Set(reg, val) => self.line(format_args!("r{} = v{};", reg.0, val.0)),
-                Stmt::Store(access, val) => self.store(access, *val),
-            }
+        body.iter().for_each(|stmt| self.statement(stmt));
+    }
+
+    fn statement(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::For { var, extent, kind, body } => self.open_loop(*var, *extent, *kind, body),
+            Stmt::Let(val, expr) => self.define(*val, expr),
+            Stmt::Set(reg, val) => self.line(format_args!("r{} = v{};", reg.0, val.0)),
+            Stmt::Store(access, val) => self.store(access, *val),
         }
     }
 
@@ -170,6 +181,11 @@ impl Writer<'_> {
     }
 
     fn counted(&mut self, var: Var, extent: Extent, falling: bool, body: &[Stmt]) {
+        if self.threads.teams
+            && let Some(parts) = split_long(extent.limit(), body)
+        {
+            return self.ordered(var, extent, falling, &parts);
+        }
         let (i, int, count) = (var.0, self.int.name(), self.count(extent));
         let is_short = matches!(extent, Extent::Fixed(n) if n <= UNROLLED);
         if is_short {
@@ -184,6 +200,44 @@ impl Writer<'_> {
             self.line(format_args!("for ({int} i{i} = 0; i{i} < {count}; ++i{i}) {{"));
         }
         self.block(body);
+    }
+
+    /// A loop whose iterations a team prepares side by side and then runs in order.
+    fn ordered(&mut self, var: Var, extent: Extent, falling: bool, parts: &Split<'_>) {
+        let (i, int, count, float) = (var.0, self.int.name(), self.count(extent), scalar::type_name(self.dtype));
+        self.line(format_args!("for ({int} first{i} = 0; first{i} < {count}; first{i} += {TEAM}) {{"));
+        self.depth += 1;
+        self.line(format_args!("const {int} mine{i} = first{i} + member < {count} ? first{i} + member : {count} - 1;"));
+        let own = if falling { format!("{count} - 1 - mine{i}") } else { format!("mine{i}") };
+        self.line(format_args!("const {int} i{i} = {own};"));
+        parts.free.iter().for_each(|stmt| self.statement(stmt));
+        if extent.limit() % TEAM as usize == 0 && matches!(extent, Extent::Fixed(_)) {
+            self.line(format_args!("#pragma unroll"));
+            self.line(format_args!("for (i32 from = 0; from < {TEAM}; ++from) {{"));
+        } else {
+            self.line(format_args!("const i32 last{i} = (i32)({count} - first{i});"));
+            self.line(format_args!("for (i32 from = 0; from < {TEAM} && from < last{i}; ++from) {{"));
+        }
+        self.depth += 1;
+        for val in &parts.handed {
+            let v = val.0;
+            if self.masks.contains(val) {
+                self.line(format_args!("const bool h{v} = __shfl_sync(0xffffffffu, (i32)v{v}, from) != 0;"));
+            } else {
+                self.line(format_args!("const {float} h{v} = __shfl_sync(0xffffffffu, v{v}, from);"));
+            }
+        }
+        self.line(format_args!("{{"));
+        self.depth += 1;
+        for val in &parts.handed {
+            let kind = if self.masks.contains(val) { "bool" } else { float };
+            self.line(format_args!("const {kind} v{0} = h{0};", val.0));
+        }
+        parts.bound.iter().for_each(|stmt| self.statement(stmt));
+        for _ in 0..3 {
+            self.depth -= 1;
+            self.line(format_args!("}}"));
+        }
     }
 
     /// The rest of a block that was opened.
@@ -251,6 +305,9 @@ impl Writer<'_> {
                     ScalarType::Float => float,
                     ScalarType::Mask => "bool",
                 };
+                if op.result() == ScalarType::Mask {
+                    self.masks.insert(val);
+                }
                 let value = scalar::expression(*op, args);
                 self.line(format_args!("const {kind} v{v} = {value};"));
             }
@@ -302,7 +359,11 @@ impl Writer<'_> {
         let zero = scalar::constant(0.0, self.dtype);
         let guard = match self.place {
             Place::Lane { var, masked: true } => format!("if (on{}) ", var.0),
+            Place::Common if self.threads.pitch > 1 && self.threads.teams => {
+                "if (lane == 0 && member == 0) ".to_owned()
+            }
             Place::Common if self.threads.pitch > 1 => "if (lane == 0) ".to_owned(),
+            Place::Lane { .. } | Place::Common if self.threads.teams => "if (member == 0) ".to_owned(),
             Place::Lane { .. } | Place::Common => String::new(),
         };
         match storage {

@@ -134,8 +134,7 @@ impl<'a> Judge<'a> {
         if access.index.as_constant() == Some(0) {
             return len == 1;
         }
-        open.last()
-            .is_some_and(|(var, extent)| *extent == Extent::Fixed(len) && access.index == Ix::var(*var))
+        open.last().is_some_and(|(var, extent)| *extent == Extent::Fixed(len) && access.index == Ix::var(*var))
     }
 
     fn is_scratch(&self, buffer: BufferId) -> bool {

@@ -6,6 +6,7 @@ use snn_loops::plan::each_access;
 use snn_loops::{BufferId, Expr, Extent, LoopKind, Nest, Program, Stmt, Var};
 
 use super::independence::Judge;
+use super::ordered::{TEAM, wants_teams};
 
 /// A loop whose iterations are threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) struct Threads {
     pub serial_lanes: bool,
     /// Whether lanes make words of bits together.
     pub votes: bool,
+    /// Whether each of these threads is a whole warp, whose lanes run long sums together.
+    pub teams: bool,
 }
 
 impl Threads {
@@ -39,13 +42,15 @@ impl Threads {
         let lanes = if serial_lanes { 1 } else { widest(rest).max(1) as u64 };
         let votes = !serial_lanes && stores_bits_of_lanes(rest, program);
         let pitch = if votes { lanes.next_multiple_of(32) } else { lanes };
-        Threads { outer, lanes, pitch, serial_lanes, votes }
+        let mut threads = Threads { outer, lanes, pitch, serial_lanes, votes, teams: false };
+        threads.teams = wants_teams(&threads, rest);
+        threads
     }
 
     /// Number of threads; saturates.
     pub fn count(&self) -> u64 {
         let outer = self.outer.iter().map(|axis| axis.extent.limit() as u64);
-        outer.fold(self.pitch, u64::saturating_mul)
+        outer.fold(self.pitch, u64::saturating_mul).saturating_mul(if self.teams { TEAM } else { 1 })
     }
 }
 
