@@ -21,6 +21,8 @@ pub(super) struct NeuronText {
     pub members: String,
     /// The templates that they use, in the order of their definitions.
     pub needs: Vec<&'static Template>,
+    /// Whether its states can be taken as amplitudes, one for each rate, that nothing lifts at once.
+    pub has_amplitudes: bool,
 }
 
 impl NeuronText {
@@ -51,19 +53,24 @@ impl NeuronText {
             flow.response_text("injected", &neuron.inject),
             flow.response_text("drifted", &drifts(neuron)),
         ];
-        Ok(NeuronText { members: members.concat(), needs })
+        let has_amplitudes = flow.has_amplitudes() && !lifts(neuron);
+        let amplitudes = if has_amplitudes { flow.amplitudes_text() } else { String::new() };
+        Ok(NeuronText { members: members.concat() + &amplitudes, needs, has_amplitudes })
     }
 }
 
 fn constants(neuron: &LinearNeuron, solver: &Solver, links: &[Link], entries: usize, searches: bool) -> String {
-    let lifts = neuron.inject.iter().any(|inject| neuron.potential(inject) != 0.0);
     let oscillates = solver.frequency() > 0.0;
     // Whether the potential rises and falls at most once between two events.
     let has_single_peak = !matches!(solver.solution(), Solution::Search) || (neuron.order <= 2 && !oscillates);
     let mut text =
         format!("    static constexpr int D = {}, LINKS = {}, ENTRIES = {entries};\n", neuron.order, links.len());
-    let flags =
-        [("LIFTS", lifts), ("SINGLE_PEAK", has_single_peak), ("SEARCHES", searches), ("OSCILLATES", oscillates)];
+    let flags = [
+        ("LIFTS", lifts(neuron)),
+        ("SINGLE_PEAK", has_single_peak),
+        ("SEARCHES", searches),
+        ("OSCILLATES", oscillates),
+    ];
     let flags: Vec<String> = flags.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let _ = writeln!(text, "    static constexpr bool {};", flags.join(", "));
     let _ = writeln!(text, "    static constexpr double THETA = {};", number(neuron.theta));
@@ -72,6 +79,11 @@ fn constants(neuron: &LinearNeuron, solver: &Solver, links: &[Link], entries: us
         let _ = writeln!(text, "    static constexpr double STRETCH = {};", number(stretch));
     }
     text
+}
+
+/// Whether what arrives may lift the potential at once.
+pub(super) fn lifts(neuron: &LinearNeuron) -> bool {
+    neuron.inject.iter().any(|inject| neuron.potential(inject) != 0.0)
 }
 
 fn potential_text(neuron: &LinearNeuron) -> String {

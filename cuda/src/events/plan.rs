@@ -70,7 +70,8 @@ impl<'l> Plan<'l> {
         }
         let (threads, parameters) = (work.threads, parameters.join(", "));
         let body = body(&names);
-        let head = format!("SN_KERNEL void __launch_bounds__({threads}) @({parameters})");
+        // Without the number of blocks compilers spill registers to have more of them.
+        let head = format!("SN_KERNEL void __launch_bounds__({threads}, 1) @({parameters})");
         let text = format!("{}{head} {{\n    {body}\n}}\n", self.layer.text());
         let name = format!("events_{}_{:016x}", work.kind, hash(&text));
         let mut needs: Vec<&'static Template> = Vec::new();
