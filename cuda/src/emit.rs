@@ -2,7 +2,17 @@
 //!
 //! Must never know a driver.
 
-use crate::launch::Call;
+mod print;
+mod storage;
+mod units;
+
+use std::collections::BTreeMap;
+
+use snn_loops::{Kernel, Program};
+
+use crate::launch::{Call, Emitted, Function};
+use crate::target::Target;
+use crate::{draw, events, nest};
 
 /// How the elements of a buffer lie in a device's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +34,8 @@ pub struct Unit {
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// Where the functions begin in it, behind what units share.
+    pub begin: usize,
     /// The functions that calls may name.
     pub functions: Vec<String>,
 }
@@ -39,4 +51,28 @@ pub struct Emission {
     pub workspace: usize,
     /// How each buffer lies in memory.
     pub storage: Vec<Storage>,
+}
+
+/// A verified program as text for a target. The same program gives the same text.
+pub fn emit(program: &Program, target: &Target) -> Emission {
+    let storage = storage::of(program, target.precision);
+    let mut functions: BTreeMap<String, Function> = BTreeMap::new();
+    let mut kernels = Vec::with_capacity(program.kernels.len());
+    let mut workspace = 0;
+    for kernel in &program.kernels {
+        let emitted = emit_kernel(kernel, program, &storage, target);
+        workspace = workspace.max(emitted.workspace);
+        kernels.push(emitted.calls);
+        functions.extend(emitted.functions.into_iter().map(|function| (function.name.clone(), function)));
+    }
+    Emission { units: units::group(functions.into_values().collect(), target), kernels, workspace, storage }
+}
+
+fn emit_kernel(kernel: &Kernel, program: &Program, storage: &[Storage], target: &Target) -> Emitted {
+    match kernel {
+        Kernel::Nest(nest) => nest::emit(nest, program, storage),
+        Kernel::Draw(draw) => draw::emit(draw, program.dtype),
+        Kernel::EventSweep(sweep) => events::emit(sweep, target),
+        Kernel::Contraction(_) => Emitted::default(),
+    }
 }

@@ -12,11 +12,32 @@
 
 #![deny(unsafe_code)]
 
+pub mod availability;
+pub mod check;
+pub mod code;
+mod draw;
 pub mod emit;
+pub mod error;
 pub mod events;
 pub mod launch;
+mod names;
+mod nest;
 pub mod target;
+pub mod timings;
 
-pub use emit::{Emission, Storage, Unit};
+#[cfg(not(all(unix, feature = "driver")))]
+mod absent;
+#[cfg(all(unix, feature = "driver"))]
+mod driver;
+
+#[cfg(not(all(unix, feature = "driver")))]
+pub use absent::{Compiler, Device, Executable, Instance, availability, report};
+pub use availability::{Availability, DeviceInfo, LibraryReport, Reason, Report};
+pub use code::{Compiled, Resources};
+#[cfg(all(unix, feature = "driver"))]
+pub use driver::{Compiler, Device, Executable, Instance, availability, report};
+pub use emit::{Emission, Storage, Unit, emit};
+pub use error::CudaError;
 pub use launch::{Argument, Call, Emitted};
 pub use target::{Arch, Precision, Target};
+pub use timings::{KernelTime, Timings};

@@ -57,6 +57,12 @@ type Simplify = fn(&Graph, &[NodeId]) -> Result<(Graph, Vec<NodeId>), ShapeError
 /// `silent:<path>`, the share of its neurons that no sample made spike, and `counters:<path>` ([`SpikeTimes`](crate::ops::SpikeTimes)). A parameter that the loss does not depend on has no results: like
 /// PyTorch, training leaves it alone.
 pub fn train_step(model: &Model, optimizer: &Optimizer) -> Result<TrainStep, ShapeError> {
+    scaled_train_step(model, optimizer, 1.0)
+}
+
+/// The same with gradients of a loss times `scale`, divided by it again before the optimizer sees them: then small ones
+/// are not lost where they pass through 16 bits. A power of two changes no other rounding.
+pub fn scaled_train_step(model: &Model, optimizer: &Optimizer, scale: f64) -> Result<TrainStep, ShapeError> {
     let mut graph = model.graph.clone();
     let loss = mean_loss(&mut graph, model)?;
     let mut outputs = vec![("loss".to_owned(), loss)];
@@ -78,8 +84,12 @@ pub fn train_step(model: &Model, optimizer: &Optimizer) -> Result<TrainStep, Sha
         bias1: scalar(&mut graph, "bias1")?,
         bias2: scalar(&mut graph, "bias2")?,
     };
-    for (parameter, gradient) in parameter_gradients(&mut graph, model, loss)? {
+    let scaled = if scale == 1.0 { loss } else { graph.scale(loss, scale)? };
+    for (parameter, mut gradient) in parameter_gradients(&mut graph, model, scaled)? {
         name_after(&mut graph, &parameter.path);
+        if scale != 1.0 {
+            gradient = graph.scale(gradient, 1.0 / scale)?;
+        }
         let ty = graph.ty(parameter.node).with_kind(Kind::Real);
         let mut slots = Vec::with_capacity(optimizer.slots());
         for k in 0..optimizer.slots() {

@@ -1,11 +1,11 @@
 //! Where buffers lie: a block of memory for each buffer that the host sees, one block for all temporary buffers.
 
+use snn_loops::in_place::may_share;
 use snn_loops::{BufferId, Program, Role};
 
 use crate::alloc::ALIGNMENT;
 use crate::call::Place;
 use crate::error::JitError;
-use crate::in_place::may_share;
 
 /// The memory of a program's instances.
 #[derive(Clone, Debug)]

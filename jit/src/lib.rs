@@ -32,7 +32,6 @@ mod element;
 mod error;
 mod execute;
 mod footprint;
-mod in_place;
 mod instance;
 mod interchange;
 mod kernels;

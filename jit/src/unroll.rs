@@ -9,10 +9,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use snn_loops::nest::each_use;
 use snn_loops::{Access, BufferId, Expr, Extent, Ix, LoopKind, Reg, Stmt, Val, Var};
 
 use crate::canonical::Canonical;
-use crate::in_place::each_use;
 use crate::wide;
 
 /// Longer loops are not written out.

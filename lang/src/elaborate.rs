@@ -63,7 +63,7 @@ pub use convert::{ConvertPlan, Keep, Variant};
 pub use plain::{ExternCall, Plain};
 pub use table::Stage as StageRow;
 pub use test_decl::{CompiledTest, Expectation, Relation};
-pub use train::{DataField, Feeds, GradientMethod, TrainPlan};
+pub use train::{DataField, Feeds, GradientMethod, Precision, TrainPlan};
 
 /// The most nodes of one graph.
 const MAX_NODES: usize = 200_000;

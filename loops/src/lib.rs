@@ -14,6 +14,7 @@ pub mod dtype;
 pub mod event_sweep;
 pub mod events;
 pub mod expand;
+pub mod in_place;
 pub mod index;
 pub mod interp;
 pub mod nest;

@@ -241,3 +241,15 @@ impl NestBuilder {
         Nest { name: self.name, body: self.done, n_vals: self.n_vals, n_regs: self.n_regs, n_vars: self.n_vars }
     }
 }
+
+/// Calls `visit` with every value that statements ask for.
+pub fn each_use(stmts: &[Stmt], visit: &mut dyn FnMut(Val)) {
+    for stmt in stmts {
+        match stmt {
+            Stmt::For { body, .. } => each_use(body, visit),
+            Stmt::Let(_, Expr::Scalar(_, args)) => args.iter().for_each(|arg| visit(*arg)),
+            Stmt::Let(..) => {}
+            Stmt::Set(_, val) | Stmt::Store(_, val) => visit(*val),
+        }
+    }
+}

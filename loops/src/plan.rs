@@ -111,7 +111,13 @@ struct Tenant {
 
 /// Plans the temporary buffers; every offset is a multiple of `align` bytes (0 counts as 1).
 pub fn plan(program: &Program, align: usize) -> Plan {
-    let mut waiting = tenants(program, align.max(1));
+    let bytes: Vec<usize> = program.buffers.iter().map(|buffer| buffer.bytes(program.dtype)).collect();
+    plan_bytes(program, align, &bytes)
+}
+
+/// The same where buffers take as many bytes as a back end says, one number a buffer.
+pub fn plan_bytes(program: &Program, align: usize, bytes: &[usize]) -> Plan {
+    let mut waiting = tenants(program, align.max(1), bytes);
     let peak_bytes = peak(&waiting, program.launches.len());
     waiting.sort_by_key(|tenant| (std::cmp::Reverse(tenant.room), tenant.first, tenant.id));
     let mut placed: Vec<Tenant> = Vec::with_capacity(waiting.len());
@@ -131,12 +137,12 @@ pub fn plan(program: &Program, align: usize) -> Plan {
     Plan { slots, arena_bytes, peak_bytes }
 }
 
-fn tenants(program: &Program, align: usize) -> Vec<Tenant> {
+fn tenants(program: &Program, align: usize, bytes: &[usize]) -> Vec<Tenant> {
     let mut tenants = Vec::new();
     for (id, (first, last)) in lifetimes(program) {
-        let Some(buffer) = program.buffers.get(id.0 as usize) else { continue };
+        let at = id.0 as usize;
+        let (Some(buffer), Some(bytes)) = (program.buffers.get(at), bytes.get(at).copied()) else { continue };
         if buffer.role == Role::Temporary {
-            let bytes = buffer.bytes(program.dtype);
             let room = bytes.checked_next_multiple_of(align).unwrap_or(usize::MAX);
             tenants.push(Tenant { id, bytes, room, first, last, offset: 0 });
         }

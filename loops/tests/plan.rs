@@ -2,7 +2,7 @@
 //!
 //! The test must never know how the plan is found.
 
-use snn_loops::plan::plan;
+use snn_loops::plan::{plan, plan_bytes};
 use snn_loops::{
     BufferId, Distribution, Draw, Dtype, Kernel, KernelId, Launch, Operand, Program, Role, contraction::Contraction,
     contraction::ContractionKind, contraction::ConvShape,
@@ -77,14 +77,20 @@ fn living_buffers_never_overlap() {
     for round in 0..400 {
         let program = random_program(&mut rng);
         let align = [0, 1, 16, 64][round % 4];
-        let plan = plan(&program, align);
+        let own: Vec<usize> = program.buffers.iter().map(|buffer| buffer.len * program.dtype.size()).collect();
+        let (plan, bytes) = if rng.below(2) == 0 {
+            (plan(&program, align), own)
+        } else {
+            let bytes: Vec<usize> = own.iter().map(|own| rng.below(own + 1)).collect();
+            (plan_bytes(&program, align, &bytes), bytes)
+        };
         assert_eq!(plan.slots.len(), program.buffers.len());
         let alive = alive(&program);
         for (id, (slot, buffer)) in plan.slots.iter().zip(&program.buffers).enumerate() {
             let is_needed = buffer.role == Role::Temporary && alive.iter().flatten().any(|other| *other == id);
             assert_eq!(slot.is_some(), is_needed, "b{id}\n{program}");
             if let Some(slot) = slot {
-                assert_eq!(slot.bytes, buffer.len * program.dtype.size());
+                assert_eq!(slot.bytes, bytes[id]);
                 assert_eq!(slot.offset % align.max(1), 0);
                 assert!(slot.offset + slot.bytes <= plan.arena_bytes);
             }

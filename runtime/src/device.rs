@@ -1,5 +1,7 @@
 //! Which machine runs a program: the one place that knows every back end.
 
+use snn_cuda::Availability;
+pub use snn_cuda::{Arch, Precision};
 pub use snn_jit::{Crossovers, Densities, Footprint, Isa, KernelTime, Kernels, SpikeKernels, SweepNeeds, Timings};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
@@ -16,9 +18,20 @@ pub enum Device {
         /// Which code computes; results depend on it, by rounding.
         kernels: Kernels,
     },
+    /// A CUDA device.
+    Cuda {
+        /// Its number among those of the machine.
+        ordinal: usize,
+        /// How linear maps and convolutions round.
+        precision: Precision,
+    },
     /// The interpreter that defines what programs mean; slow.
     Reference,
 }
+
+/// What losses are multiplied by before they are differentiated in half precision, and gradients divided by: far from where
+/// gradients of means over a batch overflow (65504), and small ones keep 15 more bits.
+const HALF_LOSS_SCALE: f64 = 32768.0;
 
 impl Device {
     /// The processor on this many threads (0: one a core), with the kernels that are usual.
@@ -30,7 +43,7 @@ impl Device {
     pub fn with_kernels(self, kernels: Kernels) -> Device {
         match self {
             Device::Cpu { threads, .. } => Device::Cpu { threads, kernels },
-            Device::Reference => Device::Reference,
+            Device::Cuda { .. } | Device::Reference => self,
         }
     }
 
@@ -38,7 +51,15 @@ impl Device {
     pub fn kernels(self) -> Option<Kernels> {
         match self {
             Device::Cpu { kernels, .. } => Some(kernels),
-            Device::Reference => None,
+            Device::Cuda { .. } | Device::Reference => None,
+        }
+    }
+
+    /// What a loss is multiplied by before it is differentiated.
+    pub fn loss_scale(self) -> f64 {
+        match self {
+            Device::Cuda { precision: Precision::F16, .. } => HALF_LOSS_SCALE,
+            Device::Cuda { .. } | Device::Cpu { .. } | Device::Reference => 1.0,
         }
     }
 
@@ -46,6 +67,7 @@ impl Device {
     pub fn name(self) -> &'static str {
         match self {
             Device::Cpu { .. } => "cpu",
+            Device::Cuda { .. } => "cuda",
             Device::Reference => "reference",
         }
     }
@@ -55,8 +77,30 @@ impl Device {
         match self {
             Device::Cpu { threads: 0, .. } => std::thread::available_parallelism().map_or(1, usize::from),
             Device::Cpu { threads, .. } => threads,
-            Device::Reference => 1,
+            Device::Cuda { .. } | Device::Reference => 1,
         }
+    }
+}
+
+/// Why no CUDA device can be used, in a sentence; `None` if one can.
+pub fn cuda_problem() -> Option<String> {
+    match snn_cuda::availability() {
+        Availability::Ready(_) => None,
+        Availability::Absent(reason) => Some(reason.to_string()),
+    }
+}
+
+/// The name of a CUDA device with its architecture: results are the same on devices of one name.
+///
+/// # Errors
+/// If there is no such device.
+pub fn cuda_name(ordinal: usize) -> Result<String> {
+    match snn_cuda::availability() {
+        Availability::Ready(devices) => match devices.get(ordinal) {
+            Some(device) => Ok(device.name.clone()),
+            None => Err(RuntimeError::new(format!("there is no CUDA device {ordinal}, only {}", devices.len()))),
+        },
+        Availability::Absent(reason) => Err(RuntimeError::new(reason.to_string())),
     }
 }
 
@@ -86,6 +130,7 @@ pub struct Engine {
 
 enum Loaded {
     Cpu(Box<Instance>),
+    Cuda(Box<snn_cuda::Instance>),
     Reference(Box<(Program, interp::Memory)>),
 }
 
@@ -101,6 +146,13 @@ impl Engine {
             Device::Cpu { threads, kernels } => {
                 let executable = snn_jit::compile(&program, &Options { threads, kernels }).map_err(failed)?;
                 Loaded::Cpu(Box::new(Instance::replacing(&executable, replaced).map_err(failed)?))
+            }
+            Device::Cuda { ordinal, precision } => {
+                let device = snn_cuda::Device::open(ordinal).map_err(failed)?;
+                let target = snn_cuda::Target { arch: device.arch(), dtype, precision };
+                let emission = snn_cuda::emit(&program, &target);
+                let executable = snn_cuda::Executable::compile(&program, emission, &device).map_err(failed)?;
+                Loaded::Cuda(Box::new(snn_cuda::Instance::replacing(&executable, replaced).map_err(failed)?))
             }
             Device::Reference => {
                 let memory = interp::Memory::new(&program);
@@ -125,6 +177,11 @@ impl Engine {
                 slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = *value as f32);
                 Ok(())
             }
+            (Loaded::Cuda(instance), Dtype::F64) => instance.write_f64(buffer, values).map_err(failed),
+            (Loaded::Cuda(instance), Dtype::F32) => {
+                let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+                instance.write_f32(buffer, &values).map_err(failed)
+            }
             (Loaded::Reference(loaded), _) => loaded.1.write(buffer, values).map_err(failed),
         }
     }
@@ -133,7 +190,8 @@ impl Engine {
     pub fn write_f32(&mut self, buffer: BufferId, values: &[f32]) -> Result<()> {
         match (&mut self.loaded, self.dtype) {
             (Loaded::Cpu(instance), Dtype::F32) => instance.write_f32(buffer, values).map_err(failed),
-            (Loaded::Cpu(_), Dtype::F64) | (Loaded::Reference(_), _) => {
+            (Loaded::Cuda(instance), Dtype::F32) => instance.write_f32(buffer, values).map_err(failed),
+            (Loaded::Cpu(_) | Loaded::Cuda(_), Dtype::F64) | (Loaded::Reference(_), _) => {
                 let values: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
                 self.write(buffer, &values)
             }
@@ -147,6 +205,10 @@ impl Engine {
             (Loaded::Cpu(instance), Dtype::F32) => {
                 Ok(instance.slice_f32(buffer).map_err(failed)?.iter().map(|v| f64::from(*v)).collect())
             }
+            (Loaded::Cuda(instance), Dtype::F64) => instance.read_f64(buffer).map_err(failed),
+            (Loaded::Cuda(instance), Dtype::F32) => {
+                Ok(instance.read_f32(buffer).map_err(failed)?.into_iter().map(f64::from).collect())
+            }
             (Loaded::Reference(loaded), _) => Ok(loaded.1.buffer(buffer).to_vec()),
         }
     }
@@ -155,6 +217,7 @@ impl Engine {
     pub fn swap(&mut self, a: BufferId, b: BufferId) -> Result<()> {
         match &mut self.loaded {
             Loaded::Cpu(instance) => instance.swap(a, b).map_err(failed),
+            Loaded::Cuda(instance) => instance.swap(a, b).map_err(failed),
             Loaded::Reference(loaded) => {
                 let memory = &mut loaded.1;
                 let (x, y) = (memory.buffer(a).to_vec(), memory.buffer(b).to_vec());
@@ -174,6 +237,7 @@ impl Engine {
             (Loaded::Cpu(instance), Dtype::F32) => {
                 values.extend(instance.slice_f32(buffer).map_err(failed)?.iter().map(|v| f64::from(*v)));
             }
+            (Loaded::Cuda(_), _) => *values = self.read(buffer)?,
             (Loaded::Reference(loaded), _) => values.extend_from_slice(loaded.1.buffer(buffer)),
         }
         Ok(())
@@ -189,6 +253,7 @@ impl Engine {
         let step = i64::try_from(step).unwrap_or(i64::MAX);
         match &mut self.loaded {
             Loaded::Cpu(instance) => instance.run_at(key, step).map_err(failed),
+            Loaded::Cuda(instance) => instance.run_at(key, step).map_err(failed),
             Loaded::Reference(loaded) => {
                 let (program, memory) = &mut **loaded;
                 interp::run_at(program, memory, key, step).map_err(failed)
@@ -200,6 +265,7 @@ impl Engine {
     pub fn memory_bytes(&self) -> usize {
         match &self.loaded {
             Loaded::Cpu(instance) => instance.memory_bytes(),
+            Loaded::Cuda(instance) => instance.memory_bytes(),
             Loaded::Reference(loaded) => {
                 loaded.0.buffers.iter().map(|buffer| buffer.len * std::mem::size_of::<f64>()).sum()
             }
@@ -221,6 +287,7 @@ impl Engine {
     fn compiled(&mut self) -> Result<&mut Instance> {
         match &mut self.loaded {
             Loaded::Cpu(instance) => Ok(instance),
+            Loaded::Cuda(_) => Err(RuntimeError::new("kernels are watched on the CPU only")),
             Loaded::Reference(_) => Err(RuntimeError::new("the interpreter does not watch kernels")),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! For people only. Must never know what is done with the text.
 
+use snn_cuda::{Arch, Precision, Target};
 use snn_graph::lower::{LowerOptions, lower};
 use snn_graph::{Graph, NodeId};
 use snn_loops::Dtype;
@@ -17,6 +18,8 @@ pub enum Form {
     Clif,
     /// Nests as machine code of this machine.
     Assembly,
+    /// Functions and launches for a CUDA device.
+    Cuda(Arch, Precision),
 }
 
 /// What the named outputs of a graph become, as text.
@@ -30,6 +33,9 @@ pub fn listing(graph: &Graph, outputs: &[(String, NodeId)], batch: usize, dtype:
         Form::Loops => Ok(lowered.program.to_string()),
         Form::Clif => snn_jit::clif_text(&lowered.program),
         Form::Assembly => snn_jit::asm_text(&lowered.program),
+        Form::Cuda(arch, precision) => {
+            Ok(snn_cuda::emit(&lowered.program, &Target { arch, dtype, precision }).to_string())
+        }
     };
     text.map_err(|error| RuntimeError::new(error.to_string()))
 }

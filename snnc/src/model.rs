@@ -12,7 +12,7 @@ use snn_lang::CompiledModel;
 use snn_lang::elaborate::{StageRow, TrainPlan};
 use snn_runtime::calibration;
 use snn_runtime::data::{self, Dataset};
-use snn_runtime::device::Device;
+use snn_runtime::device::{Device, Precision};
 use snn_runtime::hash::sha256;
 use snn_runtime::kernels::Recorded;
 use snn_runtime::optim::UpdateRule;
@@ -111,6 +111,11 @@ impl Model {
             None => default,
             Some(recipe) => SessionOptions { batch: recipe.batch, dtype: recipe.dtype, seed: recipe.seed, ..default },
         }
+    }
+
+    /// How linear maps and convolutions round where a machine has a choice.
+    pub fn precision(&self) -> Precision {
+        self.recipe.as_ref().map_or(Precision::F32, |recipe| recipe.precision)
     }
 
     /// The model with fresh weights, ready to run; with a `train`, ready to learn.
@@ -249,6 +254,9 @@ fn precision(options: &SessionOptions) -> &'static str {
 pub(crate) fn machine(device: Device) -> Result<String> {
     match device {
         Device::Cpu { kernels, .. } => Ok(calibration::machine(kernels.isa)?),
+        Device::Cuda { ordinal, precision } => {
+            Ok(format!("{}, {}", snn_runtime::device::cuda_name(ordinal)?, precision.name()))
+        }
         Device::Reference => Ok("interpreter".to_owned()),
     }
 }

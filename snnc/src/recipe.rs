@@ -3,9 +3,10 @@
 //!
 //! Names and ranges are the standard library's; the front end has checked them. Must never know syntax.
 
-use snn_lang::elaborate::{ExternCall, GradientMethod, Plain, TrainPlan};
+use snn_lang::elaborate::{ExternCall, GradientMethod, Plain, Precision as Written, TrainPlan};
 use snn_runtime::data::DatasetArgs;
 use snn_runtime::data::augment::Augment;
+use snn_runtime::device::Precision;
 use snn_runtime::optim::{Optimizer, UpdateRule};
 use snn_runtime::schedule::Schedule;
 use snn_runtime::train::TrainConfig;
@@ -34,6 +35,8 @@ pub struct Recipe {
     pub seed: u64,
     /// The type everything is computed in.
     pub dtype: Dtype,
+    /// How linear maps and convolutions round, on machines that have a choice.
+    pub precision: Precision,
     /// Whether gradients are those of exact spike times and not of surrogates.
     pub exact: bool,
     /// The declaration in a line, for people.
@@ -56,7 +59,13 @@ impl Recipe {
             epochs: plan.epochs as u64,
             batch: plan.batch,
             seed: plan.seed,
-            dtype: if plan.double { Dtype::F64 } else { Dtype::F32 },
+            dtype: if plan.precision == Written::F64 { Dtype::F64 } else { Dtype::F32 },
+            precision: match plan.precision {
+                Written::F32 | Written::F64 => Precision::F32,
+                Written::Tf32 => Precision::Tf32,
+                Written::Bf16 => Precision::Bf16,
+                Written::F16 => Precision::F16,
+            },
             exact: plan.gradient == GradientMethod::Exact,
             summary: summary(plan),
         };

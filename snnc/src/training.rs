@@ -129,12 +129,18 @@ impl Run {
     /// The settings of its sessions, on so many threads (0: one a core), with the kernels that it began with but for what
     /// is asked for.
     pub fn options(&self, threads: usize, choice: &KernelChoice) -> SessionOptions {
-        self.options_with(threads, choice.over(self.kernels))
+        let device = match self.device.as_str() {
+            "reference" => Device::Reference,
+            _ => Device::Cpu { threads, kernels: choice.over(self.kernels) },
+        };
+        SessionOptions { device, ..self.model.options() }
     }
 
+    /// Those of its training: on a machine of the same kind.
     fn options_with(&self, threads: usize, kernels: Kernels) -> SessionOptions {
         let device = match self.device.as_str() {
             "reference" => Device::Reference,
+            "cuda" => Device::Cuda { ordinal: 0, precision: self.model.precision() },
             _ => Device::Cpu { threads, kernels },
         };
         SessionOptions { device, ..self.model.options() }

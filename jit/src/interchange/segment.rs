@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use snn_loops::nest::each_use;
 use snn_loops::scalar::ScalarType;
 use snn_loops::{Access, BufferId, Expr, Extent, Ix, LoopKind, Reg, Scalar, Stmt, Val, Var};
 
 use super::fresh_val;
 use crate::canonical::Canonical;
-use crate::in_place::each_use;
 
 /// A part of a body.
 #[derive(Clone, Debug)]

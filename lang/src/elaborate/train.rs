@@ -52,6 +52,32 @@ pub enum GradientMethod {
     Exact,
 }
 
+/// In which numbers a model is computed. Weights, states, sums and the optimizer are single precision in all but `F64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+    /// Products of linear maps and convolutions round their operands to 10 bits of mantissa.
+    Tf32,
+    /// Their operands and results are bfloat16.
+    Bf16,
+    /// Their operands and results are half precision, and the loss is scaled.
+    F16,
+}
+
+impl Precision {
+    /// Every choice, with its name in programs.
+    pub const ALL: [(&str, Precision); 5] = [
+        ("f32", Precision::F32),
+        ("f64", Precision::F64),
+        ("tf32", Precision::Tf32),
+        ("bf16", Precision::Bf16),
+        ("f16", Precision::F16),
+    ];
+}
+
 /// What a field of the data set is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feeds {
@@ -101,8 +127,8 @@ pub struct TrainPlan {
     pub wake: f64,
     /// The seed of every random number of the run.
     pub seed: u64,
-    /// Whether everything is computed in double precision.
-    pub double: bool,
+    /// In which numbers it is computed.
+    pub precision: Precision,
 }
 
 /// The ends of the graph that a `train` adds.

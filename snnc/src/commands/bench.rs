@@ -43,6 +43,9 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     machine: Machine,
+    /// Which machine computes.
+    #[arg(long, value_enum, default_value_t = Kind::Cpu)]
+    device: Kind,
     #[command(flatten)]
     memory: Memory,
 }
@@ -60,7 +63,7 @@ pub fn run(args: &Args) -> Result<Status> {
     let clock = Instant::now();
     let model = args.settings.compile(&args.file)?.model()?;
     let front_end_ms = 1e3 * clock.elapsed().as_secs_f64();
-    let options = args.machine.options(&model, Kind::Cpu, &args.memory)?;
+    let options = args.machine.options(&model, args.device, &args.memory)?;
     let options = SessionOptions { batch: args.batch.unwrap_or(options.batch), ..options };
     let settings = Measured {
         options,

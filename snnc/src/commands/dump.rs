@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use snnc::runtime::listing::Form;
-use snnc::{Result, Source, stages};
+use snnc::{Arch, Precision, Result, Source, stages};
 
 use super::Status;
-use super::machine::Settings;
+use super::machine::{Settings, by_name};
 use super::terminal::write;
 
 /// Shows a program at any stage of its compilation.
@@ -25,6 +25,12 @@ pub struct Args {
     /// The training update in place of the evaluation.
     #[arg(long)]
     training: bool,
+    /// The device that CUDA text is for.
+    #[arg(long, value_name = "ARCH", default_value = "sm_80", value_parser = by_name(Arch::ALL, Arch::name))]
+    arch: Arch,
+    /// How the products of CUDA text round.
+    #[arg(long, value_name = "PRECISION", default_value = "f32", value_parser = by_name(Precision::ALL, Precision::name))]
+    precision: Precision,
     #[command(flatten)]
     settings: Settings,
 }
@@ -46,6 +52,8 @@ enum Stage {
     Clif,
     /// The kernels as machine code of this machine.
     Asm,
+    /// The kernels as CUDA text, with their launches.
+    Cuda,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -62,6 +70,7 @@ fn text(source: Source, args: &Args) -> Result<String> {
         Stage::Loops => Some(Form::Loops),
         Stage::Clif => Some(Form::Clif),
         Stage::Asm => Some(Form::Assembly),
+        Stage::Cuda => Some(Form::Cuda(args.arch, args.precision)),
     };
     let model = args.settings.compile_source(source)?.model()?;
     match form {

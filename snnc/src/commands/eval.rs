@@ -27,6 +27,9 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     machine: Machine,
+    /// Which machine computes.
+    #[arg(long, value_enum, default_value_t = Kind::Cpu)]
+    device: Kind,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -41,8 +44,7 @@ fn of_run(args: &Args) -> Result<(Evaluation, Vec<String>, &'static str)> {
         return Err(error.with_help("give the program and `--weights` instead of the folder").into());
     }
     let run = Run::open(&args.target)?;
-    let mut session =
-        run.session(run.options(args.machine.threads(), &args.machine.choice()), args.weights.as_deref())?;
+    let mut session = run.session(args.machine.options_of(&run, args.device)?, args.weights.as_deref())?;
     let data = run.data(args.data.as_deref())?;
     let evaluation = snnc::runtime::train::evaluate(&mut session, &data.test)?;
     Ok((evaluation, session.layers(), firing::unit(&run.model)))
@@ -57,7 +59,7 @@ fn of_program(args: &Args, file: &Path) -> Result<(Evaluation, Vec<String>, &'st
         )
     })?;
     let model = program.model()?;
-    let options = snnc::SessionOptions { device: args.machine.device(Kind::Cpu)?, ..model.options() };
+    let options = snnc::SessionOptions { device: args.machine.device(args.device, &model)?, ..model.options() };
     let mut training: Training = model.training(options, args.data.as_deref())?;
     load_weights(training.session(), weights)?;
     Ok((training.evaluate()?, training.session().layers(), firing::unit(&model)))

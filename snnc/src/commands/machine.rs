@@ -7,7 +7,11 @@ use std::path::Path;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
-use snnc::{Device, Isa, KernelChoice, Model, Override, Program, Result, SessionOptions, Source, SpikeKernels};
+use snnc::runtime::device::cuda_problem;
+use snnc::{
+    Device, Isa, KernelChoice, Model, Override, Precision, Program, Result, Run, RuntimeError, SessionOptions, Source,
+    SpikeKernels,
+};
 
 use super::terminal::{note, warn};
 
@@ -48,6 +52,10 @@ struct Kernels {
 pub enum Kind {
     /// The processor, through compiled code.
     Cpu,
+    /// The first CUDA device.
+    Cuda,
+    /// The first CUDA device if there is one, else the processor.
+    Auto,
     /// The interpreter that defines what compiled code must do; slow.
     Reference,
 }
@@ -64,13 +72,28 @@ impl Machine {
         KernelChoice { isa, spikes, precise: precise.then_some(true) }
     }
 
-    /// The machine of a kind, its kernels chosen by what was measured on it.
+    /// The machine of a kind for a model, its kernels chosen by what was measured on it.
     ///
     /// # Errors
-    /// If the machine lacks the instructions that are asked for.
-    pub fn device(&self, kind: Kind) -> Result<Device> {
-        if kind == Kind::Reference {
-            return Ok(Device::Reference);
+    /// If the machine lacks the instructions that are asked for, or there is no such machine.
+    pub fn device(&self, kind: Kind, model: &Model) -> Result<Device> {
+        let precision = model.precision();
+        match kind {
+            Kind::Reference => return Ok(Device::Reference),
+            Kind::Cpu => {}
+            Kind::Cuda | Kind::Auto => match cuda_problem() {
+                None => return Ok(Device::Cuda { ordinal: 0, precision }),
+                Some(problem) if kind == Kind::Auto => note(format_args!("note: on the CPU: {problem}")),
+                Some(problem) => {
+                    let message = format!("no CUDA device can be used: {problem}");
+                    let help = "`snnc doctor` says what was looked for and where; `--device cpu` runs here";
+                    return Err(RuntimeError::new(message).with_help(help).into());
+                }
+            },
+        }
+        if precision != Precision::F32 {
+            let name = precision.name();
+            note(format_args!("note: `precision = {name}` is for CUDA devices; the CPU computes in f32"));
         }
         let (kernels, problem) = self.choice().calibrated()?;
         if let Some(snnc::Error::Run(problem)) = problem {
@@ -79,12 +102,25 @@ impl Machine {
         Ok(Device::Cpu { threads: self.threads(), kernels })
     }
 
+    /// How a run's model is run again: on the processor with the kernels that it was trained with, or where it is asked for.
+    ///
+    /// # Errors
+    /// As for [`Self::device`].
+    pub fn options_of(&self, run: &Run, kind: Kind) -> Result<SessionOptions> {
+        let options = run.options(self.threads(), &self.choice());
+        if kind == Kind::Cpu {
+            Ok(options)
+        } else {
+            Ok(SessionOptions { device: self.device(kind, &run.model)?, ..options })
+        }
+    }
+
     /// How a model says that it is run, on a machine of a kind and within a limit of memory.
     ///
     /// # Errors
     /// As for [`Self::device`].
     pub fn options(&self, model: &Model, kind: Kind, memory: &Memory) -> Result<SessionOptions> {
-        Ok(SessionOptions { device: self.device(kind)?, memory_limit: memory.memory_limit, ..model.options() })
+        Ok(SessionOptions { device: self.device(kind, model)?, memory_limit: memory.memory_limit, ..model.options() })
     }
 }
 
@@ -97,7 +133,7 @@ fn isa() -> impl TypedValueParser<Value = Isa> {
 }
 
 /// One of some choices, by its name.
-fn by_name<T: Copy + Send + Sync + 'static, const N: usize>(
+pub fn by_name<T: Copy + Send + Sync + 'static, const N: usize>(
     all: [T; N],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {

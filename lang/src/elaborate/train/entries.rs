@@ -32,7 +32,7 @@ impl<'p> Elaborator<'p, '_> {
         let wake = self.number_entry(train, env, "wake");
         let seed = self.whole_entry(train, env, "seed", 0, 0);
         let gradient = self.word_entry(train, env, "gradient", &["stbp", "exact"]);
-        let precision = self.word_entry(train, env, "precision", &["f32", "f64"]);
+        let precision = self.word_entry(train, env, "precision", &Precision::ALL.map(|(name, _)| name));
         let method = if gradient? == 1 { GradientMethod::Exact } else { GradientMethod::Stbp };
         Some(TrainPlan {
             model: train.config.model.text.clone(),
@@ -49,7 +49,7 @@ impl<'p> Elaborator<'p, '_> {
             slope_min: slope_min?,
             wake: wake?,
             seed: seed?,
-            double: precision? == 1,
+            precision: Precision::ALL.get(precision?)?.1,
         })
     }
 

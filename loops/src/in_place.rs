@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use snn_loops::plan::touched;
-use snn_loops::{Access, BufferId, Expr, Kernel, KernelId, Launch, LoopKind, Program, Role, Stmt, Val};
+use crate::nest::{Access, Expr, LoopKind, Stmt, Val, each_use};
+use crate::plan::touched;
+use crate::program::{BufferId, Kernel, KernelId, Launch, Program, Role};
 
 /// Whether `output` may be the same memory as `input`, which it replaces after a run of a verified program.
-pub(crate) fn may_share(program: &Program, output: BufferId, input: BufferId) -> bool {
+pub fn may_share(program: &Program, output: BufferId, input: BufferId) -> bool {
     let of = |id: BufferId| program.buffers.get(id.0 as usize);
     let (Some(new), Some(old)) = (of(output), of(input)) else { return false };
     if (&new.role, &old.role) != (&Role::Output, &Role::Input) || new.len != old.len {
@@ -131,18 +132,6 @@ impl<'b> Old<'b> {
             Stmt::Let(_, Expr::Scalar(_, args)) => args.iter().any(is_missing),
             Stmt::Let(..) => false,
             Stmt::Set(_, val) | Stmt::Store(_, val) => is_missing(val),
-        }
-    }
-}
-
-/// Calls `visit` with every value that statements ask for.
-pub(crate) fn each_use(stmts: &[Stmt], visit: &mut dyn FnMut(Val)) {
-    for stmt in stmts {
-        match stmt {
-            Stmt::For { body, .. } => each_use(body, visit),
-            Stmt::Let(_, Expr::Scalar(_, args)) => args.iter().for_each(|arg| visit(*arg)),
-            Stmt::Let(..) => {}
-            Stmt::Set(_, val) | Stmt::Store(_, val) => visit(*val),
         }
     }
 }

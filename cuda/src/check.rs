@@ -1,0 +1,8 @@
+//! Material for checks of emitted text: against the interpreter, against other back ends, on any device.
+//!
+//! Must never know which device runs it.
+
+mod isolate;
+mod rename;
+
+pub use isolate::{Alone, Isolated, Values, distinct, isolate};

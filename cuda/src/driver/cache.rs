@@ -1,0 +1,198 @@
+//! Compiled text, kept between processes in the user's cache.
+//!
+//! An entry is named by the SHA-256 of the text, the options and the architecture, and by the version of NVRTC: where there
+//! is no NVRTC, the entry of the newest version serves. Entries are written beside their place and moved there, and hold
+//! their own SHA-256: what is damaged is not used. Failing to write is no error: it only costs time later. Must never know
+//! what is compiled.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use super::libraries::entries;
+use crate::availability::Version;
+use crate::code::Compiled;
+
+/// What tells an entry of ours from any other file, and from those of other versions.
+const FORMAT: &str = "snnc-cubin-1";
+
+/// A folder of entries, or none if nothing is to be kept.
+pub(super) struct Cache {
+    folder: Option<PathBuf>,
+}
+
+/// What an entry is found by.
+pub(super) struct Key(String);
+
+impl Key {
+    /// The key of a text that is compiled with these options.
+    pub fn new(text: &str, options: &[String]) -> Key {
+        let mut hash = Sha256::new();
+        for part in options.iter().map(String::as_str).chain([text]) {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        Key(hex(&hash.finalize()))
+    }
+}
+
+impl Cache {
+    /// That of the user: `cubins` in `SNNC_CACHE`, in `snnc` of `XDG_CACHE_HOME` or of `~/.cache`; `SNNC_CACHE=off` for
+    /// none.
+    pub fn of_the_user() -> Cache {
+        let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let folder = match env::var_os("SNNC_CACHE").filter(|value| !value.is_empty()) {
+            Some(value) if value == "off" => None,
+            Some(value) => Some(PathBuf::from(value)),
+            None => absolute("XDG_CACHE_HOME")
+                .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+                .map(|folder| folder.join("snnc")),
+        };
+        Cache { folder: folder.map(|folder| folder.join("cubins")) }
+    }
+
+    /// Where entries are.
+    pub fn directory(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// The entry of a version of NVRTC, or without one that of the newest.
+    pub fn load(&self, key: &Key, version: Option<Version>) -> Option<Compiled> {
+        let folder = self.folder.as_deref()?;
+        match version {
+            Some(version) => read(&path(folder, key, version)),
+            None => {
+                let mut found: Vec<(Version, PathBuf)> = entries(folder)
+                    .into_iter()
+                    .filter_map(|path| Some((version_of(path.file_name()?.to_str()?, key)?, path)))
+                    .collect();
+                found.sort();
+                found.iter().rev().find_map(|(_, path)| read(path))
+            }
+        }
+    }
+
+    /// Keeps an entry, if it can be kept.
+    pub fn store(&self, key: &Key, version: Version, compiled: &Compiled) {
+        let Some(folder) = self.folder.as_deref() else { return };
+        // A cache that cannot be written is an empty one.
+        let _ = write(folder, &path(folder, key, version), compiled);
+    }
+}
+
+fn path(folder: &Path, key: &Key, (major, minor): Version) -> PathBuf {
+    folder.join(format!("{}-nvrtc{major}.{minor}", key.0))
+}
+
+/// The version of NVRTC in the name of an entry of this key.
+fn version_of(name: &str, key: &Key) -> Option<Version> {
+    let (major, minor) = name.strip_prefix(key.0.as_str())?.strip_prefix("-nvrtc")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn write(folder: &Path, path: &Path, compiled: &Compiled) -> std::io::Result<()> {
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    fs::create_dir_all(folder)?;
+    let own = format!("writing-{}-{}", process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+    let temporary = folder.join(own);
+    let written = fs::File::create(&temporary).and_then(|mut file| file.write_all(&encode(compiled)));
+    written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+fn read(path: &Path) -> Option<Compiled> {
+    decode(&fs::read(path).ok()?)
+}
+
+fn encode(compiled: &Compiled) -> Vec<u8> {
+    let kind = if compiled.is_ptx { "ptx" } else { "cubin" };
+    let mut body = compiled.log.clone().into_bytes();
+    body.extend_from_slice(&compiled.image);
+    let heading = format!("{FORMAT} {kind} {} {}\n", compiled.log.len(), hex(&Sha256::digest(&body)));
+    let mut all = heading.into_bytes();
+    all.append(&mut body);
+    all
+}
+
+fn decode(content: &[u8]) -> Option<Compiled> {
+    let end = content.iter().position(|byte| *byte == b'\n')?;
+    let (heading, body) = (content.get(..end)?, content.get(end + 1..)?);
+    let mut words = std::str::from_utf8(heading).ok()?.split(' ');
+    let (format, kind, log_len, sum) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    if format != FORMAT || sum != hex(&Sha256::digest(body)) {
+        return None;
+    }
+    let (log, image) = body.split_at_checked(log_len.parse().ok()?)?;
+    Some(Compiled::new(image.to_vec(), kind == "ptx", String::from_utf8(log.to_vec()).ok()?))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(image: &[u8]) -> Compiled {
+        Compiled::new(image.to_vec(), false, "a log\n".to_owned())
+    }
+
+    #[test]
+    fn entries_are_found_by_all_that_matters() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache { folder: Some(folder.path().join("new/cubins")) };
+        let key = |text: &str, options: &[&str]| {
+            Key::new(text, &options.iter().map(|option| (*option).to_owned()).collect::<Vec<_>>())
+        };
+        let one = key("text", &["-a", "b"]);
+        assert!(cache.load(&one, Some((13, 0))).is_none());
+        cache.store(&one, (13, 0), &compiled(b"image"));
+        cache.store(&one, (12, 9), &compiled(b"older"));
+        cache.store(&key("text", &["-ab"]), (13, 1), &compiled(b"other options"));
+        assert_eq!(cache.load(&one, Some((13, 0))), Some(compiled(b"image")));
+        assert_eq!(cache.load(&one, Some((13, 1))), None);
+        assert_eq!(cache.load(&one, None), Some(compiled(b"image")), "the newest without NVRTC");
+        assert!(cache.load(&key("other", &["-a", "b"]), None).is_none());
+        assert_eq!(entries(&folder.path().join("new/cubins")).len(), 3, "nothing is left beside the entries");
+    }
+
+    #[test]
+    fn what_is_damaged_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache { folder: Some(folder.path().to_path_buf()) };
+        let key = Key::new("text", &[]);
+        cache.store(&key, (13, 0), &compiled(b"image"));
+        let path = path(folder.path(), &key, (13, 0));
+        let whole = fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for damaged in [&whole[..whole.len() - 1], &whole[..10], &[], &flipped[..]] {
+            fs::write(&path, damaged).unwrap();
+            assert!(cache.load(&key, Some((13, 0))).is_none());
+        }
+        cache.store(&key, (13, 0), &compiled(b"image"));
+        assert!(cache.load(&key, Some((13, 0))).is_some(), "and is replaced");
+    }
+
+    #[test]
+    fn without_a_folder_nothing_is_kept() {
+        let occupied = tempfile::NamedTempFile::new().unwrap();
+        for cache in [Cache { folder: None }, Cache { folder: Some(occupied.path().join("folder")) }] {
+            let key = Key::new("text", &[]);
+            cache.store(&key, (13, 0), &compiled(b"image"));
+            assert!(cache.load(&key, Some((13, 0))).is_none());
+        }
+    }
+}

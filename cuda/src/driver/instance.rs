@@ -1,0 +1,307 @@
+//! A program's memory on a device, and what the host does with it.
+//!
+//! The first run launches kernel by kernel, so that all code is there; the second is captured as a graph, which is replayed
+//! from then on. A graph holds addresses: buffers that are swapped give another graph, and the last few are kept.
+
+#![allow(unsafe_code, reason = "launches functions on memory of the device")]
+
+use std::fmt;
+use std::sync::Arc;
+
+use snn_loops::{BufferId, Dtype, RandomKey, Role};
+
+use super::executable::{Executable, Shared};
+use super::handles::{Event, Graph, Stream};
+use super::launch::{Addresses, each_launch};
+use super::layout::{Block, Place, WORKSPACE};
+use super::memory::{DeviceMemory, Element, bytes_of};
+use super::staging::Staging;
+use crate::emit::Storage;
+use crate::error::CudaError;
+use crate::timings::Timings;
+
+/// Graphs that are kept: training swaps weights and knows two.
+const GRAPHS: usize = 4;
+
+/// What changes from run to run: seed, run and step, 8 bytes each.
+const RUN_BYTES: usize = 24;
+
+/// An executable with memory of its own. Inputs keep what the host wrote until it writes again; all memory starts as zeros.
+/// Nothing waits for the device but reading.
+pub struct Instance {
+    // Before all memory: a stream is waited for when it is dropped.
+    stream: Stream,
+    shared: Arc<Shared>,
+    blocks: Vec<Arc<DeviceMemory>>,
+    places: Vec<Place>,
+    run: DeviceMemory,
+    staging: Staging,
+    graphs: Vec<Replay>,
+    is_warm: bool,
+}
+
+/// A run as a graph, for one assignment of places.
+struct Replay {
+    places: Vec<Place>,
+    graph: Graph,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    /// Allocates the buffers on the executable's device.
+    ///
+    /// # Errors
+    /// If the device's memory does not suffice.
+    pub fn new(executable: &Executable) -> Result<Instance, CudaError> {
+        Instance::replacing(executable, &[])
+    }
+
+    /// The same, where each pair is an output and the input that it replaces after every run ([`Self::swap`]): they share
+    /// memory if the program allows it.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn replacing(executable: &Executable, pairs: &[(BufferId, BufferId)]) -> Result<Instance, CudaError> {
+        let shared = Arc::clone(&executable.shared);
+        let layout = shared.layout.sharing(&shared.program, pairs);
+        let context = shared.device.context();
+        let stream = Stream::new(context)?;
+        let allocate = |block: &Block| -> Result<Arc<DeviceMemory>, CudaError> {
+            match block {
+                Block::Own(bytes) => {
+                    let memory = DeviceMemory::new(context, *bytes)?;
+                    memory.clear(&stream)?;
+                    Ok(Arc::new(memory))
+                }
+                Block::Constant(id) => {
+                    let kept = shared.constants.get(id).map(Arc::clone);
+                    kept.ok_or_else(|| CudaError::Emission(format!("b{} is no constant", id.0)))
+                }
+            }
+        };
+        let blocks = layout.blocks.iter().map(allocate).collect::<Result<_, _>>()?;
+        let (run, staging) = (DeviceMemory::new(context, RUN_BYTES)?, Staging::new(context));
+        let places = layout.places;
+        Ok(Instance { stream, shared, blocks, places, run, staging, graphs: Vec::new(), is_warm: false })
+    }
+
+    /// Runs all launches once; what the run draws depends on nothing but the key.
+    ///
+    /// # Errors
+    /// If the driver refuses; what fails on the device is only seen when something is read.
+    pub fn run(&mut self, key: RandomKey) -> Result<(), CudaError> {
+        self.run_at(key, 0)
+    }
+
+    /// The same for a program that is one step of a time loop: it draws what step number `step` would draw.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub fn run_at(&mut self, key: RandomKey, step: i64) -> Result<(), CudaError> {
+        self.send_key(key, step)?;
+        if !self.is_warm {
+            self.launch_all(&mut |_| Ok(()))?;
+            self.is_warm = true;
+            return Ok(());
+        }
+        let known = self.graphs.iter().position(|replay| replay.places == self.places);
+        let at = match known {
+            Some(at) => at,
+            None => self.capture()?,
+        };
+        match self.graphs.get(at) {
+            // SAFETY: the graph launches what `launch_all` does with the present places, whose memory this value owns.
+            Some(replay) => unsafe { replay.graph.launch(&self.stream) },
+            None => Ok(()),
+        }
+    }
+
+    /// Runs all launches once, kernel by kernel, and adds the time of each to `timings`. Waits for the device.
+    ///
+    /// # Errors
+    /// As for [`Self::run`], and what fails on the device.
+    pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<(), CudaError> {
+        self.send_key(key, 0)?;
+        let context = &self.stream.context;
+        let mut events = vec![Event::timed(context)?];
+        if let Some(first) = events.first() {
+            first.record(&self.stream)?;
+        }
+        let mut kernels = Vec::new();
+        self.launch_all(&mut |kernel| {
+            let event = Event::timed(context)?;
+            event.record(&self.stream)?;
+            events.push(event);
+            kernels.push(kernel);
+            Ok(())
+        })?;
+        self.stream.wait()?;
+        self.is_warm = true;
+        for (kernel, pair) in kernels.into_iter().zip(events.windows(2)) {
+            if let [before, after] = pair {
+                timings.add(kernel, before.nanoseconds_to(after)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the device's memory that it takes, those of constants among them.
+    pub fn memory_bytes(&self) -> usize {
+        self.blocks.iter().map(|block| block.bytes()).sum::<usize>() + self.run.bytes()
+    }
+
+    /// The elements of a buffer of an f32 program, after all runs.
+    ///
+    /// # Errors
+    /// If the buffer holds no floats, or a run has failed.
+    pub fn read_f32(&self, buffer: BufferId) -> Result<Vec<f32>, CudaError> {
+        self.read(buffer)
+    }
+
+    /// The elements of a buffer of an f64 program, after all runs.
+    ///
+    /// # Errors
+    /// As for [`Self::read_f32`].
+    pub fn read_f64(&self, buffer: BufferId) -> Result<Vec<f64>, CudaError> {
+        self.read(buffer)
+    }
+
+    /// Overwrites all elements of an input or output of an f32 program, behind all runs until now.
+    ///
+    /// # Errors
+    /// If the buffer is another or has another length.
+    pub fn write_f32(&mut self, buffer: BufferId, values: &[f32]) -> Result<(), CudaError> {
+        self.write(buffer, values)
+    }
+
+    /// Overwrites all elements of an input or output of an f64 program, behind all runs until now.
+    ///
+    /// # Errors
+    /// As for [`Self::write_f32`].
+    pub fn write_f64(&mut self, buffer: BufferId, values: &[f64]) -> Result<(), CudaError> {
+        self.write(buffer, values)
+    }
+
+    /// Exchanges the contents of two inputs or outputs of the same length, without copying.
+    ///
+    /// # Errors
+    /// If one of them is another buffer, or their lengths differ.
+    pub fn swap(&mut self, a: BufferId, b: BufferId) -> Result<(), CudaError> {
+        let (first, second) = (self.host_place(a, "swapped")?, self.host_place(b, "swapped")?);
+        if first.len != second.len {
+            return Err(self.wrong_length(b, first.len));
+        }
+        for (id, place) in [(a, second), (b, first)] {
+            if let Some(entry) = self.places.get_mut(id.0 as usize) {
+                *entry = place;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_key(&mut self, key: RandomKey, step: i64) -> Result<(), CudaError> {
+        let [seed, run, step] = [key.seed.to_ne_bytes(), key.run.to_ne_bytes(), step.to_ne_bytes()];
+        let bytes = [seed, run, step].concat();
+        self.staging.send(&self.stream, &self.run, 0, &bytes)
+    }
+
+    /// Launches everything, and tells `behind` of each kernel that was launched.
+    fn launch_all(&self, behind: &mut dyn FnMut(usize) -> Result<(), CudaError>) -> Result<(), CudaError> {
+        let shared = &self.shared;
+        let blocks: Vec<u64> = self.blocks.iter().map(|block| block.address()).collect();
+        let addresses = Addresses {
+            dtype: shared.program.dtype,
+            places: &self.places,
+            workspace: blocks.get(WORKSPACE).copied().unwrap_or_default(),
+            workspace_bytes: shared.workspace,
+            run: self.run.address(),
+            blocks: &blocks,
+        };
+        self.stream.context.enter()?;
+        each_launch(&shared.program.launches, 0, &mut |kernel, step| {
+            for launchable in shared.kernels.get(kernel).into_iter().flatten() {
+                let call = &launchable.call;
+                let mut arguments = addresses.arguments(&call.arguments, step)?;
+                // SAFETY: the emission was made for this function, and its kernels keep inside of the buffers and the
+                // workspace that they are given, as the program was verified. All of it is this value's memory, which is
+                // dropped after the stream; constants are only read.
+                unsafe {
+                    self.stream.launch(&launchable.function, call.grid, call.block, call.shared, &mut arguments)?;
+                }
+            }
+            behind(kernel)
+        })
+    }
+
+    /// Keeps a run with the present places as a graph; gives its position.
+    fn capture(&mut self) -> Result<usize, CudaError> {
+        let graph = self.stream.capture(|| self.launch_all(&mut |_| Ok(())))?;
+        if self.graphs.len() >= GRAPHS {
+            self.graphs.remove(0);
+        }
+        self.graphs.push(Replay { places: self.places.clone(), graph });
+        Ok(self.graphs.len() - 1)
+    }
+
+    fn read<T: Element>(&self, buffer: BufferId) -> Result<Vec<T>, CudaError> {
+        self.check_type::<T>()?;
+        let place = self.place(buffer)?;
+        if place.storage != Storage::Float {
+            return Err(self.wrong_role(buffer, "read as floats"));
+        }
+        let mut values = vec![T::default(); place.len];
+        if let Some(block) = self.blocks.get(place.block) {
+            block.read(&self.stream, place.offset, &mut values)?;
+        }
+        Ok(values)
+    }
+
+    fn write<T: Element>(&mut self, buffer: BufferId, values: &[T]) -> Result<(), CudaError> {
+        self.check_type::<T>()?;
+        let place = self.host_place(buffer, "written")?;
+        if place.len != values.len() {
+            return Err(self.wrong_length(buffer, values.len()));
+        }
+        match self.blocks.get(place.block) {
+            Some(block) => self.staging.send(&self.stream, block, place.offset, bytes_of(values)),
+            None => Err(CudaError::NoBuffer(buffer.0)),
+        }
+    }
+
+    fn check_type<T: Element>(&self) -> Result<(), CudaError> {
+        let program: Dtype = self.shared.program.dtype;
+        if program == T::DTYPE { Ok(()) } else { Err(CudaError::WrongType { program, asked: T::DTYPE }) }
+    }
+
+    fn place(&self, buffer: BufferId) -> Result<Place, CudaError> {
+        self.places.get(buffer.0 as usize).copied().ok_or(CudaError::NoBuffer(buffer.0))
+    }
+
+    /// The place of an input or output.
+    fn host_place(&self, buffer: BufferId, action: &'static str) -> Result<Place, CudaError> {
+        let place = self.place(buffer)?;
+        match self.shared.program.buffers.get(buffer.0 as usize) {
+            Some(declared) if matches!(declared.role, Role::Input | Role::Output) => Ok(place),
+            _ => Err(self.wrong_role(buffer, action)),
+        }
+    }
+
+    fn wrong_role(&self, buffer: BufferId, action: &'static str) -> CudaError {
+        match self.shared.program.buffers.get(buffer.0 as usize) {
+            Some(declared) => CudaError::WrongRole { buffer: declared.name.clone(), action },
+            None => CudaError::NoBuffer(buffer.0),
+        }
+    }
+
+    fn wrong_length(&self, buffer: BufferId, found: usize) -> CudaError {
+        match self.shared.program.buffers.get(buffer.0 as usize) {
+            Some(declared) => CudaError::WrongLength { buffer: declared.name.clone(), expected: declared.len, found },
+            None => CudaError::NoBuffer(buffer.0),
+        }
+    }
+}

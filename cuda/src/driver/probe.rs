@@ -1,0 +1,256 @@
+//! What this machine has of CUDA, found out once a process and only when somebody asks.
+//!
+//! Must never know programs.
+
+#![allow(unsafe_code, reason = "asks the driver")]
+
+use std::env;
+use std::ffi::{CStr, c_char, c_int};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use cudarc::driver::sys::{CUdevice, CUdevice_attribute};
+
+use super::api::{Answer, AnswerText, DriverFunctions};
+use super::cache::Cache;
+use super::libraries::{self, Wanted};
+use super::nvrtc;
+use crate::availability::{Availability, DeviceInfo, LibraryReport, Reason, Report, Version};
+use crate::error::CudaError;
+
+/// Drivers of older CUDA lack functions and refuse the code of every NVRTC that is looked for.
+const OLDEST_DRIVER: Version = (12, 0);
+/// Kernels use instructions of this compute capability.
+const OLDEST_DEVICE: Version = (8, 0);
+
+const NO_DEVICE: Answer = 100;
+const STUB_LIBRARY: Answer = 34;
+const OUT_OF_MEMORY: Answer = 2;
+
+/// The driver, loaded and started.
+pub(super) struct Driver {
+    pub functions: DriverFunctions,
+    pub version: Version,
+    path: PathBuf,
+    text: Option<AnswerText>,
+}
+
+impl Driver {
+    /// An answer as a result.
+    pub fn check(&self, call: &'static str, answer: Answer) -> Result<(), CudaError> {
+        match answer {
+            0 => Ok(()),
+            OUT_OF_MEMORY => Err(CudaError::OutOfMemory { asked: 0, free: None }),
+            code => Err(CudaError::Driver { call, code, message: self.describe(code) }),
+        }
+    }
+
+    fn describe(&self, answer: Answer) -> String {
+        describe(self.text, answer)
+    }
+}
+
+fn describe(text: Option<AnswerText>, answer: Answer) -> String {
+    text.and_then(|text| text.describe(answer)).unwrap_or_else(|| "which it does not explain".to_owned())
+}
+
+/// All that was found out.
+struct Probe {
+    driver: Result<Driver, Reason>,
+    /// Every device, also such as are too old.
+    devices: Vec<DeviceInfo>,
+    availability: Availability,
+}
+
+fn probe() -> &'static Probe {
+    static PROBE: OnceLock<Probe> = OnceLock::new();
+    PROBE.get_or_init(|| {
+        let driver = start();
+        let (devices, availability) = match &driver {
+            Err(reason) => (Vec::new(), Availability::Absent(reason.clone())),
+            Ok(driver) => match list(driver) {
+                Ok(devices) => (devices.clone(), judge(driver.version, devices)),
+                Err(reason) => (Vec::new(), Availability::Absent(reason)),
+            },
+        };
+        Probe { driver, devices, availability }
+    })
+}
+
+/// Whether programs can run on a device of this machine. The first call looks, which takes some milliseconds; it never
+/// panics.
+pub fn availability() -> &'static Availability {
+    &probe().availability
+}
+
+/// The driver, if programs can run on one of its devices.
+pub(super) fn driver() -> Result<&'static Driver, CudaError> {
+    match (&probe().driver, &probe().availability) {
+        (Ok(driver), Availability::Ready(_)) => Ok(driver),
+        (Err(reason), _) | (_, Availability::Absent(reason)) => Err(CudaError::Absent(reason.clone())),
+    }
+}
+
+/// The newest CUDA whose code the driver takes; nothing if there is no driver to say.
+pub(super) fn newest_code() -> Option<Version> {
+    probe().driver.as_ref().ok().map(|driver| driver.version)
+}
+
+/// Everything about CUDA on this machine, for people who want to know why it is used or not.
+pub fn report() -> Report {
+    let probe = probe();
+    let compiler = nvrtc::compiler();
+    let mut libraries = vec![LibraryReport {
+        purpose: "driver",
+        found: probe.driver.as_ref().map(|driver| driver.path.clone()).map_err(Reason::to_string),
+        version: probe.driver.as_ref().ok().map(|driver| driver.version),
+    }];
+    libraries.extend(nvrtc::library_reports(compiler));
+    let mut advice = Vec::new();
+    if let Availability::Absent(reason) = &probe.availability {
+        advice.push(reason.help());
+    }
+    if compiler.is_err() {
+        advice.push(nvrtc::HOW_TO_GET.to_owned());
+    }
+    Report {
+        availability: probe.availability.clone(),
+        libraries,
+        searched: libraries::directories(),
+        devices: probe.devices.clone(),
+        cache: Cache::of_the_user().directory().map(PathBuf::from),
+        advice,
+    }
+}
+
+fn is_switched_off() -> bool {
+    env::var_os("SNNC_NO_GPU").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// Loads and starts the driver.
+fn start() -> Result<Driver, Reason> {
+    if is_switched_off() {
+        return Err(Reason::SwitchedOff);
+    }
+    let wanted = Wanted { names: &["libcuda.so.1", "libcuda.so"], companion: None, title: "the CUDA driver" };
+    let Ok(found) = libraries::find(&wanted) else { return Err(Reason::NoDriver) };
+    let functions = DriverFunctions::of(&found.library)
+        .map_err(|function| Reason::IncompleteDriver { library: found.path.clone(), function })?;
+    let text = AnswerText::of(&found.library);
+    // The functions are used to the end of the process.
+    std::mem::forget(found.library);
+    // SAFETY: may be called at any time; 0 is the only argument that there is.
+    match unsafe { (functions.cuInit)(0) } {
+        0 => {}
+        NO_DEVICE => return Err(Reason::NoDevice),
+        STUB_LIBRARY => return Err(Reason::StubDriver { library: found.path }),
+        answer => return Err(Reason::DriverFailed { call: "cuInit", answer: describe(text, answer) }),
+    }
+    let mut version = 0;
+    // SAFETY: writes to `version` alone.
+    let answer = unsafe { (functions.cuDriverGetVersion)(&mut version) };
+    if answer != 0 {
+        return Err(Reason::DriverFailed { call: "cuDriverGetVersion", answer: describe(text, answer) });
+    }
+    let version = version.unsigned_abs();
+    Ok(Driver { functions, version: (version / 1000, version % 1000 / 10), path: found.path, text })
+}
+
+/// All devices of the driver.
+fn list(driver: &Driver) -> Result<Vec<DeviceInfo>, Reason> {
+    let failed = |error: CudaError| match error {
+        CudaError::Driver { call, message, .. } => Reason::DriverFailed { call, answer: message },
+        other => Reason::DriverFailed { call: "cuDeviceGet", answer: other.to_string() },
+    };
+    let mut count = 0;
+    // SAFETY: writes to `count` alone.
+    let answer = unsafe { (driver.functions.cuDeviceGetCount)(&mut count) };
+    driver.check("cuDeviceGetCount", answer).map_err(failed)?;
+    (0..count).map(|ordinal| describe_device(driver, ordinal).map_err(failed)).collect()
+}
+
+fn describe_device(driver: &Driver, ordinal: c_int) -> Result<DeviceInfo, CudaError> {
+    use CUdevice_attribute as Attribute;
+    let device = device(driver, ordinal)?;
+    let mut name: [c_char; 256] = [0; 256];
+    // SAFETY: at most as many bytes are written as the array has, the last of which stays 0.
+    let answer = unsafe { (driver.functions.cuDeviceGetName)(name.as_mut_ptr(), 255, device) };
+    driver.check("cuDeviceGetName", answer)?;
+    // SAFETY: the array ends with a 0.
+    let name = unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned();
+    let mut memory_bytes = 0;
+    // SAFETY: writes to `memory_bytes` alone.
+    let answer = unsafe { (driver.functions.cuDeviceTotalMem_v2)(&mut memory_bytes, device) };
+    driver.check("cuDeviceTotalMem", answer)?;
+    let ask = |attribute| -> Result<u32, CudaError> {
+        let mut value = 0;
+        // SAFETY: writes to `value` alone.
+        let answer = unsafe { (driver.functions.cuDeviceGetAttribute)(&mut value, attribute, device) };
+        driver.check("cuDeviceGetAttribute", answer)?;
+        Ok(value.unsigned_abs())
+    };
+    Ok(DeviceInfo {
+        ordinal: ordinal.unsigned_abs() as usize,
+        name,
+        capability: (
+            ask(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+            ask(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+        ),
+        memory_bytes,
+        multiprocessors: ask(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
+        shared_bytes: ask(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
+        driver: driver.version,
+    })
+}
+
+/// The driver's handle of a device.
+pub(super) fn device(driver: &Driver, ordinal: c_int) -> Result<CUdevice, CudaError> {
+    let mut device = 0;
+    // SAFETY: writes to `device` alone.
+    let answer = unsafe { (driver.functions.cuDeviceGet)(&mut device, ordinal) };
+    driver.check("cuDeviceGet", answer)?;
+    Ok(device)
+}
+
+/// Which devices can be used.
+fn judge(driver: Version, devices: Vec<DeviceInfo>) -> Availability {
+    if driver < OLDEST_DRIVER {
+        return Availability::Absent(Reason::OldDriver { found: driver, needed: OLDEST_DRIVER });
+    }
+    let Some(best) = devices.iter().max_by_key(|device| device.capability) else {
+        return Availability::Absent(Reason::NoDevice);
+    };
+    if best.capability < OLDEST_DEVICE {
+        let (name, found) = (best.name.clone(), best.capability);
+        return Availability::Absent(Reason::OldDevice { name, found, needed: OLDEST_DEVICE });
+    }
+    Availability::Ready(devices.into_iter().filter(|device| device.capability >= OLDEST_DEVICE).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(ordinal: usize, capability: Version) -> DeviceInfo {
+        DeviceInfo {
+            ordinal,
+            name: format!("device {ordinal}"),
+            capability,
+            memory_bytes: 1 << 30,
+            multiprocessors: 1,
+            shared_bytes: 1 << 16,
+            driver: OLDEST_DRIVER,
+        }
+    }
+
+    #[test]
+    fn old_drivers_and_devices_are_told_from_good_ones() {
+        let both = || vec![device(0, (7, 5)), device(1, (9, 0))];
+        assert_eq!(judge((12, 0), both()), Availability::Ready(vec![device(1, (9, 0))]));
+        let old = Reason::OldDriver { found: (11, 8), needed: (12, 0) };
+        assert_eq!(judge((11, 8), both()), Availability::Absent(old));
+        let old = Reason::OldDevice { name: "device 0".into(), found: (7, 5), needed: (8, 0) };
+        assert_eq!(judge((13, 0), vec![device(0, (7, 5))]), Availability::Absent(old));
+        assert_eq!(judge((13, 0), vec![]), Availability::Absent(Reason::NoDevice));
+    }
+}

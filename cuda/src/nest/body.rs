@@ -1,0 +1,448 @@
+//! Statements of a nest as text of one thread.
+//!
+//! Must never know how many threads there are beyond what `threads` says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use snn_loops::scalar::ScalarType;
+use snn_loops::{Access, BufferId, Dtype, Expr, Extent, Ix, LoopKind, Nest, Stmt, Val, Var};
+
+use super::index::{Int, magnitude};
+use super::ordered::{Split, TEAM, split_long};
+use super::threads::Threads;
+use super::{BLOCK, Slot, scalar};
+use crate::emit::Storage;
+use crate::names::PLACEHOLDER;
+
+/// Loops of no more steps than this are written out by the compiler, so that what they carry stays in registers.
+const UNROLLED: usize = 16;
+
+/// Where statements stand, as far as stores must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Outside of all lanes: every lane computes the same.
+    Common,
+    /// Inside of a `Lanes` loop over this variable; `masked` where lanes behind its end compute along with the last one.
+    Lane { var: Var, masked: bool },
+}
+
+/// Writes one function.
+pub(super) struct Writer<'a> {
+    dtype: Dtype,
+    slots: &'a BTreeMap<BufferId, Slot>,
+    threads: &'a Threads,
+    limits: BTreeMap<Var, usize>,
+    int: Int,
+    text: String,
+    depth: usize,
+    place: Place,
+    /// Values that are truth values.
+    masks: BTreeSet<Val>,
+}
+
+impl Writer<'_> {
+    /// The function of a nest, named [`PLACEHOLDER`].
+    pub fn function(nest: &Nest, dtype: Dtype, slots: &BTreeMap<BufferId, Slot>, threads: &Threads) -> String {
+        let mut limits = BTreeMap::new();
+        collect_limits(&nest.body, &mut limits);
+        let mut writer = Writer {
+            dtype,
+            slots,
+            threads,
+            int: Int::Wide,
+            limits,
+            text: String::new(),
+            depth: 0,
+            place: Place::Common,
+            masks: BTreeSet::new(),
+        };
+        writer.int = writer.width(nest);
+        writer.signature();
+        writer.depth = 1;
+        writer.decompose();
+        for at in 0..nest.n_regs {
+            writer.line(format_args!("{} r{at};", scalar::type_name(dtype)));
+        }
+        for (id, slot) in slots.iter().filter(|(_, slot)| slot.argument.is_none()) {
+            writer.line(format_args!("{} s{}[{}];", scalar::type_name(dtype), id.0, slot.len.max(1)));
+        }
+        writer.nested(&nest.body, 0);
+        writer.text.push_str("}\n");
+        writer.text
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        for _ in 0..self.depth {
+            self.text.push_str("    ");
+        }
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+
+    /// 32 bits where no index of the nest can need more.
+    fn width(&self, nest: &Nest) -> Int {
+        let extent = |var: Var| self.limits.get(&var).copied();
+        let is_small = |value: Option<i64>| value.is_some_and(|value| value < 1 << 30);
+        let mut narrow =
+            is_small(i64::try_from(self.threads.count()).ok()) && self.slots.values().all(|slot| slot.len < 1 << 30);
+        each_index(&nest.body, &mut |index| narrow &= is_small(magnitude(index, &extent)));
+        if narrow { Int::Narrow } else { Int::Wide }
+    }
+
+    fn signature(&mut self) {
+        let mut arguments: Vec<(usize, String)> = Vec::new();
+        for slot in self.slots.values() {
+            let Some(at) = slot.argument else { continue };
+            let element = element_name(slot.storage, self.dtype);
+            let constant = if slot.stored { "" } else { "const " };
+            let restrict = if slot.may_alias { "" } else { " __restrict__" };
+            arguments.push((at, format!("{constant}{element}*{restrict} p{at}")));
+        }
+        arguments.sort_unstable();
+        let list: Vec<String> = arguments.into_iter().map(|(_, text)| text).collect();
+        let separator = if list.is_empty() { "" } else { ", " };
+        self.line(format_args!(
+            "SN_KERNEL void __launch_bounds__({BLOCK}) {PLACEHOLDER}({}{separator}i64 step) {{",
+            list.join(", ")
+        ));
+    }
+
+    /// Which iteration of the outer loops and which lane a thread is.
+    fn decompose(&mut self) {
+        let threads = self.threads;
+        let (natural, suffix) = if threads.count() < 1 << 31 { ("u32", "u") } else { ("u64", "ull") };
+        let int = self.int.name();
+        self.line(format_args!("const {natural} thread = blockIdx.x * ({natural})blockDim.x + threadIdx.x;"));
+        self.line(format_args!("if (thread >= {}{suffix}) return;", threads.count()));
+        let pitch = threads.pitch;
+        if threads.teams {
+            self.line(format_args!("const i32 member = (i32)(thread % {TEAM}{suffix});"));
+            self.line(format_args!("const {natural} element = thread / {TEAM}{suffix};"));
+        }
+        let number = if threads.teams { "element" } else { "thread" };
+        if pitch > 1 {
+            self.line(format_args!("const {int} lane = ({int})({number} % {pitch}{suffix});"));
+        }
+        let mut below = pitch;
+        for (at, axis) in threads.outer.iter().enumerate().rev() {
+            let limit = axis.extent.limit() as u64;
+            let whole = if below == 1 { number.to_owned() } else { format!("{number} / {below}{suffix}") };
+            let value = if at == 0 { whole } else { format!("{whole} % {limit}{suffix}") };
+            self.line(format_args!("const {int} i{} = ({int})({value});", axis.var.0));
+            below = below.saturating_mul(limit.max(1));
+        }
+        for axis in &threads.outer {
+            let count = self.count(axis.extent);
+            if count != axis.extent.limit().to_string() {
+                self.line(format_args!("if (i{} >= {count}) return;", axis.var.0));
+            }
+        }
+    }
+
+    /// Follows the loops that are threads, then writes the rest.
+    fn nested(&mut self, body: &[Stmt], level: usize) {
+        if let (Some(axis), [before @ .., Stmt::For { var, body: inside, .. }]) = (self.threads.outer.get(level), body)
+            && axis.var == *var
+        {
+            self.statements(before);
+            return self.nested(inside, level + 1);
+        }
+        self.statements(body);
+    }
+
+    fn statements(&mut self, body: &[Stmt]) {
+        body.iter().for_each(|stmt| self.statement(stmt));
+    }
+
+    fn statement(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::For { var, extent, kind, body } => self.open_loop(*var, *extent, *kind, body),
+            Stmt::Let(val, expr) => self.define(*val, expr),
+            Stmt::Set(reg, val) => self.line(format_args!("r{} = v{};", reg.0, val.0)),
+            Stmt::Store(access, val) => self.store(access, *val),
+        }
+    }
+
+    fn open_loop(&mut self, var: Var, extent: Extent, kind: LoopKind, body: &[Stmt]) {
+        if extent.limit() == 0 {
+            return;
+        }
+        match kind {
+            LoopKind::Lanes if !self.threads.serial_lanes => self.lanes(var, extent, body),
+            LoopKind::Lanes => {
+                let outside = std::mem::replace(&mut self.place, Place::Lane { var, masked: false });
+                self.counted(var, extent, false, body);
+                self.place = outside;
+            }
+            LoopKind::Reverse => self.counted(var, extent, true, body),
+            LoopKind::Parallel | LoopKind::Serial => self.counted(var, extent, false, body),
+        }
+    }
+
+    fn counted(&mut self, var: Var, extent: Extent, falling: bool, body: &[Stmt]) {
+        if self.threads.teams
+            && let Some(parts) = split_long(extent.limit(), body)
+        {
+            return self.ordered(var, extent, falling, &parts);
+        }
+        let (i, int, count) = (var.0, self.int.name(), self.count(extent));
+        let is_short = matches!(extent, Extent::Fixed(n) if n <= UNROLLED);
+        if is_short {
+            self.line(format_args!("#pragma unroll"));
+        } else if !body.iter().any(|stmt| matches!(stmt, Stmt::For { .. } | Stmt::Store(..))) {
+            // A sum waits for each addend in turn, but the loads of many need not wait for each other.
+            self.line(format_args!("#pragma unroll {UNROLLED}"));
+        }
+        if falling {
+            self.line(format_args!("for ({int} i{i} = {count} - 1; i{i} >= 0; --i{i}) {{"));
+        } else {
+            self.line(format_args!("for ({int} i{i} = 0; i{i} < {count}; ++i{i}) {{"));
+        }
+        self.block(body);
+    }
+
+    /// A loop whose iterations a team prepares side by side and then runs in order.
+    fn ordered(&mut self, var: Var, extent: Extent, falling: bool, parts: &Split<'_>) {
+        let (i, int, count, float) = (var.0, self.int.name(), self.count(extent), scalar::type_name(self.dtype));
+        self.line(format_args!("for ({int} first{i} = 0; first{i} < {count}; first{i} += {TEAM}) {{"));
+        self.depth += 1;
+        self.line(format_args!("const {int} mine{i} = first{i} + member < {count} ? first{i} + member : {count} - 1;"));
+        let own = if falling { format!("{count} - 1 - mine{i}") } else { format!("mine{i}") };
+        self.line(format_args!("const {int} i{i} = {own};"));
+        parts.free.iter().for_each(|stmt| self.statement(stmt));
+        if extent.limit() % TEAM as usize == 0 && matches!(extent, Extent::Fixed(_)) {
+            self.line(format_args!("#pragma unroll"));
+            self.line(format_args!("for (i32 from = 0; from < {TEAM}; ++from) {{"));
+        } else {
+            self.line(format_args!("const i32 last{i} = (i32)({count} - first{i});"));
+            self.line(format_args!("for (i32 from = 0; from < {TEAM} && from < last{i}; ++from) {{"));
+        }
+        self.depth += 1;
+        for val in &parts.handed {
+            let v = val.0;
+            if self.masks.contains(val) {
+                self.line(format_args!("const bool h{v} = __shfl_sync(0xffffffffu, (i32)v{v}, from) != 0;"));
+            } else {
+                self.line(format_args!("const {float} h{v} = __shfl_sync(0xffffffffu, v{v}, from);"));
+            }
+        }
+        self.line(format_args!("{{"));
+        self.depth += 1;
+        for val in &parts.handed {
+            let kind = if self.masks.contains(val) { "bool" } else { float };
+            self.line(format_args!("const {kind} v{0} = h{0};", val.0));
+        }
+        parts.bound.iter().for_each(|stmt| self.statement(stmt));
+        for _ in 0..3 {
+            self.depth -= 1;
+            self.line(format_args!("}}"));
+        }
+    }
+
+    /// The rest of a block that was opened.
+    fn block(&mut self, body: &[Stmt]) {
+        self.depth += 1;
+        self.statements(body);
+        self.depth -= 1;
+        self.line(format_args!("}}"));
+    }
+
+    /// A `Lanes` loop: this thread's lane of it.
+    fn lanes(&mut self, var: Var, extent: Extent, body: &[Stmt]) {
+        let (i, int) = (var.0, self.int.name());
+        let votes = self.has_votes(var, body);
+        let outside = std::mem::replace(&mut self.place, Place::Lane { var, masked: votes });
+        if self.threads.pitch == 1 {
+            self.line(format_args!("{{"));
+            self.line(format_args!("    const {int} i{i} = 0;"));
+        } else if votes {
+            // All lanes of a warp come along, so that they can vote.
+            let count = self.count(extent);
+            self.line(format_args!("if (0 < {count}) {{"));
+            self.line(format_args!("    const bool on{i} = lane < {count};"));
+            self.line(format_args!("    const {int} i{i} = on{i} ? lane : {count} - 1;"));
+        } else if extent == Extent::Fixed(self.threads.pitch as usize) {
+            self.line(format_args!("{{"));
+            self.line(format_args!("    const {int} i{i} = lane;"));
+        } else {
+            let count = self.count(extent);
+            self.line(format_args!("if (lane < {count}) {{"));
+            self.line(format_args!("    const {int} i{i} = lane;"));
+        }
+        self.block(body);
+        self.place = outside;
+    }
+
+    /// Whether lanes of this loop make words together.
+    fn has_votes(&self, var: Var, body: &[Stmt]) -> bool {
+        let mut found = false;
+        snn_loops::plan::each_access(body, &mut |access, is_store| {
+            found |= is_store && self.is_vote(access, var);
+        });
+        found
+    }
+
+    fn is_vote(&self, access: &Access, var: Var) -> bool {
+        let is_bits = self.slots.get(&access.buffer).is_some_and(|slot| slot.storage == Storage::Bits);
+        is_bits && access.index.stride(var) == Some(1)
+    }
+
+    fn define(&mut self, val: Val, expr: &Expr) {
+        let float = scalar::type_name(self.dtype);
+        let v = val.0;
+        match expr {
+            Expr::Const(value) => {
+                let value = scalar::constant(*value, self.dtype);
+                self.line(format_args!("const {float} v{v} = {value};"));
+            }
+            Expr::Index(index) => {
+                let index = self.index(index);
+                self.line(format_args!("const {float} v{v} = ({float})({index});"));
+            }
+            Expr::Scalar(op, args) => {
+                let kind = match op.result() {
+                    ScalarType::Float => float,
+                    ScalarType::Mask => "bool",
+                };
+                if op.result() == ScalarType::Mask {
+                    self.masks.insert(val);
+                }
+                let value = scalar::expression(*op, args);
+                self.line(format_args!("const {kind} v{v} = {value};"));
+            }
+            Expr::Load(access) => {
+                let value = self.load(access);
+                self.line(format_args!("const {float} v{v} = {value};"));
+            }
+            Expr::Get(reg) => self.line(format_args!("const {float} v{v} = r{};", reg.0)),
+        }
+    }
+
+    fn load(&self, access: &Access) -> String {
+        let index = self.index(&access.index);
+        let value = match self.slots.get(&access.buffer) {
+            Some(Slot { argument: Some(at), storage, .. }) => match storage {
+                Storage::Float => format!("p{at}[{index}]"),
+                Storage::Bits => {
+                    let (one, zero) = (scalar::constant(1.0, self.dtype), scalar::constant(0.0, self.dtype));
+                    format!("(sn_bit(p{at}, {index}) ? {one} : {zero})")
+                }
+                Storage::F16 => format!("sn_f16_to_f32(p{at}[{index}])"),
+                Storage::Bf16 => format!("sn_bf16_to_f32(p{at}[{index}])"),
+            },
+            _ => format!("s{}[{index}]", access.buffer.0),
+        };
+        if access.bounds.is_empty() {
+            return value;
+        }
+        let inside = |(index, extent): &(Ix, i64)| {
+            let text = self.index(index);
+            match index.range(&|var| self.limits.get(&var).copied()) {
+                Some((low, high)) if low >= 0 && high < *extent => "true".to_owned(),
+                Some((low, _)) if low >= 0 => format!("{text} < {extent}"),
+                Some((_, high)) if high < *extent => format!("{text} >= 0"),
+                _ => format!("(u64)(i64)({text}) < {extent}ull"),
+            }
+        };
+        let bounds: Vec<String> = access.bounds.iter().map(inside).collect();
+        format!("({}) ? {value} : {}", bounds.join(" && "), scalar::constant(access.padding(), self.dtype))
+    }
+
+    fn store(&mut self, access: &Access, val: Val) {
+        let (index, v) = (self.index(&access.index), val.0);
+        let Some(slot) = self.slots.get(&access.buffer) else { return };
+        let Some(at) = slot.argument else {
+            return self.line(format_args!("s{}[{index}] = v{v};", access.buffer.0));
+        };
+        let storage = slot.storage;
+        let zero = scalar::constant(0.0, self.dtype);
+        let guard = match self.place {
+            Place::Lane { var, masked: true } => format!("if (on{}) ", var.0),
+            Place::Common if self.threads.pitch > 1 && self.threads.teams => {
+                "if (lane == 0 && member == 0) ".to_owned()
+            }
+            Place::Common if self.threads.pitch > 1 => "if (lane == 0) ".to_owned(),
+            Place::Lane { .. } | Place::Common if self.threads.teams => "if (member == 0) ".to_owned(),
+            Place::Lane { .. } | Place::Common => String::new(),
+        };
+        match storage {
+            Storage::Float => self.line(format_args!("{guard}p{at}[{index}] = v{v};")),
+            Storage::F16 => self.line(format_args!("{guard}p{at}[{index}] = sn_f32_to_f16(v{v});")),
+            Storage::Bf16 => self.line(format_args!("{guard}p{at}[{index}] = sn_f32_to_bf16(v{v});")),
+            Storage::Bits => match self.place {
+                Place::Lane { var, .. } if self.threads.serial_lanes && self.is_vote(access, var) => {
+                    self.line(format_args!("sn_set_bit(p{at}, {index}, v{v} != {zero});"));
+                }
+                Place::Lane { var, masked: true } if self.is_vote(access, var) => {
+                    let i = var.0;
+                    self.line(format_args!("{{"));
+                    self.line(format_args!(
+                        "    const u32 word = __ballot_sync(0xffffffffu, on{i} && v{v} != {zero});"
+                    ));
+                    self.line(format_args!("    if (on{i} && (lane & 31) == 0) p{at}[({index}) >> 5] = word;"));
+                    self.line(format_args!("}}"));
+                }
+                // The only element of its word that anybody stores.
+                Place::Lane { .. } | Place::Common => {
+                    self.line(format_args!("{guard}p{at}[({index}) >> 5] = v{v} != {zero} ? 1u : 0u;"));
+                }
+            },
+        }
+    }
+
+    fn index(&self, index: &Ix) -> String {
+        self.int.index(index, &|var| self.limits.get(&var).copied())
+    }
+
+    /// The iterations of a loop.
+    fn count(&self, extent: Extent) -> String {
+        match extent {
+            Extent::Fixed(n) => n.to_string(),
+            Extent::Block { block, size, total } => {
+                let blocks = self.limits.get(&block).copied().unwrap_or(usize::MAX);
+                if blocks == 1 {
+                    return size.min(total).to_string();
+                }
+                if total == size.saturating_mul(blocks) {
+                    return size.to_string();
+                }
+                let int = self.int.name();
+                format!("sn_rest<{int}>({total}, ({int})i{} * {size}, {size})", block.0)
+            }
+        }
+    }
+}
+
+fn element_name(storage: Storage, dtype: Dtype) -> &'static str {
+    match storage {
+        Storage::Float => scalar::type_name(dtype),
+        Storage::F16 | Storage::Bf16 => "u16",
+        Storage::Bits => "u32",
+    }
+}
+
+fn collect_limits(body: &[Stmt], limits: &mut BTreeMap<Var, usize>) {
+    for stmt in body {
+        if let Stmt::For { var, extent, body, .. } = stmt {
+            limits.insert(*var, extent.limit());
+            collect_limits(body, limits);
+        }
+    }
+}
+
+/// Calls `visit` with every index of statements, those of bounds included.
+fn each_index(body: &[Stmt], visit: &mut dyn FnMut(&Ix)) {
+    for stmt in body {
+        match stmt {
+            Stmt::For { body, .. } => each_index(body, visit),
+            Stmt::Let(_, Expr::Index(index)) => visit(index),
+            Stmt::Let(_, Expr::Load(access)) => {
+                visit(&access.index);
+                access.bounds.iter().for_each(|(index, _)| visit(index));
+            }
+            Stmt::Store(access, _) => visit(&access.index),
+            Stmt::Let(..) | Stmt::Set(..) => {}
+        }
+    }
+}

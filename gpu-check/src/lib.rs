@@ -1,0 +1,18 @@
+//! Checks of the CUDA back end on a device: a real one, or one that a processor emulates.
+//!
+//! | module | checks |
+//! | --- | --- |
+//! | `kernels` | every kernel of a model's programs by itself against the interpreter |
+//! | `models` | which models, and how small |
+//! | `training` | some steps of a training against the same steps on the CPU |
+//! | `speed` | how long things take, beside the floors of the device |
+//!
+//! Nothing here prints; `main` does. Must never know whether the device is real.
+
+pub mod kernels;
+pub mod models;
+pub mod outcome;
+pub mod speed;
+pub mod training;
+
+pub use outcome::{Outcome, Status};

@@ -1,0 +1,160 @@
+//! How long things take on the device, beside what its memory and arithmetic allow.
+//!
+//! Must never know whether results are right.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use snn_cuda::{Executable, Instance, Target};
+use snn_loops::{Access, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Program, RandomKey, Role};
+use snnc::bench::{Settings, bench};
+use snnc::{Device, Model, Precision, Program as Text, SessionOptions, Source};
+
+/// The shortest time of so many runs counts.
+const RUNS: usize = 20;
+
+/// One figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    /// The figure.
+    pub value: f64,
+    /// Its unit.
+    pub unit: &'static str,
+    /// The share of the floor, where one is known: 1 is as fast as can be.
+    pub share: Option<f64>,
+}
+
+impl Figure {
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        json!({ "name": self.name, "value": self.value, "unit": self.unit, "share_of_floor": self.share })
+    }
+}
+
+/// Bytes a second that a copy moves, reading and writing counted: what other kernels are held against.
+///
+/// # Errors
+/// If the device cannot run it.
+pub fn copy_bandwidth(device: &snn_cuda::Device) -> Result<f64, String> {
+    const LEN: usize = 1 << 28;
+    let mut program = Program::new(Dtype::F32);
+    let from = program.add_buffer("from", LEN, Role::Input);
+    let to = program.add_buffer("to", LEN, Role::Output);
+    let mut nest = NestBuilder::new("copy");
+    let lane = nest.fresh_var();
+    nest.open(lane, Extent::Fixed(LEN), LoopKind::Lanes);
+    let value = nest.load(Access::new(from, Ix::var(lane)));
+    nest.store(Access::new(to, Ix::var(lane)), value);
+    let kernel = program.add_kernel(Kernel::Nest(nest.finish()));
+    program.launches.push(Launch::Run(kernel));
+    let seconds = program_seconds(&program, device, kernel.0 as usize)?;
+    Ok(2.0 * LEN as f64 * 4.0 / seconds)
+}
+
+/// The shortest time of a kernel of a program.
+fn program_seconds(program: &Program, device: &snn_cuda::Device, kernel: usize) -> Result<f64, String> {
+    let text = |error: snn_cuda::CudaError| error.to_string();
+    let target = Target { arch: device.arch(), dtype: program.dtype, precision: Precision::F32 };
+    let executable = Executable::compile(program, snn_cuda::emit(program, &target), device).map_err(text)?;
+    let mut instance = Instance::new(&executable).map_err(text)?;
+    let mut best = f64::INFINITY;
+    for _ in 0..RUNS {
+        let mut timings = snn_cuda::Timings::new();
+        instance.run_timed(RandomKey::default(), &mut timings).map_err(text)?;
+        if let Some(time) = timings.kernels().get(kernel) {
+            best = best.min(time.nanoseconds as f64 * 1e-9);
+        }
+    }
+    Ok(best)
+}
+
+/// A workload of the figures that the project promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// A name for people.
+    pub name: &'static str,
+    text: &'static str,
+    settings: &'static [(&'static str, &'static str)],
+    batch: usize,
+    training: bool,
+    precisions: &'static [Precision],
+}
+
+/// What is measured.
+pub const WORKLOADS: &[Workload] = &[
+    Workload {
+        name: "ResNet-19 tdBN inference",
+        text: include_str!("../../examples/models/tdbn_resnet19.snn"),
+        settings: &[],
+        batch: 256,
+        training: false,
+        precisions: &[Precision::F16, Precision::F32],
+    },
+    Workload {
+        name: "ResNet-19 tdBN training step",
+        text: include_str!("../../examples/models/tdbn_resnet19.snn"),
+        settings: &[],
+        batch: 128,
+        training: true,
+        precisions: &[Precision::F16, Precision::Bf16, Precision::F32],
+    },
+    Workload {
+        name: "784-800-10 event-exact training step",
+        text: include_str!("../../examples/models/exact_multispike.snn"),
+        settings: &[],
+        batch: 50,
+        training: true,
+        precisions: &[Precision::F32],
+    },
+    Workload {
+        name: "784-800-10 STBP training step",
+        text: include_str!("../../examples/bench/mlp.snn"),
+        settings: &[],
+        batch: 128,
+        training: true,
+        precisions: &[Precision::F32],
+    },
+];
+
+/// Measures a workload: the time of a step, and samples a second.
+///
+/// # Errors
+/// If it cannot be compiled or run.
+pub fn measure(workload: &Workload) -> Result<Vec<Figure>, String> {
+    let mut figures = Vec::new();
+    for precision in workload.precisions {
+        let model = compile(workload).map_err(|error| error.to_string())?;
+        let options = SessionOptions {
+            batch: workload.batch,
+            device: Device::Cuda { ordinal: 0, precision: *precision },
+            ..model.options()
+        };
+        let settings = Settings {
+            options,
+            training: workload.training,
+            inference: !workload.training,
+            runs: RUNS,
+            time: Duration::from_secs(2),
+        };
+        let start = Instant::now();
+        let report = bench(&model, &settings).map_err(|error| error.to_string())?;
+        let phase = if workload.training { report.training } else { report.inference };
+        let Some(phase) = phase else { continue };
+        let name = format!("{} {}", workload.name, precision.name());
+        let rate = workload.batch as f64 / phase.step.median * 1e3;
+        let figure = |what: &str, value, unit| Figure { name: format!("{name}: {what}"), value, unit, share: None };
+        figures.push(figure("median", phase.step.median, "ms"));
+        figures.push(figure("samples", rate, "1/s"));
+        figures.push(figure("compilation", phase.compile_ms, "ms"));
+        figures.push(figure("all", start.elapsed().as_secs_f64(), "s"));
+    }
+    Ok(figures)
+}
+
+fn compile(workload: &Workload) -> snnc::Result<Model> {
+    let settings: Vec<(String, String)> =
+        workload.settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Text::compile(Source::from_text(workload.name, workload.text), &settings)?.model()
+}
