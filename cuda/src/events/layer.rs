@@ -254,7 +254,7 @@ impl<'s> Layer<'s> {
         };
         let _ = write!(
             text,
-            "    SN_DEV bool locate(u32 id, u32 pixel, ev_synapse& synapse) {{\n{}        return false;\n    }}\n",
+            "    static SN_DEV bool locate(u32 id, u32 pixel, ev_synapse& synapse) {{\n{}        return false;\n    }}\n",
             each(&|group| {
                 let first = self.firsts.get(group).copied().unwrap_or(0);
                 format!("ev_reaches<@_layer, G{group}>((id - {first}u) / G{group}::SLOTS, pixel, synapse)")
@@ -262,12 +262,12 @@ impl<'s> Layer<'s> {
         );
         let _ = write!(
             text,
-            "    SN_DEV u32 group(u32 id) {{\n{}        return 0;\n    }}\n",
+            "    static SN_DEV u32 group(u32 id) {{\n{}        return 0;\n    }}\n",
             each(&|group| group.to_string())
         );
         let _ = write!(
             text,
-            "    SN_DEV u64 place_of(u32 id, u32 sample) {{\n{}        return 0;\n    }}\n",
+            "    static SN_DEV u64 place_of(u32 id, u32 sample) {{\n{}        return 0;\n    }}\n",
             each(&|group| {
                 let rest = format!("(id - G{group}::FIRST)");
                 format!(

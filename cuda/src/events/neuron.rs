@@ -102,7 +102,7 @@ fn potential_text(neuron: &LinearNeuron) -> String {
     ];
     functions
         .iter()
-        .map(|(name, value)| format!("    SN_DEV double {name}(const double* x) {{ return {value}; }}\n"))
+        .map(|(name, value)| format!("    static SN_DEV double {name}(const double* x) {{ return {value}; }}\n"))
         .collect()
 }
 
@@ -136,17 +136,17 @@ fn rise_text(solution: &Solution) -> String {
         }
         Solution::Search => "EV_UNKNOWN".to_owned(),
     };
-    format!("    SN_DEV int rise(const double* x, double& time) {{ return {value}; }}\n")
+    format!("    static SN_DEV int rise(const double* x, double& time) {{ return {value}; }}\n")
 }
 
 /// What arrivals and spikes do to the states.
 fn events_text(neuron: &LinearNeuron) -> String {
     let n = neuron.order;
-    let mut text = "    SN_DEV void start(double* x) {".to_owned();
+    let mut text = "    static SN_DEV void start(double* x) {".to_owned();
     for (at, state) in neuron.start.iter().enumerate() {
         let _ = write!(text, " x[{at}] = {};", number(*state));
     }
-    text += " }\n    SN_DEV void receive(u32 port, double* x, double weight) {\n";
+    text += " }\n    static SN_DEV void receive(u32 port, double* x, double weight) {\n";
     for (port, inject) in neuron.inject.iter().enumerate() {
         let _ = write!(text, "        if (port == {port}) {{");
         for (at, step) in inject.iter().enumerate().filter(|(_, step)| **step != 0.0) {
@@ -157,7 +157,7 @@ fn events_text(neuron: &LinearNeuron) -> String {
     let before: Vec<String> = (0..n).map(|at| format!("x[{at}]")).collect();
     let _ = writeln!(
         text,
-        "    }}\n    SN_DEV void reset(double* x) {{\n        const double before[] = {{{}}};",
+        "    }}\n    static SN_DEV void reset(double* x) {{\n        const double before[] = {{{}}};",
         before.join(", ")
     );
     for (at, (row, kick)) in neuron.reset.chunks_exact(n.max(1)).zip(&neuron.kick).enumerate() {
@@ -168,19 +168,19 @@ fn events_text(neuron: &LinearNeuron) -> String {
 
 fn adjoint_text(neuron: &LinearNeuron) -> String {
     let n = neuron.order;
-    let mut text = "    SN_DEV void change(const double* x, double* change) {\n".to_owned();
+    let mut text = "    static SN_DEV void change(const double* x, double* change) {\n".to_owned();
     let commutator = neuron.commutator();
     for (at, (row, steady)) in commutator.chunks_exact(n.max(1)).zip(neuron.steady_change()).enumerate() {
         let _ = writeln!(text, "        change[{at}] = {};", sum(row, steady, |from| format!("x[{from}]")));
     }
     let after: Vec<String> = (0..n).map(|at| format!("lambda[{at}]")).collect();
-    text += "    }\n    SN_DEV void reset_adjoint(double* lambda) {\n";
+    text += "    }\n    static SN_DEV void reset_adjoint(double* lambda) {\n";
     let _ = writeln!(text, "        const double after[] = {{{}}};", after.join(", "));
     for at in 0..n {
         let column: Vec<f64> = neuron.reset.iter().skip(at).step_by(n).copied().collect();
         let _ = writeln!(text, "        lambda[{at}] = {};", dot(&column, "after"));
     }
-    text += "    }\n    SN_DEV void add_threshold(double factor, double* lambda) {";
+    text += "    }\n    static SN_DEV void add_threshold(double factor, double* lambda) {";
     for (at, weight) in neuron.threshold.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
         let _ = write!(text, " lambda[{at}] += {} * factor;", number(*weight));
     }
