@@ -179,6 +179,7 @@ SN_DEV void ev_train(const typename L::T* train, const u32* spike_counts, const 
     constexpr u32 CHANNELS = L::COUT / G::GROUPS;
     const u32 lane = threadIdx.x & 31u;
     const u64 first = (((u64)blockIdx.x * blockDim.x + threadIdx.x) >> 5) * EACH;
+    const u32 first_sender = (u32)(first % G::SENDERS), first_row = (u32)(first / G::SENDERS);
     const bool is_slot = lane < EACH && first + lane < TOTAL;
     const T mine = is_slot ? train[first + lane] : (T)-1;
     double found = 0.0;
@@ -187,7 +188,8 @@ SN_DEV void ev_train(const typename L::T* train, const u32* spike_counts, const 
         const u32 source = (u32)__ffs((i32)heard) - 1;
         heard &= heard - 1;
         const T arrival = __shfl_sync(0xffffffffu, mine, source);
-        const u32 sender = (u32)((first + source) % G::SENDERS), row = (u32)((first + source) / G::SENDERS);
+        u32 sender = first_sender + source, row = first_row;
+        for (; sender >= G::SENDERS; sender -= G::SENDERS) ++row;
         const u32 sample = row % L::BATCH, id = G::FIRST + sender * G::SLOTS + row / L::BATCH;
         const u32 from = sender / G::CIN, channel = sender % G::CIN;
         const u32 within = channel % (G::CIN / G::GROUPS), start = channel / (G::CIN / G::GROUPS) * CHANNELS;

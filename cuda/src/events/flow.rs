@@ -110,7 +110,7 @@ impl<'n> Flow<'n> {
 
     /// `step`, `advance` and `advance_adjoint`: the numbers of a step, and what they do to states and to the adjoint.
     pub fn text(&self) -> String {
-        let mut text = "    SN_DEV void step(double dt, double* m) {\n".to_owned();
+        let mut text = "    static SN_DEV void step(double dt, double* m) {\n".to_owned();
         if self.is_exponential() {
             text += &self.exponential_text();
         } else {
@@ -119,7 +119,7 @@ impl<'n> Flow<'n> {
                 let _ = writeln!(text, "        m[{at}] = {};", sum(&entry.weights, 0.0, |basis| format!("b{basis}")));
             }
         }
-        text += "    }\n    SN_DEV void advance(const double* m, const double* x, double* y) {\n";
+        text += "    }\n    static SN_DEV void advance(const double* m, const double* x, double* y) {\n";
         for row in 0..self.neuron.order {
             let of_row = self.entries.iter().enumerate().filter(|(_, entry)| entry.row == row);
             let terms = of_row.map(|(at, entry)| match entry.column {
@@ -128,7 +128,7 @@ impl<'n> Flow<'n> {
             });
             let _ = writeln!(text, "        y[{row}] = {};", joined(terms.collect()));
         }
-        text += "    }\n    SN_DEV void advance_adjoint(const double* m, double* lambda) {\n";
+        text += "    }\n    static SN_DEV void advance_adjoint(const double* m, double* lambda) {\n";
         let _ = writeln!(text, "        const double after[] = {{{}}};", self.listed("lambda"));
         for column in 0..self.neuron.order {
             let of_column = self.entries.iter().enumerate().filter(|(_, entry)| entry.column == column);
@@ -141,7 +141,7 @@ impl<'n> Flow<'n> {
     /// A template of the port and the type of numbers: what a change of the states by the port's `starts` has become after a
     /// time.
     pub fn response_text(&self, name: &str, starts: &[Vec<f64>]) -> String {
-        let mut text = format!("    template <int PORT, class R> SN_DEV void {name}(R dt, R* g) {{\n");
+        let mut text = format!("    template <int PORT, class R> static SN_DEV void {name}(R dt, R* g) {{\n");
         if self.is_exponential() {
             text += "        double m[ENTRIES];\n        step((double)dt, m);\n";
         } else {
@@ -155,6 +155,54 @@ impl<'n> Flow<'n> {
             text += "        }\n";
         }
         text + "    }\n"
+    }
+
+    /// Whether all states decay without a drive, each at a rate of its own.
+    pub fn has_amplitudes(&self) -> bool {
+        let is_plain = |basis: &Basis| (basis.frequency, basis.power) == (0.0, 0) && basis.rate <= 0.0;
+        let n = self.neuron.order;
+        self.basis.len() == n && self.basis.iter().all(is_plain) && self.neuron.drive.iter().all(|drive| *drive == 0.0)
+    }
+
+    /// `FASTEST`, `decays`, `amplitudes` and `states`: one amplitude for each rate instead of states.
+    pub fn amplitudes_text(&self) -> String {
+        let n = self.neuron.order;
+        let fastest = self.basis.iter().fold(0.0f64, |most, basis| most.max(basis.rate.abs()));
+        let mut text = format!("    static constexpr double FASTEST = {};\n", number(fastest));
+        text += &format!("    static SN_DEV void decays(double dt, double* e) {{\n{}", self.basis_text("double"));
+        let (mut to, mut from) = (String::new(), vec![vec![0.0; n]; n]);
+        for at in 0..self.basis.len() {
+            let _ = writeln!(text, "        e[{at}] = b{at};");
+            let (left, right) = self.vectors(at);
+            let _ = writeln!(to, "        a[{at}] = {};", dot(&left, "x"));
+            from.iter_mut()
+                .zip(right)
+                .filter_map(|(row, entry)| Some((row.get_mut(at)?, entry)))
+                .for_each(|(to, entry)| *to = entry);
+        }
+        text += &format!("    }}\n    static SN_DEV void amplitudes(const double* x, double* a) {{\n{to}    }}\n");
+        let from: String = from
+            .iter()
+            .enumerate()
+            .map(|(row, weights)| format!("        x[{row}] = {};\n", dot(weights, "a")))
+            .collect();
+        text + &format!("    static SN_DEV void states(const double* a, double* x) {{\n{from}    }}\n")
+    }
+
+    /// The matrix of a rate of its own as a row and a column: what of the states is in its amplitude, and what that is in them.
+    fn vectors(&self, basis: usize) -> (Vec<f64>, Vec<f64>) {
+        let n = self.neuron.order;
+        let mut matrix = vec![0.0; n * n];
+        for entry in &self.entries {
+            if let (Some(to), Some(weight)) = (matrix.get_mut(entry.row * n + entry.column), entry.weights.get(basis)) {
+                *to = *weight;
+            }
+        }
+        let largest = (0..n * n).fold(0, |most, at| if matrix[at].abs() > matrix[most].abs() { at } else { most });
+        let (row, column) = (largest / n.max(1), largest % n.max(1));
+        let pivot = matrix.get(largest).copied().unwrap_or(1.0);
+        let left = matrix.iter().skip(row * n).take(n).map(|entry| entry / pivot).collect();
+        (left, matrix.iter().skip(column).step_by(n.max(1)).copied().collect())
     }
 
     fn response(&self, row: usize, start: &[f64]) -> String {

@@ -13,6 +13,9 @@ use crate::launch::Argument;
 /// Threads of a block that makes a list, at most.
 const SORTERS: usize = 512;
 
+/// Threads of a block whose warps take a neuron each.
+const SCANNED: usize = 128;
+
 /// The lists of arrivals of all samples: how long each is, times, and numbers of events.
 pub(super) struct Lists {
     pub counts: Item,
@@ -119,9 +122,16 @@ pub(super) fn emit(layer: &Layer<'_>, plan: &mut Plan<'_>) {
     let (tiles, threads) = layer.tiles(layer.channels);
     let mut items: Vec<Item> = lists.items().to_vec();
     items.extend([weights, write(layer, times), written(layer, memory), counted.clone()]);
-    let blocks = tiles * layer.pixels * layer.sweep.batch;
-    let work = Work { kind: "forward", needs: &[&templates::FORWARD], items, blocks, threads };
-    plan.launch(work, |names| format!("ev_forward<@_layer, {threads}>({});", names.join(", ")));
+    if layer.is_scanned() {
+        let blocks = (layer.sweep.batch * layer.neurons()).div_ceil(SCANNED / 32);
+        let needs = &[&templates::FORWARD, &templates::SCAN];
+        let work = Work { kind: "scan", needs, items, blocks, threads: SCANNED };
+        plan.launch(work, |names| format!("ev_scan_forward<@_layer>({});", names.join(", ")));
+    } else {
+        let blocks = tiles * layer.pixels * layer.sweep.batch;
+        let work = Work { kind: "forward", needs: &[&templates::FORWARD], items, blocks, threads };
+        plan.launch(work, |names| format!("ev_forward<@_layer, {threads}>({});", names.join(", ")));
+    }
     count(layer, plan, counted, counters);
 }
 

@@ -37,7 +37,7 @@ SN_DEV bool ev_lambert(double z, bool is_principal, double& w) {
         w = z;
         return true;
     }
-    const double p = ev_sqrt(square);
+    const double p = sqrt(square);
     if (p < 0.4) {
         w = ev_lambert_series(is_principal ? p : -p);
         return true;

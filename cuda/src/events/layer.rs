@@ -7,7 +7,7 @@ use std::fmt::Write;
 use snn_loops::event_sweep::{Source, Synapses};
 use snn_loops::{Dtype, EventSweep};
 
-use super::neuron::NeuronText;
+use super::neuron::{NeuronText, lifts};
 use super::text::number;
 
 /// Threads of a block that takes neighboring channels, at most.
@@ -15,6 +15,12 @@ const CHANNELS: usize = 128;
 
 /// Blocks that keep a large device busy: 8 for each of 132 multiprocessors.
 const BLOCKS: usize = 1056;
+
+/// Neurons of all samples that have a warp each: four for each scheduler of a large device.
+const FEW_NEURONS: usize = 2112;
+
+/// Slots of a sample's trains from which on that is worth it.
+const MANY_EVENTS: usize = 256;
 
 /// Bytes that the sums of weights' derivatives may take in all where a layer has feedback, as far as there are more than
 /// [`FEWEST`] of them.
@@ -78,6 +84,15 @@ impl<'s> Layer<'s> {
         self.sweep.batch == 0 || self.neurons == 0
     }
 
+    /// Whether it has so few neurons and so many arrivals that a warp takes each neuron, and may.
+    pub fn is_scanned(&self) -> bool {
+        let is_dense = self.sweep.layer.synapses.iter().all(is_dense);
+        self.neuron.has_amplitudes
+            && is_dense
+            && self.sweep.batch * self.neurons <= FEW_NEURONS
+            && self.events >= MANY_EVENTS
+    }
+
     /// Whether it sends spikes to itself.
     pub fn has_feedback(&self) -> bool {
         self.own > 0
@@ -85,8 +100,7 @@ impl<'s> Layer<'s> {
 
     /// Whether arrivals may lift a neuron over its threshold at once.
     pub fn lifts(&self) -> bool {
-        let neuron = &self.sweep.layer.neuron;
-        neuron.inject.iter().any(|inject| neuron.potential(inject) != 0.0)
+        lifts(&self.sweep.layer.neuron)
     }
 
     /// Neurons.
@@ -240,7 +254,7 @@ impl<'s> Layer<'s> {
         };
         let _ = write!(
             text,
-            "    SN_DEV bool locate(u32 id, u32 pixel, ev_synapse& synapse) {{\n{}        return false;\n    }}\n",
+            "    static SN_DEV bool locate(u32 id, u32 pixel, ev_synapse& synapse) {{\n{}        return false;\n    }}\n",
             each(&|group| {
                 let first = self.firsts.get(group).copied().unwrap_or(0);
                 format!("ev_reaches<@_layer, G{group}>((id - {first}u) / G{group}::SLOTS, pixel, synapse)")
@@ -248,12 +262,12 @@ impl<'s> Layer<'s> {
         );
         let _ = write!(
             text,
-            "    SN_DEV u32 group(u32 id) {{\n{}        return 0;\n    }}\n",
+            "    static SN_DEV u32 group(u32 id) {{\n{}        return 0;\n    }}\n",
             each(&|group| group.to_string())
         );
         let _ = write!(
             text,
-            "    SN_DEV u64 place_of(u32 id, u32 sample) {{\n{}        return 0;\n    }}\n",
+            "    static SN_DEV u64 place_of(u32 id, u32 sample) {{\n{}        return 0;\n    }}\n",
             each(&|group| {
                 let rest = format!("(id - G{group}::FIRST)");
                 format!(

@@ -100,8 +100,7 @@ template <class K> SN_DEV void ev_sort_between(u32 n, K* keys, u32* ids, K* othe
 
 // Sorts a list by its keys, equal ones as they stand, in shared memory where it fits.
 template <class K> SN_DEV void ev_sort(u32 n, K* keys, u32* ids, K* other_keys, u32* other_ids) {
-    constexpr u32 FITS = 16384 / sizeof(K);
-    constexpr u32 MOST = FITS < 2048 ? FITS : 2048;
+    constexpr u32 MOST = 8192 / sizeof(K);
     __shared__ K own_keys[2][MOST];
     __shared__ u32 own_ids[2][MOST];
     __syncthreads();

@@ -1,15 +1,8 @@
 // Elementary functions from additions, products, quotients and square roots, so that every compiler gives the same bits.
 // Errors are a few units in the last place.
 
-#ifdef SNN_EMULATED
-SN_DEV double ev_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
-SN_DEV float ev_fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-SN_DEV double ev_sqrt(double x) { return __builtin_sqrt(x); }
-#else
 SN_DEV double ev_fma(double a, double b, double c) { return fma(a, b, c); }
 SN_DEV float ev_fma(float a, float b, float c) { return fmaf(a, b, c); }
-SN_DEV double ev_sqrt(double x) { return sqrt(x); }
-#endif
 
 union ev_double { double value; u64 bits; };
 union ev_float { float value; u32 bits; };

@@ -21,6 +21,8 @@ pub(super) struct NeuronText {
     pub members: String,
     /// The templates that they use, in the order of their definitions.
     pub needs: Vec<&'static Template>,
+    /// Whether its states can be taken as amplitudes, one for each rate, that nothing lifts at once.
+    pub has_amplitudes: bool,
 }
 
 impl NeuronText {
@@ -51,19 +53,24 @@ impl NeuronText {
             flow.response_text("injected", &neuron.inject),
             flow.response_text("drifted", &drifts(neuron)),
         ];
-        Ok(NeuronText { members: members.concat(), needs })
+        let has_amplitudes = flow.has_amplitudes() && !lifts(neuron);
+        let amplitudes = if has_amplitudes { flow.amplitudes_text() } else { String::new() };
+        Ok(NeuronText { members: members.concat() + &amplitudes, needs, has_amplitudes })
     }
 }
 
 fn constants(neuron: &LinearNeuron, solver: &Solver, links: &[Link], entries: usize, searches: bool) -> String {
-    let lifts = neuron.inject.iter().any(|inject| neuron.potential(inject) != 0.0);
     let oscillates = solver.frequency() > 0.0;
     // Whether the potential rises and falls at most once between two events.
     let has_single_peak = !matches!(solver.solution(), Solution::Search) || (neuron.order <= 2 && !oscillates);
     let mut text =
         format!("    static constexpr int D = {}, LINKS = {}, ENTRIES = {entries};\n", neuron.order, links.len());
-    let flags =
-        [("LIFTS", lifts), ("SINGLE_PEAK", has_single_peak), ("SEARCHES", searches), ("OSCILLATES", oscillates)];
+    let flags = [
+        ("LIFTS", lifts(neuron)),
+        ("SINGLE_PEAK", has_single_peak),
+        ("SEARCHES", searches),
+        ("OSCILLATES", oscillates),
+    ];
     let flags: Vec<String> = flags.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let _ = writeln!(text, "    static constexpr bool {};", flags.join(", "));
     let _ = writeln!(text, "    static constexpr double THETA = {};", number(neuron.theta));
@@ -72,6 +79,11 @@ fn constants(neuron: &LinearNeuron, solver: &Solver, links: &[Link], entries: us
         let _ = writeln!(text, "    static constexpr double STRETCH = {};", number(stretch));
     }
     text
+}
+
+/// Whether what arrives may lift the potential at once.
+pub(super) fn lifts(neuron: &LinearNeuron) -> bool {
+    neuron.inject.iter().any(|inject| neuron.potential(inject) != 0.0)
 }
 
 fn potential_text(neuron: &LinearNeuron) -> String {
@@ -90,7 +102,7 @@ fn potential_text(neuron: &LinearNeuron) -> String {
     ];
     functions
         .iter()
-        .map(|(name, value)| format!("    SN_DEV double {name}(const double* x) {{ return {value}; }}\n"))
+        .map(|(name, value)| format!("    static SN_DEV double {name}(const double* x) {{ return {value}; }}\n"))
         .collect()
 }
 
@@ -124,17 +136,17 @@ fn rise_text(solution: &Solution) -> String {
         }
         Solution::Search => "EV_UNKNOWN".to_owned(),
     };
-    format!("    SN_DEV int rise(const double* x, double& time) {{ return {value}; }}\n")
+    format!("    static SN_DEV int rise(const double* x, double& time) {{ return {value}; }}\n")
 }
 
 /// What arrivals and spikes do to the states.
 fn events_text(neuron: &LinearNeuron) -> String {
     let n = neuron.order;
-    let mut text = "    SN_DEV void start(double* x) {".to_owned();
+    let mut text = "    static SN_DEV void start(double* x) {".to_owned();
     for (at, state) in neuron.start.iter().enumerate() {
         let _ = write!(text, " x[{at}] = {};", number(*state));
     }
-    text += " }\n    SN_DEV void receive(u32 port, double* x, double weight) {\n";
+    text += " }\n    static SN_DEV void receive(u32 port, double* x, double weight) {\n";
     for (port, inject) in neuron.inject.iter().enumerate() {
         let _ = write!(text, "        if (port == {port}) {{");
         for (at, step) in inject.iter().enumerate().filter(|(_, step)| **step != 0.0) {
@@ -145,7 +157,7 @@ fn events_text(neuron: &LinearNeuron) -> String {
     let before: Vec<String> = (0..n).map(|at| format!("x[{at}]")).collect();
     let _ = writeln!(
         text,
-        "    }}\n    SN_DEV void reset(double* x) {{\n        const double before[] = {{{}}};",
+        "    }}\n    static SN_DEV void reset(double* x) {{\n        const double before[] = {{{}}};",
         before.join(", ")
     );
     for (at, (row, kick)) in neuron.reset.chunks_exact(n.max(1)).zip(&neuron.kick).enumerate() {
@@ -156,19 +168,19 @@ fn events_text(neuron: &LinearNeuron) -> String {
 
 fn adjoint_text(neuron: &LinearNeuron) -> String {
     let n = neuron.order;
-    let mut text = "    SN_DEV void change(const double* x, double* change) {\n".to_owned();
+    let mut text = "    static SN_DEV void change(const double* x, double* change) {\n".to_owned();
     let commutator = neuron.commutator();
     for (at, (row, steady)) in commutator.chunks_exact(n.max(1)).zip(neuron.steady_change()).enumerate() {
         let _ = writeln!(text, "        change[{at}] = {};", sum(row, steady, |from| format!("x[{from}]")));
     }
     let after: Vec<String> = (0..n).map(|at| format!("lambda[{at}]")).collect();
-    text += "    }\n    SN_DEV void reset_adjoint(double* lambda) {\n";
+    text += "    }\n    static SN_DEV void reset_adjoint(double* lambda) {\n";
     let _ = writeln!(text, "        const double after[] = {{{}}};", after.join(", "));
     for at in 0..n {
         let column: Vec<f64> = neuron.reset.iter().skip(at).step_by(n).copied().collect();
         let _ = writeln!(text, "        lambda[{at}] = {};", dot(&column, "after"));
     }
-    text += "    }\n    SN_DEV void add_threshold(double factor, double* lambda) {";
+    text += "    }\n    static SN_DEV void add_threshold(double factor, double* lambda) {";
     for (at, weight) in neuron.threshold.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
         let _ = write!(text, " lambda[{at}] += {} * factor;", number(*weight));
     }

@@ -4,6 +4,7 @@
 
 use super::layer::Layer;
 use crate::launch::{Argument, Call, Emitted, Function, Template};
+use crate::names::{PLACEHOLDER, unique};
 
 /// Where parts of the workspace begin.
 const ALIGNMENT: usize = 256;
@@ -70,9 +71,11 @@ impl<'l> Plan<'l> {
         }
         let (threads, parameters) = (work.threads, parameters.join(", "));
         let body = body(&names);
-        let head = format!("SN_KERNEL void __launch_bounds__({threads}) @({parameters})");
+        // Without the number of blocks compilers spill registers to have more of them.
+        let head = format!("SN_KERNEL void __launch_bounds__({threads}, 1) @({parameters})");
         let text = format!("{}{head} {{\n    {body}\n}}\n", self.layer.text());
-        let name = format!("events_{}_{:016x}", work.kind, hash(&text));
+        let text = text.replace('@', PLACEHOLDER);
+        let name = unique(&format!("events_{}", work.kind), &text);
         let mut needs: Vec<&'static Template> = Vec::new();
         let all = [&super::templates::MATH, &super::templates::LISTS];
         for template in all.into_iter().chain(self.layer.neuron.needs.iter().copied()).chain(work.needs.iter().copied())
@@ -82,14 +85,9 @@ impl<'l> Plan<'l> {
             }
         }
         if !self.emitted.functions.iter().any(|known| known.name == name) {
-            self.emitted.functions.push(Function { name: name.clone(), needs, text: text.replace('@', &name) });
+            self.emitted.functions.push(Function { name: name.clone(), needs, text: text.replace(PLACEHOLDER, &name) });
         }
         let block = u32::try_from(threads).unwrap_or(u32::MAX);
         self.emitted.calls.push(Call { function: name, grid: [blocks, 1], block, shared: 0, arguments });
     }
-}
-
-/// A hash that is the same everywhere (FNV-1a).
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

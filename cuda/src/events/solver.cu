@@ -32,7 +32,7 @@ SN_DEV int ev_rise_of_logarithm(double term, double level, double rate, double& 
 SN_DEV int ev_rise_of_quadratic(double a, double b, double c, double rate, double& time) {
     const double discriminant = b * b - 4.0 * a * c;
     if (!(discriminant >= 0.0)) return EV_NO_RISE;
-    const double slope = ev_copysign(ev_sqrt(discriminant), rate);
+    const double slope = ev_copysign(sqrt(discriminant), rate);
     // (slope - b) / (2 a), in the form in which nothing cancels.
     double y = slope * b > 0.0 ? -2.0 * c / (slope + b) : (slope - b) / (2.0 * a);
     const double step = ((a * y + b) * y + c) / (2.0 * a * y + b);

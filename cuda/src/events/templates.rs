@@ -20,6 +20,7 @@ templates! {
     EQUAL_RATES = "equal_rates.cu";
     SEARCH = "search.cu";
     FORWARD = "forward.cu";
+    SCAN = "scan.cu";
     ADJOINT = "adjoint.cu";
     QUEUE = "queue.cu";
     FEEDBACK = "feedback.cu";

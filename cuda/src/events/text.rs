@@ -34,5 +34,5 @@ pub(super) fn dot(weights: &[f64], array: &str) -> String {
 pub(super) fn choice(header: &str, index: &str, choices: &[String], otherwise: &str) -> String {
     let tests: String =
         choices.iter().enumerate().map(|(at, value)| format!(" if ({index} == {at}) return {value};")).collect();
-    format!("    SN_DEV {header} {{{tests} return {otherwise}; }}\n")
+    format!("    static SN_DEV {header} {{{tests} return {otherwise}; }}\n")
 }
