@@ -19,6 +19,7 @@ pub mod contraction;
 mod draw;
 pub mod emit;
 pub mod error;
+pub mod events;
 pub mod launch;
 mod names;
 mod nest;
