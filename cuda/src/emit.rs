@@ -72,10 +72,10 @@ fn emit_kernel(kernel: &Kernel, program: &Program, storage: &[Storage], target: 
     match kernel {
         Kernel::Nest(nest) => nest::emit(nest, program, storage),
         Kernel::Draw(draw) => draw::emit(draw, program.dtype),
-        Kernel::EventSweep(sweep) => events::emit(sweep, target),
         Kernel::Contraction(c) => {
             let of = |operand: &Operand| storage.get(operand.buffer.0 as usize).copied().unwrap_or(Storage::Float);
             contraction::emit(c, [of(&c.a), of(&c.b), of(&c.out)], target)
         }
+        Kernel::EventSweep(sweep) => events::emit(sweep, target),
     }
 }
