@@ -1,5 +1,6 @@
 #include "texts.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
@@ -111,16 +112,19 @@ static size_t closing(const std::string& text, size_t open) {
     return text.size();
 }
 
-// What follows `SN_KERNEL`: words, among them maybe `__launch_bounds__(...)`, up to the name before the arguments.
+// What follows `SN_KERNEL` or `__global__`: words, among them maybe `__launch_bounds__(...)`, up to the name before the
+// arguments.
 static std::vector<KernelName> kernels_of(const std::string& text) {
-    static const std::string WORD = "SN_KERNEL", BOUNDS = "__launch_bounds__";
+    static const std::string WORDS[] = {"SN_KERNEL", "__global__"}, BOUNDS = "__launch_bounds__";
     const std::string bare = without_comments(text);
     const auto is_word = [](char c) { return isalnum((unsigned char)c) || c == '_'; };
+    const auto next = [&](size_t from) { return std::min(bare.find(WORDS[0], from), bare.find(WORDS[1], from)); };
     std::vector<KernelName> all;
-    for (size_t at = bare.find(WORD); at != std::string::npos; at = bare.find(WORD, at + 1)) {
+    for (size_t at = next(0); at != std::string::npos; at = next(at + 1)) {
         KernelName kernel{"", "0"};
         std::string last;
-        size_t i = at + WORD.size();
+        size_t i = at + WORDS[0].size();
+        if (bare[at] == '_') i = at + WORDS[1].size();
         while (i < bare.size() && bare[i] != ';' && bare[i] != '{') {
             if (is_word(bare[i])) {
                 const size_t start = i;
