@@ -159,6 +159,9 @@ static unsigned long long hash(const std::string& s, unsigned long long start) {
     return start;
 }
 
+// Stands for the file of a text among arguments.
+static const char SOURCE[] = "?";
+
 // The arguments of the C++ compiler; nothing where an option is not known.
 static bool compiler_arguments(const Text& text, const std::string& home, std::vector<std::string>& all) {
     const char* const named = getenv("CXX");
@@ -187,7 +190,10 @@ static bool compiler_arguments(const Text& text, const std::string& home, std::v
     }
     const bool has_threads = sanitize.find("thread") != std::string::npos;
     if (has_threads) all.push_back("-DSNN_THREADS");
-    all.push_back(home + (has_threads ? "/shim-threads.o" : "/shim.o"));
+    // The linker keeps this order of variables.
+    for (const std::string& object : {std::string("/shared-begin.o"), std::string(SOURCE), std::string("/shared-end.o"),
+                                      std::string(has_threads ? "/shim-threads.o" : "/shim.o")})
+        all.push_back(object == SOURCE ? object : home + object);
     return true;
 }
 
@@ -245,7 +251,8 @@ Compilation compile(const Text& text) {
     const std::string mine = base + "." + std::to_string(getpid()) + "." + std::to_string((unsigned long)pthread_self());
     mkdir((home + "/texts").c_str(), 0777);
     if (!write_file(mine + ".cpp", source)) return {Compilation::failed, "", "cannot write " + mine + ".cpp\n"};
-    arguments.insert(arguments.end(), {mine + ".cpp", "-o", mine + ".so"});
+    std::replace(arguments.begin(), arguments.end(), std::string(SOURCE), mine + ".cpp");
+    arguments.insert(arguments.end(), {"-o", mine + ".so"});
     const int status = run(arguments, mine + ".log");
     const std::string log = read_file(mine + ".log");
     unlink((mine + ".log").c_str());
