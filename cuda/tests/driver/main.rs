@@ -5,6 +5,8 @@
 
 mod absence;
 mod compiler;
+mod contraction_cases;
+mod contractions;
 mod instances;
 mod programs;
 mod shared_use;
