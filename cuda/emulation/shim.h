@@ -77,7 +77,7 @@ template <class... A, void (*K)(A...)> struct Entry<K> {
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 #define __constant__ static
-#define __shared__ static __attribute__((section("snn_shared")))
+#define __shared__ static
 #define threadIdx (::snn::here->thread_index)
 #define blockIdx (::snn::block.block_index)
 #define blockDim (::snn::block.block_size)

@@ -184,6 +184,7 @@ static bool compiler_arguments(const Text& text, const std::string& home, std::v
     const bool has_threads = sanitize.find("thread") != std::string::npos;
     if (has_threads) all.push_back("-DSNN_THREADS");
     all.push_back(home + (has_threads ? "/shim-threads.o" : "/shim.o"));
+    all.push_back(home + "/shared-first.o");
     return true;
 }
 
@@ -241,7 +242,7 @@ Compilation compile(const Text& text) {
     const std::string mine = base + "." + std::to_string(getpid()) + "." + std::to_string((unsigned long)pthread_self());
     mkdir((home + "/texts").c_str(), 0777);
     if (!write_file(mine + ".cpp", source)) return {Compilation::failed, "", "cannot write " + mine + ".cpp\n"};
-    arguments.insert(arguments.end(), {mine + ".cpp", "-o", mine + ".so"});
+    arguments.insert(arguments.end(), {mine + ".cpp", home + "/shared-last.o", "-o", mine + ".so"});
     const int status = run(arguments, mine + ".log");
     const std::string log = read_file(mine + ".log");
     unlink((mine + ".log").c_str());
