@@ -26,10 +26,8 @@ rm -rf "$to/.built" "$to/texts"
 flags="-std=c++17 -O2 -fPIC -fvisibility=hidden -ffp-contract=off -Wall -Wextra"
 "$cxx" $flags -c "$from/shim.cpp" -o "$to/shim.o"
 "$cxx" $flags -DSNN_THREADS -c "$from/shim.cpp" -o "$to/shim-threads.o"
-# The bounds of a text's variables, see memory.cpp.
-for bound in first last; do
-    echo "extern \"C\" { __attribute__((aligned(128))) unsigned char snn_shared_$bound[128]; }" |
-        "$cxx" $flags -x c++ -c - -o "$to/shared-$bound.o"
+for part in shared-begin shared-end; do
+    "$cxx" $flags -c "$from/$part.cpp" -o "$to/$part.o"
 done
 "$cxx" $flags -O1 -c "$from/texts.cpp" -o "$to/texts.o"
 "$cxx" $flags -O1 -shared "$from/driver.cpp" "$to/texts.o" -Wl,-soname,libcuda.so.1 -o "$to/libcuda.so.1" -ldl -pthread

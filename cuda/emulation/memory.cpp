@@ -1,11 +1,9 @@
 // Shared memory, copies in the background, barriers in shared memory.
 #include "runtime.h"
 
-// All variables in shared memory of the text lie in one section, whose ends the linker names; a text may have none.
-// The linker puts what is zero at first in the order of the objects: between these two lie the text's own variables, which
-// are the shared memory of a block.
-extern "C" unsigned char snn_shared_first[] __attribute__((visibility("hidden")));
-extern "C" unsigned char snn_shared_last[] __attribute__((visibility("hidden")));
+// Variables in shared memory are the only ones that texts have without a value. They lie between those of two objects that
+// are linked before and behind (shared-begin.cpp, shared-end.cpp).
+extern "C" unsigned char snn_shared_begin[64], snn_shared_end[64];
 
 namespace snn {
 
@@ -24,11 +22,15 @@ void report(const char* what, Site site) {
     snprintf(launch->message, launch->message_bytes, "%s:%d: in `%s`: %s", site.file, site.line, launch->kernel->name, what);
 }
 
+// By bytes, since AddressSanitizer's functions for memory would find the gaps that it leaves between variables.
+__attribute__((optimize("no-tree-loop-distribute-patterns"))) static void poison(unsigned char* from, const unsigned char* end) {
+    for (; from < end; ++from) *from = POISON;
+}
+
 void begin_block(const Launch& l, Vec3 index) {
     block.block_index = index;
     if (dynamic_memory) memset(dynamic_memory, POISON, l.dynamic_bytes);
-    // Not by `memset`, which a sanitizer watches: there is room between variables that nobody may touch.
-    for (volatile unsigned char* at = snn_shared_first; at < snn_shared_last; ++at) *at = POISON;
+    poison(snn_shared_begin + sizeof snn_shared_begin, snn_shared_end);
     const u32 n = l.block[0] * l.block[1] * l.block[2];
     threads.resize(n);
     warps.resize((n + LANES - 1) / LANES);
@@ -58,7 +60,7 @@ void begin_block(const Launch& l, Vec3 index) {
 void check_shared(const void* at, u64 bytes, const char* what, Site site) {
     const unsigned char* p = (const unsigned char*)at;
     const bool is_dynamic = dynamic_memory && p >= dynamic_memory && p + bytes <= dynamic_memory + launch->dynamic_bytes;
-    const bool is_static = p >= snn_shared_first && p + bytes <= snn_shared_last;
+    const bool is_static = p >= snn_shared_begin + sizeof snn_shared_begin && p + bytes <= snn_shared_end;
     if (is_dynamic || is_static) return;
     char text[96];
     snprintf(text, sizeof text, "%s outside of shared memory", what);

@@ -1,5 +1,6 @@
 #include "texts.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
@@ -111,16 +112,19 @@ static size_t closing(const std::string& text, size_t open) {
     return text.size();
 }
 
-// What follows `SN_KERNEL`: words, among them maybe `__launch_bounds__(...)`, up to the name before the arguments.
+// What follows `SN_KERNEL` or `__global__`: words, among them maybe `__launch_bounds__(...)`, up to the name before the
+// arguments.
 static std::vector<KernelName> kernels_of(const std::string& text) {
-    static const std::string WORD = "SN_KERNEL", BOUNDS = "__launch_bounds__";
+    static const std::string WORDS[] = {"SN_KERNEL", "__global__"}, BOUNDS = "__launch_bounds__";
     const std::string bare = without_comments(text);
     const auto is_word = [](char c) { return isalnum((unsigned char)c) || c == '_'; };
+    const auto next = [&](size_t from) { return std::min(bare.find(WORDS[0], from), bare.find(WORDS[1], from)); };
     std::vector<KernelName> all;
-    for (size_t at = bare.find(WORD); at != std::string::npos; at = bare.find(WORD, at + 1)) {
+    for (size_t at = next(0); at != std::string::npos; at = next(at + 1)) {
         KernelName kernel{"", "0"};
         std::string last;
-        size_t i = at + WORD.size();
+        size_t i = at + WORDS[0].size();
+        if (bare[at] == '_') i = at + WORDS[1].size();
         while (i < bare.size() && bare[i] != ';' && bare[i] != '{') {
             if (is_word(bare[i])) {
                 const size_t start = i;
@@ -155,6 +159,9 @@ static unsigned long long hash(const std::string& s, unsigned long long start) {
     return start;
 }
 
+// Stands for the file of a text among arguments.
+static const char SOURCE[] = "?";
+
 // The arguments of the C++ compiler; nothing where an option is not known.
 static bool compiler_arguments(const Text& text, const std::string& home, std::vector<std::string>& all) {
     const char* const named = getenv("CXX");
@@ -183,8 +190,10 @@ static bool compiler_arguments(const Text& text, const std::string& home, std::v
     }
     const bool has_threads = sanitize.find("thread") != std::string::npos;
     if (has_threads) all.push_back("-DSNN_THREADS");
-    all.push_back(home + (has_threads ? "/shim-threads.o" : "/shim.o"));
-    all.push_back(home + "/shared-first.o");
+    // The linker keeps this order of variables.
+    for (const std::string& object : {std::string("/shared-begin.o"), std::string(SOURCE), std::string("/shared-end.o"),
+                                      std::string(has_threads ? "/shim-threads.o" : "/shim.o")})
+        all.push_back(object == SOURCE ? object : home + object);
     return true;
 }
 
@@ -242,7 +251,8 @@ Compilation compile(const Text& text) {
     const std::string mine = base + "." + std::to_string(getpid()) + "." + std::to_string((unsigned long)pthread_self());
     mkdir((home + "/texts").c_str(), 0777);
     if (!write_file(mine + ".cpp", source)) return {Compilation::failed, "", "cannot write " + mine + ".cpp\n"};
-    arguments.insert(arguments.end(), {mine + ".cpp", home + "/shared-last.o", "-o", mine + ".so"});
+    std::replace(arguments.begin(), arguments.end(), std::string(SOURCE), mine + ".cpp");
+    arguments.insert(arguments.end(), {"-o", mine + ".so"});
     const int status = run(arguments, mine + ".log");
     const std::string log = read_file(mine + ".log");
     unlink((mine + ".log").c_str());

@@ -14,6 +14,8 @@ use crate::launch::{Call, Emitted, Function};
 use crate::target::Target;
 use crate::{contraction, draw, events, nest};
 
+pub(crate) use units::beginning;
+
 /// How the elements of a buffer lie in a device's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Storage {
