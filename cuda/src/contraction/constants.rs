@@ -40,11 +40,17 @@ impl Constants {
         let _ = writeln!(self.text, "    static constexpr {of} {name} = {value};");
     }
 
+    /// Adds a member as it is written.
+    pub(super) fn text(&mut self, member: &str) {
+        self.text.push_str(member);
+    }
+
     /// A kernel that calls `template` with the constants.
     pub(super) fn function(&self, kernel: &Kernel<'_>) -> Function {
-        let Kernel { kind, template, parameters, bounds, needs } = *kernel;
+        let Kernel { kind, template, parameters, arguments, bounds, needs } = *kernel;
         let name = names::PLACEHOLDER;
-        let arguments: Vec<&str> = parameters.iter().map(|(_, argument)| *argument).collect();
+        let names: Vec<&str> = parameters.iter().map(|(_, argument)| *argument).collect();
+        let arguments = arguments.map_or_else(|| names.join(", "), str::to_owned);
         let parameters: Vec<String> = parameters
             .iter()
             .map(|(of, argument)| format!("{} {argument}", of.replace("G::", &format!("{name}_g::"))))
@@ -53,7 +59,7 @@ impl Constants {
             "struct {name}_g {{\n{}}};\nSN_KERNEL void __launch_bounds__({bounds}) {name}({}) {{\n    {template}<{name}_g>({});\n}}\n",
             self.text,
             parameters.join(", "),
-            arguments.join(", "),
+            arguments,
         );
         let unique = names::unique(kind, &text);
         let text = text.replace(name, &unique);
@@ -70,6 +76,8 @@ pub(super) struct Kernel<'a> {
     pub(super) template: &'a str,
     /// Types, `G` being the constants, and names of its parameters.
     pub(super) parameters: &'a [(&'a str, &'a str)],
+    /// What the template is called with, if not its parameters.
+    pub(super) arguments: Option<&'a str>,
     /// Threads of a block and, where said, blocks that a processor holds at least.
     pub(super) bounds: &'a str,
     /// Texts that it needs.

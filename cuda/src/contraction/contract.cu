@@ -7,7 +7,7 @@ template <class G> struct sn_block {
     SN_DEV void begin() {
         u32 at = blockIdx.x;
         column = (i32)(at % G::TILES_N) * G::BN; at /= G::TILES_N;
-        row = (i64)(at % G::TILES_M) * G::BM; at /= G::TILES_M;
+        row = (i64)(at % G::TILES_M) * (G::BM / G::STEPS); at /= G::TILES_M;
         const i32 phase = (i32)(at % (G::PHASES_H * G::PHASES_W)); at /= G::PHASES_H * G::PHASES_W;
         phase_y = phase / G::PHASES_W; phase_x = phase % G::PHASES_W;
         group = (i32)(at % G::GROUPS);
@@ -35,7 +35,6 @@ template <class G> struct sn_sink {
     Sum* parts;
     const sn_block<G>& block;
     i64 rows, base;
-    i32 output_channel;
     bool is_row;
     SN_DEV void begin_row(u32 at) {
         const i64 m = block.row + at;
@@ -108,22 +107,12 @@ SN_DEV void sn_pipeline(const sn_block<G>& block, i32 begin, i32 end, Left& left
     }
 }
 
-template <class G> struct sn_contraction {
-    typedef typename sn_select<G::TENSOR, sn_product_mma<G>, sn_product_simt<G>>::type Product;
-    typedef typename sn_select<G::WORDS, sn_gather_words<G>, sn_gather<G>>::type Gather;
-};
-
-// A contraction, or a part of its sums.
-template <class G>
-SN_DEV void sn_contract(const typename G::A* a, const typename G::B* b, typename G::Out* out, typename G::Sum* parts) {
+// The products of a block.
+template <class G, class Product>
+SN_DEV void sn_multiply(const sn_block<G>& block, const typename G::A* a, const typename G::B* b, Product& product) {
     __shared__ sn_quad memory[G::STAGES * (G::LEFT_QUADS + G::BN * 4)];
-    sn_block<G> block;
-    block.begin();
-    const i64 rows = block.rows();
-    if (block.row >= rows) return;
     const i32 begin = block.part * G::SLICES_OF_PART;
     const i32 end = begin + G::SLICES_OF_PART < G::SLICES ? begin + G::SLICES_OF_PART : G::SLICES;
-    typename sn_contraction<G>::Product product;
     product.begin();
     if constexpr (G::KIND == SN_WEIGHT_GRADIENT) {
         sn_columns<G, false> left;
@@ -132,13 +121,27 @@ SN_DEV void sn_contract(const typename G::A* a, const typename G::B* b, typename
         right.begin(a, block.group, block.column);
         sn_pipeline(block, begin, end, left, right, product, memory);
     } else {
-        typename sn_contraction<G>::Gather left;
+        typename sn_select<G::WORDS, sn_gather_words<G>, sn_gather<G>>::type left;
         sn_weights<G> right;
-        left.begin(a, block.row, rows, block.group, block.phase_y, block.phase_x);
+        left.begin(a, block.row, block.rows(), block.group, block.phase_y, block.phase_x);
         right.begin(b, (i64)block.group * G::TILES_N + block.column / G::BN);
         sn_pipeline(block, begin, end, left, right, product, memory);
     }
-    sn_sink<G> sink = {out, parts, block, rows, 0, 0, false};
+}
+
+template <class G> struct sn_product {
+    typedef typename sn_select<G::TENSOR, sn_product_mma<G>, sn_product_simt<G>>::type type;
+};
+
+// A contraction, or a part of its sums.
+template <class G>
+SN_DEV void sn_contract(const typename G::A* a, const typename G::B* b, typename G::Out* out, typename G::Sum* parts) {
+    sn_block<G> block;
+    block.begin();
+    if (block.row >= block.rows()) return;
+    typename sn_product<G>::type product;
+    sn_multiply(block, a, b, product);
+    sn_sink<G> sink = {out, parts, block, block.rows(), 0, false};
     product.store(sink);
 }
 

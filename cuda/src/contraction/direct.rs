@@ -31,20 +31,30 @@ const THREADS: usize = 1 << 17;
 pub(super) fn suits(c: &Contraction, geometry: &Geometry) -> bool {
     let s = &c.shape;
     let (cin, cout) = (s.cin / s.groups, s.cout / s.groups);
-    let extents = [s.input, s.output, s.kernel, s.stride, s.pad, s.dilation].into_iter().flatten();
-    let reach = |axis: usize| {
-        let input = s.kernel[axis].saturating_mul(s.dilation[axis]);
-        input.saturating_add(s.output[axis].saturating_mul(s.stride[axis])).saturating_add(s.pad[axis])
-    };
-    let sizes = [reach(0), reach(1), s.cin, s.cout, geometry.taps.saturating_mul(cin.max(cout)), geometry.pixels / 8];
-    let is_large = extents.chain(sizes).any(|size| size >= COUNTABLE) || geometry.source.contains(&0);
     let terms = match c.kind {
         ContractionKind::Forward => cin * geometry.taps,
         ContractionKind::InputGradient => cout * geometry.taps,
         ContractionKind::WeightGradient => geometry.pixels,
     };
     let is_narrow = s.groups > 1 && cin.min(cout) < CHANNELS;
-    is_large || is_narrow || cin == 0 || cout == 0 || (c.rows.saturating_mul(s.macs()) <= PRODUCTS && terms <= TERMS)
+    needs(c, geometry) || is_narrow || (c.rows.saturating_mul(s.macs()) <= PRODUCTS && terms <= TERMS)
+}
+
+/// Whether tiles cannot compute it: nothing to add up, or numbers beyond what they count in.
+pub(super) fn needs(c: &Contraction, geometry: &Geometry) -> bool {
+    let s = &c.shape;
+    let extents = [s.input, s.output, s.kernel, s.stride, s.pad, s.dilation].into_iter().flatten();
+    let reach = |axis: usize| {
+        let input = s.kernel[axis].saturating_mul(s.dilation[axis]);
+        input.saturating_add(s.output[axis].saturating_mul(s.stride[axis])).saturating_add(s.pad[axis])
+    };
+    let terms = geometry.taps.saturating_mul(s.cin.max(s.cout));
+    let sizes = [reach(0), reach(1), s.cin, s.cout, terms, geometry.pixels / 8];
+    extents.chain(sizes).any(|size| size >= COUNTABLE)
+        || geometry.source.contains(&0)
+        || geometry.result.contains(&0)
+        || s.cin == 0
+        || s.cout == 0
 }
 
 /// The launches.
@@ -63,6 +73,7 @@ pub(super) fn emit(c: &Contraction, storage: [Storage; 3], target: &Target) -> E
         kind: "direct",
         template: "sn_direct",
         parameters: &[("const G::A*", "a"), ("const G::B*", "b"), ("G::Out*", "out"), ("G::Sum*", "parts")],
+        arguments: None,
         bounds,
         needs,
     });
@@ -76,6 +87,7 @@ pub(super) fn emit(c: &Contraction, storage: [Storage; 3], target: &Target) -> E
             kind: "direct_add",
             template: "sn_direct_add_parts",
             parameters: &[("const G::Sum*", "parts"), ("G::Out*", "out")],
+            arguments: None,
             bounds,
             needs,
         });

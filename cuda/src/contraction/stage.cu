@@ -98,20 +98,29 @@ template <class G> struct sn_gather {
 // The same of spikes that stay bits: a word of 32 channels a row, which the product turns into numbers in registers.
 template <class G> struct sn_gather_words {
     static constexpr i32 IN_WORD = 32 / (4 * sn_chunk<typename G::S>::LEN);
+    static constexpr u32 COUNT = (G::BM + G::THREADS - 1) / G::THREADS;
     const u32* words;
     i32 first_word, phase_y, phase_x;
-    sn_origin origin;
+    sn_origin origin[COUNT];
     SN_DEV void begin(const typename G::A* source, i64 first, i64 rows, i32 group, i32 y, i32 x) {
         words = (const u32*)source; first_word = group * G::C / 32; phase_y = y; phase_x = x;
-        const sn_row row = sn_row_of<G>(first, threadIdx.x);
-        origin = sn_origin_of<G>(row.pixel + row.step * G::PIXELS, threadIdx.x < G::BM && row.pixel < rows, y, x);
+#pragma unroll
+        for (u32 i = 0; i < COUNT; ++i) {
+            const u32 row = i * G::THREADS + threadIdx.x;
+            const sn_row at = sn_row_of<G>(first, row);
+            origin[i] = sn_origin_of<G>(at.pixel + at.step * G::PIXELS, row < G::BM && at.pixel < rows, y, x);
+        }
     }
     SN_DEV void fetch(i32 slice, sn_quad* to) {
-        if (threadIdx.x >= G::BM) return;
         const i32 tap = slice / G::SLICES_OF_TAP, word = first_word + (slice - tap * G::SLICES_OF_TAP) / IN_WORD;
-        const i64 pixel = sn_source<G>(origin, sn_offset_of<G>(tap, phase_y, phase_x));
-        const bool is_there = pixel >= 0 && word < G::SOURCE_PITCH / 32;
-        sn_cp_async_4((u32*)to + threadIdx.x, is_there ? words + pixel * (G::SOURCE_PITCH / 32) + word : words, is_there);
+        const sn_offset offset = sn_offset_of<G>(tap, phase_y, phase_x);
+#pragma unroll
+        for (u32 i = 0; i < COUNT; ++i) {
+            const u32 row = i * G::THREADS + threadIdx.x;
+            if (G::BM % G::THREADS != 0 && row >= G::BM) break;
+            const i64 pixel = sn_source<G>(origin[i], offset);
+            sn_cp_async_4((u32*)to + row, pixel >= 0 ? words + pixel * (G::SOURCE_PITCH / 32) + word : words, pixel >= 0);
+        }
     }
     SN_DEV void settle(sn_quad*) {}
 };

@@ -3,7 +3,7 @@
 //! Must never know single elements.
 
 mod operands;
-mod plan;
+pub(super) mod plan;
 
 use snn_loops::{Contraction, ContractionKind, Dtype};
 
@@ -11,7 +11,7 @@ use super::constants::{Constants, Kernel, launch};
 use super::element;
 use super::geometry::Geometry;
 use crate::emit::Storage;
-use crate::launch::{Argument, Call, Emitted, Template};
+use crate::launch::{Argument, Call, Emitted, Function, Template};
 use crate::target::Target;
 
 use plan::{Gather, Plan};
@@ -22,6 +22,9 @@ static COLUMNS: Template = Template { file: "columns.cu", text: include_str!("co
 static PRODUCT: Template = Template { file: "product.cu", text: include_str!("product.cu") };
 static CONTRACT: Template = Template { file: "contract.cu", text: include_str!("contract.cu") };
 
+/// What every tiled product needs.
+pub(super) static NEEDS: [&Template; 5] = [&TILE, &STAGE, &COLUMNS, &PRODUCT, &CONTRACT];
+
 /// Threads of a block of the small launches.
 const SMALL_BLOCK: usize = 256;
 
@@ -29,29 +32,24 @@ const SMALL_BLOCK: usize = 256;
 pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Emitted {
     let plan = Plan::of(c, geometry, storage, target);
     let constants = constants(c, geometry, &plan, storage, target);
-    let needs = &[&TILE, &STAGE, &COLUMNS, &PRODUCT, &CONTRACT];
+    let needs = &NEEDS;
     let small = SMALL_BLOCK.to_string();
     let sum_bytes = if target.dtype == Dtype::F64 { 8 } else { 4 };
     let weights = c.kind != ContractionKind::WeightGradient;
-    let parts_at = if weights { plan.packed_chunks() * 16 } else { 0 }.next_multiple_of(256);
+    let parts_at = if weights { plan.packed_bytes() } else { 0 };
     let workspace = if plan.parts > 1 { parts_at + plan.parts * c.lengths()[2] * sum_bytes } else { parts_at };
     let [a, b, out] = [&c.a, &c.b, &c.out].map(|operand| Argument::Operand(operand.clone()));
     let (mut functions, mut calls) = (Vec::new(), Vec::new());
     if weights {
-        let pack = constants.function(&Kernel {
-            kind: "pack",
-            template: "sn_pack",
-            parameters: &[("const G::Weight*", "weights"), ("G::S*", "to")],
-            bounds: &small,
-            needs,
-        });
-        calls.push(launch(&pack, plan.packed_chunks(), SMALL_BLOCK, vec![b.clone(), Argument::Workspace(0)]));
+        let (pack, call) = pack(c, &plan, &constants);
+        calls.push(call);
         functions.push(pack);
     }
     let products = constants.function(&Kernel {
         kind: plan.name(c.kind),
         template: "sn_contract",
         parameters: &[("const G::A*", "a"), ("const G::B*", "b"), ("G::Out*", "out"), ("G::Sum*", "parts")],
+        arguments: None,
         bounds: &format!("{}, {}", plan.tile.threads, plan.tile.blocks),
         needs,
     });
@@ -69,6 +67,7 @@ pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], 
             kind: "add_parts",
             template: "sn_add_parts",
             parameters: &[("const G::Sum*", "parts"), ("G::Out*", "out")],
+            arguments: None,
             bounds: &small,
             needs,
         });
@@ -76,6 +75,21 @@ pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], 
         functions.push(add);
     }
     Emitted { functions, calls, workspace: workspace.next_multiple_of(256) }
+}
+
+/// What puts the weights at the workspace's beginning, in the order of slices.
+pub(super) fn pack(c: &Contraction, plan: &Plan, constants: &Constants) -> (Function, Call) {
+    let pack = constants.function(&Kernel {
+        kind: "pack",
+        template: "sn_pack",
+        parameters: &[("const G::Weight*", "weights"), ("G::S*", "to")],
+        arguments: None,
+        bounds: &SMALL_BLOCK.to_string(),
+        needs: &NEEDS,
+    });
+    let arguments = vec![Argument::Operand(c.b.clone()), Argument::Workspace(0)];
+    let call = launch(&pack, plan.packed_chunks(), SMALL_BLOCK, arguments);
+    (pack, call)
 }
 
 /// What templates call a kind.
@@ -87,7 +101,8 @@ pub(super) fn kind_name(kind: ContractionKind) -> &'static str {
     }
 }
 
-fn constants(c: &Contraction, geometry: &Geometry, plan: &Plan, storage: [Storage; 3], target: &Target) -> Constants {
+/// What the templates are instantiated with.
+pub(super) fn constants(c: &Contraction, geometry: &Geometry, plan: &Plan, storage: [Storage; 3], target: &Target) -> Constants {
     let s = &c.shape;
     let mut g = Constants::default();
     let [a, b, out] = storage.map(|storage| element(storage, target));
@@ -112,11 +127,11 @@ fn constants(c: &Contraction, geometry: &Geometry, plan: &Plan, storage: [Storag
     ] {
         g.flag(name, value);
     }
-    for (name, value) in [("PIXELS", geometry.pixels), ("IMAGES", c.rows), ("RESULT_LEN", c.lengths()[2])] {
+    for (name, value) in [("PIXELS", geometry.pixels / plan.steps), ("IMAGES", c.rows / plan.steps), ("RESULT_LEN", c.lengths()[2])] {
         g.large(name, value);
     }
     for (name, value) in plan.numbers().into_iter().chain([
-        ("STEPS", 1),
+        ("STEPS", plan.steps),
         ("C", geometry.gathered),
         ("M", if c.kind == ContractionKind::WeightGradient { geometry.m } else { 0 }),
         ("N", geometry.n),

@@ -9,7 +9,7 @@ use crate::target::{Precision, Target};
 
 /// What products multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operands {
+pub(crate) enum Operands {
     /// Single precision.
     F32,
     /// Double precision.
@@ -24,7 +24,7 @@ pub(super) enum Operands {
 
 impl Operands {
     /// Those of a target.
-    pub(super) fn of(target: &Target) -> Operands {
+    pub(crate) fn of(target: &Target) -> Operands {
         match (target.dtype, target.precision) {
             (Dtype::F64, _) => Operands::F64,
             (Dtype::F32, Precision::F32) => Operands::F32,
@@ -35,7 +35,7 @@ impl Operands {
     }
 
     /// What templates call the type of an element in a slice.
-    pub(super) fn type_name(self) -> &'static str {
+    pub(crate) fn type_name(self) -> &'static str {
         match self {
             Operands::F32 => "float",
             Operands::F64 => "double",
@@ -46,12 +46,12 @@ impl Operands {
     }
 
     /// Whether tensor cores multiply them.
-    pub(super) fn is_tensor(self) -> bool {
+    pub(crate) fn is_tensor(self) -> bool {
         !matches!(self, Operands::F32 | Operands::F64)
     }
 
     /// Bytes of an element.
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Operands::F64 => 8,
             Operands::F32 | Operands::Tf32 => 4,
@@ -60,7 +60,7 @@ impl Operands {
     }
 
     /// How memory holds what slices hold, where it can.
-    pub(super) fn storage(self) -> Option<Storage> {
+    pub(crate) fn storage(self) -> Option<Storage> {
         match self {
             Operands::F32 | Operands::F64 => Some(Storage::Float),
             Operands::F16 => Some(Storage::F16),
@@ -70,7 +70,7 @@ impl Operands {
     }
 
     /// A spike that has been taken out of a word, as a number.
-    pub(super) fn spike(self) -> f64 {
+    pub(crate) fn spike(self) -> f64 {
         match self {
             Operands::F32 | Operands::F64 => 1.0,
             Operands::F16 => 0.5_f64.powi(7),

@@ -25,7 +25,7 @@ const PARTS_BYTES: usize = 64 << 20;
 
 /// How the gathered operand is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gather {
+pub(crate) enum Gather {
     /// Taps and channels counted together, element by element.
     Any,
     /// Slices of one tap, converted in registers.
@@ -38,63 +38,94 @@ pub(super) enum Gather {
 
 /// A block's part of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tile {
+pub(crate) struct Tile {
     /// Rows and columns.
-    pub(super) size: [usize; 2],
+    pub(crate) size: [usize; 2],
     /// Warps along both, where tensor cores multiply.
-    pub(super) warps: [usize; 2],
+    pub(crate) warps: [usize; 2],
     /// Threads of a block.
-    pub(super) threads: usize,
+    pub(crate) threads: usize,
     /// Blocks that a processor holds at least.
-    pub(super) blocks: usize,
+    pub(crate) blocks: usize,
 }
 
 /// How a product is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) operand: Operands,
-    pub(super) gather: Gather,
-    pub(super) tile: Tile,
+pub(crate) struct Plan {
+    pub(crate) operand: Operands,
+    pub(crate) gather: Gather,
+    pub(crate) tile: Tile,
     /// Elements of the first and of the second operand that are loaded together.
-    pub(super) vectors: [usize; 2],
+    pub(crate) vectors: [usize; 2],
     /// Whether neighboring results are stored together.
-    pub(super) pairs: bool,
+    pub(crate) pairs: bool,
     /// Parts of every sum.
-    pub(super) parts: usize,
+    pub(crate) parts: usize,
     slices: usize,
     slices_of_tap: usize,
     stages: usize,
     tiles: [usize; 2],
     phases: usize,
     groups: usize,
+    /// Steps of time whose sums a thread holds side by side.
+    pub(crate) steps: usize,
 }
 
 impl Plan {
     /// The plan of a contraction.
-    pub(super) fn of(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Plan {
+    pub(crate) fn of(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Plan {
         let operand = Operands::of(target);
-        let elements = SLICE / operand.bytes();
         let gather = gather(c, geometry, storage, operand);
-        let tile = tile(geometry, operand);
-        let slices_of_tap = geometry.gathered.div_ceil(elements);
+        Plan::with(c, geometry, storage, (operand, gather), tile(c.kind, geometry, operand), 1)
+    }
+
+    /// The plan of a forward contraction whose tiles hold all sums of `steps` steps of time, which go on in registers; none
+    /// where they do not fit.
+    pub(crate) fn fused(
+        c: &Contraction,
+        geometry: &Geometry,
+        storage: [Storage; 3],
+        target: &Target,
+        steps: usize,
+    ) -> Option<Plan> {
+        let operand = Operands::of(target);
+        let gather = gather(c, geometry, storage, operand);
+        let tile = fused_tile(gather, operand, steps)?;
+        let plan = Plan::with(c, geometry, storage, (operand, gather), tile, steps);
+        (plan.stages >= 2).then_some(plan)
+    }
+
+    fn with(
+        c: &Contraction,
+        geometry: &Geometry,
+        storage: [Storage; 3],
+        (operand, gather): (Operands, Gather),
+        tile: Tile,
+        steps: usize,
+    ) -> Plan {
+        let elements = SLICE / operand.bytes();
+        let slices_of_tap = match gather {
+            Gather::Words => geometry.gathered.div_ceil(32) * 32 / elements,
+            Gather::Any | Gather::Tap | Gather::Async => geometry.gathered.div_ceil(elements),
+        };
         let slices = match (c.kind, gather) {
             (ContractionKind::WeightGradient, _) => geometry.pixels.div_ceil(elements),
             (_, Gather::Any) => (geometry.taps * geometry.gathered).div_ceil(elements),
             (_, Gather::Tap | Gather::Async | Gather::Words) => geometry.taps * slices_of_tap,
         };
-        let tiles = [geometry.m.div_ceil(tile.size[0]).max(1), geometry.n.div_ceil(tile.size[1])];
+        let tiles = [(geometry.m / steps).div_ceil(tile.size[0] / steps).max(1), geometry.n.div_ceil(tile.size[1])];
         let phases = geometry.phases[0] * geometry.phases[1];
         let results = c.lengths()[2];
         let blocks = tiles[0] * tiles[1] * phases * c.shape.groups;
-        let most = (PARTS_BYTES / 8 / results).min(slices / PART).min(256).max(1);
+        let most = if steps > 1 { 1 } else { (PARTS_BYTES / 8 / results).min(slices / PART).min(256).max(1) };
         let wanted = (BLOCKS / blocks).clamp(1, most);
         let parts = slices.div_ceil(slices.div_ceil(wanted).max(1)).max(1);
-        let left = if gather == Gather::Words { tile.size[0] / 4 } else { tile.size[0] * 4 };
         let stages = match gather {
             _ if c.kind == ContractionKind::WeightGradient => 2,
-            Gather::Async | Gather::Words => (SHARED / (left + tile.size[1] * 4)).min(4),
+            Gather::Async | Gather::Words => 4,
             Gather::Any | Gather::Tap => 2,
         };
+        let stages = stages.min(SHARED / (left_chunks(gather, tile) + tile.size[1] * 4));
         let vectors = match c.kind {
             ContractionKind::WeightGradient => [pair(c, geometry.gathered), pair_of_gradient(c, geometry.m)],
             ContractionKind::Forward | ContractionKind::InputGradient => [vector(c, geometry, storage[0], operand), 1],
@@ -114,26 +145,32 @@ impl Plan {
             tiles,
             phases,
             groups: c.shape.groups,
+            steps,
         }
     }
 
     /// Blocks of the products' launch.
-    pub(super) fn blocks(&self) -> usize {
+    pub(crate) fn blocks(&self) -> usize {
         self.tiles[0] * self.tiles[1] * self.phases * self.groups * self.parts
     }
 
     /// Chunks of the weights in the order of slices.
-    pub(super) fn packed_chunks(&self) -> usize {
+    pub(crate) fn packed_chunks(&self) -> usize {
         self.groups * self.tiles[1] * self.slices * self.tile.size[1] * (SLICE / CHUNK)
     }
 
+    /// Bytes of them in a workspace.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        (self.packed_chunks() * CHUNK).next_multiple_of(256)
+    }
+
     /// What sums are multiplied with at last.
-    pub(super) fn scale(&self) -> f64 {
+    pub(crate) fn scale(&self) -> f64 {
         if self.gather == Gather::Words { 1.0 / self.operand.spike() } else { 1.0 }
     }
 
     /// What the products' kernel is called.
-    pub(super) fn name(&self, kind: ContractionKind) -> &'static str {
+    pub(crate) fn name(&self, kind: ContractionKind) -> &'static str {
         match kind {
             ContractionKind::Forward => "forward",
             ContractionKind::InputGradient => "input_gradient",
@@ -142,8 +179,7 @@ impl Plan {
     }
 
     /// The numbers that templates need.
-    pub(super) fn numbers(&self) -> [(&'static str, usize); 16] {
-        let left = if self.gather == Gather::Words { self.tile.size[0] / 4 } else { self.tile.size[0] * 4 };
+    pub(crate) fn numbers(&self) -> [(&'static str, usize); 16] {
         [
             ("BM", self.tile.size[0]),
             ("BN", self.tile.size[1]),
@@ -151,7 +187,7 @@ impl Plan {
             ("WARPS_N", self.tile.warps[1]),
             ("THREADS", self.tile.threads),
             ("STAGES", self.stages),
-            ("LEFT_QUADS", left),
+            ("LEFT_QUADS", left_chunks(self.gather, self.tile)),
             ("VECTOR", self.vectors[0]),
             ("VECTOR_B", self.vectors[1]),
             ("TILES_M", self.tiles[0]),
@@ -207,14 +243,40 @@ fn pair_of_gradient(c: &Contraction, channels: usize) -> usize {
     if channels.is_multiple_of(2) { alignment(&c.b, 2) } else { 1 }
 }
 
-fn tile(geometry: &Geometry, operand: Operands) -> Tile {
+/// Chunks of shared memory that a slice of the first operand takes.
+fn left_chunks(gather: Gather, tile: Tile) -> usize {
+    if gather == Gather::Words { tile.size[0] / 4 } else { tile.size[0] * 4 }
+}
+
+fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands) -> Tile {
     let rows = if geometry.m <= 64 || operand == Operands::F64 { 64 } else { 128 };
     let most = if operand.is_tensor() { 128 } else { 64 };
     let columns = geometry.n.next_power_of_two().clamp(32, most);
     let warps = match (rows, columns) {
-        (128, 32 | 64) => [4, 2],
-        (64, 32) => [4, 2],
+        (128, 32 | 64) | (64, 32) => [4, 2],
         _ => [2, 4],
     };
-    Tile { size: [rows, columns], warps, threads: 256, blocks: 2 }
+    // What turns pixels over into slices takes the registers of a second block.
+    let blocks = if kind == ContractionKind::WeightGradient && rows * columns == 128 * 128 { 1 } else { 2 };
+    Tile { size: [rows, columns], warps, threads: 256, blocks }
+}
+
+/// A tile whose threads own all steps of their pixels and channels.
+fn fused_tile(gather: Gather, operand: Operands, steps: usize) -> Option<Tile> {
+    if !(1..=16).contains(&steps) {
+        return None;
+    }
+    if !operand.is_tensor() {
+        let columns = if steps <= 8 { 64 } else { 32 };
+        let rows = 16 * steps * (8 / steps).max(1);
+        return Some(Tile { size: [rows, columns], warps: [1, 1], threads: 256, blocks: 1 });
+    }
+    let most: usize = if gather == Gather::Words { 512 } else { 256 };
+    let rows = 16 * steps * (4 / steps).max(1);
+    // Registers of sums: 4 for every 16 rows and 8 columns of a warp, 128 at most.
+    let fragments: usize = (16 * 32 / rows).clamp(2, 8);
+    let along = (1 << fragments.ilog2()).min(most / rows);
+    let along = 1 << along.ilog2();
+    let columns = 64.max(16 * (8 / along));
+    Some(Tile { size: [rows * along, columns], warps: [along, 8 / along], threads: 256, blocks: 1 })
 }
