@@ -3,5 +3,6 @@
 //! Must never know which device runs it.
 
 mod isolate;
+mod rename;
 
-pub use isolate::{Isolated, Values, distinct, isolate};
+pub use isolate::{Alone, Isolated, Values, distinct, isolate};

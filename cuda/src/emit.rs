@@ -12,7 +12,7 @@ use snn_loops::{Kernel, Program};
 
 use crate::launch::{Call, Emitted, Function};
 use crate::target::Target;
-use crate::{draw, nest};
+use crate::{draw, events, nest};
 
 /// How the elements of a buffer lie in a device's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +72,7 @@ fn emit_kernel(kernel: &Kernel, program: &Program, storage: &[Storage], target: 
     match kernel {
         Kernel::Nest(nest) => nest::emit(nest, program, storage),
         Kernel::Draw(draw) => draw::emit(draw, program.dtype),
-        Kernel::Contraction(_) | Kernel::EventSweep(_) => Emitted::default(),
+        Kernel::EventSweep(sweep) => events::emit(sweep, target),
+        Kernel::Contraction(_) => Emitted::default(),
     }
 }

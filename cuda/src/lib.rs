@@ -18,6 +18,7 @@ pub mod code;
 mod draw;
 pub mod emit;
 pub mod error;
+pub mod events;
 pub mod launch;
 mod names;
 mod nest;

@@ -10,8 +10,10 @@ use snn_graph::ops::reduce::Reducer;
 const CONSTANTS: &[&str] = &["pi", "inf", "steps", "duration", "on_grid", "training"];
 
 /// Words that mean themselves where nothing else bears their name; `none` is the absence of a value.
-const WORDS: &[&str] =
-    &["time", "batch", "channel", "all", "same", "step", "sample", "stbp", "exact", "f32", "f64", "none"];
+const WORDS: &[&str] = &[
+    "time", "batch", "channel", "all", "same", "step", "sample", "stbp", "exact", "f32", "f64", "tf32", "bf16", "f16",
+    "none",
+];
 
 /// One parameter of an intrinsic.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,30 +1,43 @@
-//! One kernel of a program as a program of its own, so that it can be run and compared alone.
+//! Kernels of a program by themselves, so that each can be run and compared alone.
 //!
-//! What the kernel reads become inputs, what it writes becomes outputs, all of them floats that a host can write and read:
+//! What a kernel reads become inputs, what it writes becomes outputs, all of them floats that a host can write and read:
 //! bits are made from floats before the kernel and turned into floats behind it. Scratch and constants stay as they are.
-//! A kernel that only runs inside of a `Repeat` runs at each of its steps.
+//! A kernel that only runs inside of a `Repeat` runs at each of its steps. Kernels share nothing, so any number of them can
+//! be one program, which is compiled at once.
 //!
 //! Must never know a driver, or what a kernel computes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use snn_loops::plan::touched;
 use snn_loops::{
     Access, BufferId, Extent, Ix, Kernel, KernelId, Launch, LoopKind, Nest, NestBuilder, Program, Role, WORD,
 };
 
-/// A kernel by itself.
+use super::rename::renamed;
+use crate::emit::Emission;
+
+/// Kernels side by side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Isolated {
     /// The program.
     pub program: Program,
-    /// Its inputs, with what their elements may be.
-    pub inputs: Vec<(BufferId, Values)>,
-    /// Its outputs.
-    pub outputs: Vec<BufferId>,
+    /// One entry for each kernel that could be isolated.
+    pub kernels: Vec<Alone>,
 }
 
-/// What the elements of an input may be.
+/// A kernel in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alone {
+    /// What it is in the program that it comes from.
+    pub id: KernelId,
+    /// Its inputs, with what their elements may be.
+    pub inputs: Vec<(BufferId, Values)>,
+    /// Its outputs, with what their elements may be; of bits, also those that fill up words.
+    pub outputs: Vec<(BufferId, Values)>,
+}
+
+/// What the elements of a buffer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
     /// Any number.
@@ -33,61 +46,69 @@ pub enum Values {
     Bits,
 }
 
-/// The kernel by itself; `None` where there is no such kernel or nothing to compare.
-pub fn isolate(program: &Program, id: KernelId) -> Option<Isolated> {
-    let kernel = program.kernels.get(id.0 as usize)?;
+/// These kernels of a program by themselves.
+pub fn isolate(program: &Program, ids: &[KernelId]) -> Isolated {
+    let mut isolated = Isolated { program: Program::new(program.dtype), kernels: Vec::new() };
+    for id in ids {
+        let alone = add(&mut isolated.program, program, *id);
+        isolated.kernels.extend(alone);
+    }
+    isolated
+}
+
+/// Adds a copy of a kernel; `None` where there is no such kernel or it writes nothing.
+fn add(to: &mut Program, from: &Program, id: KernelId) -> Option<Alone> {
+    let kernel = from.kernels.get(id.0 as usize)?;
     let touched = touched(kernel);
-    let mut alone = Program { kernels: Vec::new(), launches: Vec::new(), ..program.clone() };
-    let (mut before, mut after) = (Vec::new(), Vec::new());
-    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    // What a kernel both reads and writes it has written before, or it is a program's affair to have filled it.
-    for buffer in touched.reads.union(&touched.writes) {
-        let declared = program.buffers.get(buffer.0 as usize)?.clone();
-        if matches!(declared.role, Role::Constant(_) | Role::Scratch) {
-            continue;
-        }
-        let is_written = touched.writes.contains(buffer);
-        let entry = alone.buffers.get_mut(buffer.0 as usize)?;
-        if declared.packed {
-            entry.role = Role::Temporary;
-            let role = if is_written { Role::Output } else { Role::Input };
-            let outside = alone.add_buffer(format!("{}.outside", declared.name), declared.len, role);
+    let all: BTreeSet<BufferId> = touched.reads.union(&touched.writes).copied().collect();
+    let mut names: BTreeMap<BufferId, BufferId> = BTreeMap::new();
+    let mut alone = Alone { id, inputs: Vec::new(), outputs: Vec::new() };
+    let mut after = Vec::new();
+    for buffer in all {
+        let declared = from.buffers.get(buffer.0 as usize)?;
+        let is_written = touched.writes.contains(&buffer);
+        let outside = if is_written { Role::Output } else { Role::Input };
+        let (name, len) = (format!("k{}.{}", id.0, declared.name), declared.len);
+        let inside = if matches!(declared.role, Role::Constant(_) | Role::Scratch) {
+            to.add_buffer(name, len, declared.role.clone())
+        } else if declared.packed {
+            let inside = to.add_packed_buffer(name.clone(), len);
+            let outside = to.add_buffer(name, len, outside);
             if is_written {
-                after.push(copy(outside, *buffer, declared.len, false));
-                outputs.push(outside);
+                after.push(copy(outside, inside, len));
+                alone.outputs.push((outside, Values::Bits));
             } else {
-                before.push(copy(*buffer, outside, declared.len, true));
-                inputs.push((outside, Values::Bits));
+                launch(to, Kernel::Nest(copy(inside, outside, len)), None);
+                alone.inputs.push((outside, Values::Bits));
             }
-        } else if is_written {
-            entry.role = Role::Output;
-            outputs.push(*buffer);
+            inside
         } else {
-            entry.role = Role::Input;
-            inputs.push((*buffer, Values::Real));
-        }
+            let inside = to.add_buffer(name, len, outside);
+            if is_written {
+                alone.outputs.push((inside, Values::Real));
+            } else {
+                alone.inputs.push((inside, Values::Real));
+            }
+            inside
+        };
+        names.insert(buffer, inside);
     }
-    if outputs.is_empty() {
-        return None;
+    launch(to, renamed(kernel, &names), steps(from, id));
+    for nest in after {
+        launch(to, Kernel::Nest(nest), None);
     }
-    for nest in before {
-        let id = alone.add_kernel(Kernel::Nest(nest));
-        alone.launches.push(Launch::Run(id));
-    }
-    let copied = alone.add_kernel(kernel.clone());
-    let run = Launch::Run(copied);
-    alone.launches.push(match steps(program, id) {
+    (!alone.outputs.is_empty()).then_some(alone)
+}
+
+fn launch(program: &mut Program, kernel: Kernel, steps: Option<(usize, bool)>) {
+    let run = Launch::Run(program.add_kernel(kernel));
+    program.launches.push(match steps {
         Some((steps, reverse)) => Launch::Repeat { steps, reverse, body: vec![run] },
         None => run,
     });
-    for nest in after {
-        let id = alone.add_kernel(Kernel::Nest(nest));
-        alone.launches.push(Launch::Run(id));
-    }
-    Some(Isolated { program: alone, inputs, outputs })
 }
 
-/// The steps of the `Repeat` that launches a kernel, if one does.
+/// The steps of the `Repeat` that launches a kernel, if one does, and whether they fall.
 fn steps(program: &Program, id: KernelId) -> Option<(usize, bool)> {
     program.launches.iter().find_map(|launch| match launch {
         Launch::Repeat { steps, reverse, body } if body.contains(&Launch::Run(id)) => Some((*steps, *reverse)),
@@ -95,9 +116,9 @@ fn steps(program: &Program, id: KernelId) -> Option<(usize, bool)> {
     })
 }
 
-/// `to = from`, a word's elements at a time where bits are written.
-fn copy(to: BufferId, from: BufferId, len: usize, to_bits: bool) -> Nest {
-    let mut nest = NestBuilder::new(if to_bits { "pack" } else { "unpack" });
+/// `to = from`, the elements of a word at a time.
+fn copy(to: BufferId, from: BufferId, len: usize) -> Nest {
+    let mut nest = NestBuilder::new("copy");
     let (word, lane) = (nest.fresh_var(), nest.fresh_var());
     let extent = Extent::Block { block: word, size: WORD, total: len };
     nest.open(word, Extent::Fixed(len.div_ceil(WORD)), LoopKind::Parallel);
@@ -109,15 +130,11 @@ fn copy(to: BufferId, from: BufferId, len: usize, to_bits: bool) -> Nest {
 }
 
 /// Kernels that differ in more than names and the numbers of their buffers: the first of each kind, in order.
-pub fn distinct(program: &Program, emission: &crate::Emission) -> Vec<KernelId> {
-    let mut seen: BTreeMap<Vec<&str>, ()> = BTreeMap::new();
-    let mut kernels = Vec::new();
-    for at in 0..program.kernels.len() {
-        let Some(calls) = emission.kernels.get(at) else { continue };
-        let functions = calls.iter().map(|call| call.function.as_str()).collect();
-        if !calls.is_empty() && seen.insert(functions, ()).is_none() {
-            kernels.push(KernelId(at as u32));
-        }
-    }
-    kernels
+pub fn distinct(emission: &Emission) -> Vec<KernelId> {
+    let mut seen: BTreeSet<Vec<&str>> = BTreeSet::new();
+    let functions = |at: usize| -> Option<Vec<&str>> {
+        Some(emission.kernels.get(at)?.iter().map(|call| call.function.as_str()).collect())
+    };
+    let is_new = |at: &usize| functions(*at).is_some_and(|functions| !functions.is_empty() && seen.insert(functions));
+    (0..emission.kernels.len()).filter(is_new).map(|at| KernelId(at as u32)).collect()
 }
