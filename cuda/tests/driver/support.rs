@@ -38,6 +38,7 @@ pub fn alone(test: &str, variables: Variables<'_>) -> bool {
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{test}:\n{said}\n{complained}");
     assert!(said.contains("1 passed"), "no test is called {test}:\n{said}");
+    assert!(!complained.contains("not freed"), "{test}:\n{complained}");
     said.lines().filter(|line| line.starts_with("skipped")).for_each(|line| println!("{line}"));
     false
 }
