@@ -8,5 +8,6 @@ mod compiler;
 mod emulation;
 mod instances;
 mod programs;
+mod search;
 mod shared_use;
 mod support;
