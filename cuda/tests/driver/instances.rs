@@ -297,12 +297,14 @@ fn emissions_that_do_not_fit_are_errors() {
         change(&mut emission);
         Executable::compile(&program, emission, &device).map(|_| ()).unwrap_err()
     };
-    let wrong: [&dyn Fn(&mut Emission); 7] = [
+    let wrong: [&dyn Fn(&mut Emission); 9] = [
         &|emission| emission.kernels.clear(),
         &|emission| emission.storage.truncate(1),
         &|emission| emission.storage[0] = Storage::Bits,
         &|emission| emission.kernels[0][0].block = 1025,
         &|emission| emission.kernels[0][0].grid = [0, 1],
+        &|emission| emission.kernels[0][0].grid = [u32::MAX, 1],
+        &|emission| emission.kernels[0][0].grid = [1, 1 << 16],
         &|emission| emission.kernels[0][0].shared = 1 << 20,
         &|emission| emission.kernels[0][0].function = "nobody's".into(),
     ];
