@@ -45,6 +45,11 @@ pub enum Reason {
     SwitchedOff,
     /// There is no `libcuda.so.1`.
     NoDriver,
+    /// The driver's library is there but cannot be loaded.
+    UnusableDriver {
+        /// The library, and what the system says about it.
+        problem: String,
+    },
     /// The driver's library lacks a function.
     IncompleteDriver {
         /// The library.
@@ -95,7 +100,7 @@ impl Reason {
                  with access to the devices (`--gpus all`)"
                     .to_owned()
             }
-            Reason::IncompleteDriver { .. } => {
+            Reason::UnusableDriver { .. } | Reason::IncompleteDriver { .. } => {
                 "update NVIDIA's driver, or take the directory of this library out of the search path".to_owned()
             }
             Reason::StubDriver { .. } => {
@@ -121,6 +126,7 @@ impl fmt::Display for Reason {
             Reason::NotBuilt => f.write_str("this build has no CUDA"),
             Reason::SwitchedOff => f.write_str("CUDA is switched off by SNNC_NO_GPU"),
             Reason::NoDriver => f.write_str("there is no CUDA driver (libcuda.so.1 was not found)"),
+            Reason::UnusableDriver { problem } => write!(f, "the CUDA driver cannot be used: {problem}"),
             Reason::IncompleteDriver { library, function } => {
                 write!(f, "the CUDA driver {} is incomplete: it lacks `{function}`", library.display())
             }

@@ -2,7 +2,9 @@
 //!
 //! Must never know which device runs it.
 
+pub mod instructions;
 mod isolate;
 mod rename;
 
+pub use instructions::{InstructionCheck, instructions};
 pub use isolate::{Alone, Isolated, Values, distinct, isolate};

@@ -8,11 +8,13 @@ mod units;
 
 use std::collections::BTreeMap;
 
-use snn_loops::{Kernel, Program};
+use snn_loops::{Kernel, Operand, Program};
 
 use crate::launch::{Call, Emitted, Function};
 use crate::target::Target;
-use crate::{draw, events, nest};
+use crate::{contraction, draw, events, nest};
+
+pub(crate) use units::beginning;
 
 /// How the elements of a buffer lie in a device's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +74,10 @@ fn emit_kernel(kernel: &Kernel, program: &Program, storage: &[Storage], target: 
     match kernel {
         Kernel::Nest(nest) => nest::emit(nest, program, storage),
         Kernel::Draw(draw) => draw::emit(draw, program.dtype),
+        Kernel::Contraction(c) => {
+            let of = |operand: &Operand| storage.get(operand.buffer.0 as usize).copied().unwrap_or(Storage::Float);
+            contraction::emit(c, [of(&c.a), of(&c.b), of(&c.out)], target)
+        }
         Kernel::EventSweep(sweep) => events::emit(sweep, target),
-        Kernel::Contraction(_) => Emitted::default(),
     }
 }

@@ -15,6 +15,7 @@
 pub mod availability;
 pub mod check;
 pub mod code;
+pub mod contraction;
 mod draw;
 pub mod emit;
 pub mod error;

@@ -15,8 +15,8 @@ typedef long long i64;
     extern __shared__ __align__(128) unsigned char sn_dynamic_shared[]; \
     T* const name = (T*)sn_dynamic_shared
 // Instructions of Hopper alone.
-#ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define SNN_ARCH_A
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL) && !defined(SNN_ARCH_A)
+#define SNN_ARCH_A 1
 #endif
 
 // Floats of fewer bits, rounded to nearest; ties to even, of tf32 away from zero.

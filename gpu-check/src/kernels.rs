@@ -13,6 +13,7 @@ use snn_loops::{BufferId, Dtype, Kernel, KernelId, Program, RandomKey, interp};
 use snnc::Model;
 
 use crate::outcome::Outcome;
+use crate::programs;
 
 /// What every run draws from.
 const KEY: RandomKey = RandomKey { seed: 11, run: 3 };
@@ -38,21 +39,16 @@ pub fn check_model(
     device: &Device,
     precision: Precision,
 ) -> Result<Vec<Outcome>, String> {
-    let options = snnc::SessionOptions { batch, ..model.options() };
-    let mut session = model.session(options).map_err(|error| error.to_string())?;
-    session.prepare_training().map_err(|error| error.to_string())?;
-    session.prepare_evaluation().map_err(|error| error.to_string())?;
     let mut outcomes = Vec::new();
-    for (part, lowered) in [("train", session.training_program()), ("eval", session.evaluation_program())] {
-        let Some(lowered) = lowered else { continue };
-        let target = Target { arch: device.arch(), dtype: lowered.program.dtype, precision };
-        let emission = snn_cuda::emit(&lowered.program, &target);
+    for (part, program) in programs::of(model, batch)? {
+        let target = Target { arch: device.arch(), dtype: program.dtype, precision };
+        let emission = snn_cuda::emit(&program, &target);
         let standing: Vec<KernelId> = distinct(&emission)
             .into_iter()
-            .filter(|id| !matches!(kernel(&lowered.program, *id), Some(Kernel::EventSweep(_)) | None))
+            .filter(|id| !matches!(kernel(&program, *id), Some(Kernel::EventSweep(_)) | None))
             .collect();
-        let isolated = isolate(&lowered.program, &standing);
-        outcomes.extend(check_kernels(&format!("{name}.{part}"), &lowered.program, &isolated, device, &target));
+        let isolated = isolate(&program, &standing);
+        outcomes.extend(check_kernels(&format!("{name}.{part}"), &program, &isolated, device, &target));
     }
     Ok(outcomes)
 }

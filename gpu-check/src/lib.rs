@@ -3,15 +3,20 @@
 //! | module | checks |
 //! | --- | --- |
 //! | `kernels` | every kernel of a model's programs by itself against the interpreter |
-//! | `models` | which models, and how small |
+//! | `models`, `library` | which models, and how small |
+//! | `programs` | what of a model runs |
+//! | `compile` | that a real compiler takes every kernel, and what its functions need; without a device |
 //! | `training` | some steps of a training against the same steps on the CPU |
 //! | `speed` | how long things take, beside the floors of the device |
 //!
 //! Nothing here prints; `main` does. Must never know whether the device is real.
 
+pub mod compile;
 pub mod kernels;
+pub mod library;
 pub mod models;
 pub mod outcome;
+pub mod programs;
 pub mod speed;
 pub mod training;
 

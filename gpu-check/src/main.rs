@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::{Value, json};
-use snn_cuda::{Availability, Device};
+use snn_cuda::{Availability, Compiler, Device};
+use snn_gpu_check::compile::Texts;
+use snn_gpu_check::models::Subject;
 use snn_gpu_check::outcome::count;
 use snn_gpu_check::speed::{Figure, WORKLOADS, copy_bandwidth, measure};
 use snn_gpu_check::{Outcome, Status, kernels, models, training};
@@ -36,10 +38,25 @@ struct Args {
     /// Only measures.
     #[arg(long, conflicts_with = "quick")]
     bench: bool,
+    /// Only compiles, with NVRTC and for every architecture; needs no device.
+    #[arg(long, conflicts_with_all = ["quick", "bench"])]
+    compile: bool,
+    /// Checks these models in place of those that come with snnc.
+    models: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    let subjects = match subjects(&args) {
+        Ok(subjects) => subjects,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if args.compile {
+        return compile(&subjects);
+    }
     let info = match snn_cuda::availability() {
         Availability::Ready(devices) => devices.first(),
         Availability::Absent(reason) => {
@@ -55,7 +72,7 @@ fn main() -> ExitCode {
     println!("device: {}, compute capability {major}.{minor}", info.name);
     let is_emulated = info.name.starts_with(EMULATED);
     let (outcomes, figures) = match Device::open(info.ordinal) {
-        Ok(device) => run(&args, &device, is_emulated),
+        Ok(device) => run(&args, &subjects, &device, is_emulated),
         Err(error) => (vec![Outcome::failed("device", error.to_string())], Vec::new()),
     };
     let [passed, failed, skipped] = count(&outcomes);
@@ -75,11 +92,60 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(args: &Args, device: &Device, is_emulated: bool) -> (Vec<Outcome>, Vec<Figure>) {
+/// What is to be checked.
+fn subjects(args: &Args) -> Result<Vec<Subject>, String> {
+    let mut subjects = Vec::new();
+    if args.models.is_empty() {
+        subjects.extend(models::shipped());
+    }
+    for path in &args.models {
+        subjects.push(Subject::from_file(path)?);
+    }
+    subjects.retain(|subject| args.only.as_deref().is_none_or(|only| subject.name.contains(only)));
+    Ok(subjects)
+}
+
+/// Compiles all kernels.
+fn compile(subjects: &[Subject]) -> ExitCode {
+    let compiler = match Compiler::open() {
+        Ok(compiler) => compiler,
+        Err(error) => {
+            println!("SKIP: {error}");
+            return ExitCode::from(SKIPPED);
+        }
+    };
+    let mut outcomes = Vec::new();
+    let mut texts = Texts::default();
+    for subject in subjects {
+        for precision in Precision::ALL {
+            let added = subject.model().map_err(|error| error.to_string());
+            if let Err(problem) = added.and_then(|model| texts.add(&model, subject.batch, precision)) {
+                outcomes.push(Outcome::failed(subject.name.clone(), problem));
+            }
+        }
+    }
+    let (compiled, worst) = texts.compile(compiler);
+    outcomes.extend(compiled);
+    outcomes.iter().for_each(tell);
+    let [passed, failed, _] = count(&outcomes);
+    println!(
+        "{} functions in {} units: at most {} registers, {} bytes of stack, {} bytes spilled, {} bytes of shared memory",
+        worst.functions,
+        texts.len(),
+        worst.registers,
+        worst.stack_bytes,
+        worst.spill_bytes,
+        worst.shared_bytes
+    );
+    println!("{passed} passed, {failed} failed, 0 skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(args: &Args, subjects: &[Subject], device: &Device, is_emulated: bool) -> (Vec<Outcome>, Vec<Figure>) {
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
     let mut outcomes = Vec::new();
     if !args.bench {
-        for subject in models::SUBJECTS.iter().filter(|subject| wanted(subject.name)) {
+        for subject in subjects {
             let found = check(args, subject, device);
             found.iter().for_each(tell);
             outcomes.extend(found);
@@ -107,10 +173,10 @@ fn run(args: &Args, device: &Device, is_emulated: bool) -> (Vec<Outcome>, Vec<Fi
 }
 
 /// All checks of a model.
-fn check(args: &Args, subject: &models::Subject, device: &Device) -> Vec<Outcome> {
+fn check(args: &Args, subject: &Subject, device: &Device) -> Vec<Outcome> {
     let model = match subject.model() {
         Ok(model) => model,
-        Err(error) => return vec![Outcome::failed(subject.name, error.to_string())],
+        Err(error) => return vec![Outcome::failed(subject.name.clone(), error.to_string())],
     };
     let precisions = if args.quick { &[Precision::F32][..] } else { &Precision::ALL[..] };
     let mut outcomes = Vec::new();
@@ -120,7 +186,9 @@ fn check(args: &Args, subject: &models::Subject, device: &Device) -> Vec<Outcome
             Ok(found) => outcomes.extend(found),
             Err(problem) => outcomes.push(Outcome::failed(name, problem)),
         }
-        outcomes.push(training::check(subject.name, &model, subject.batch, subject.steps, *precision));
+        if model.recipe().is_some() {
+            outcomes.push(training::check(&subject.name, &model, subject.batch, subject.steps, *precision));
+        }
     }
     outcomes
 }

@@ -186,8 +186,7 @@ impl Session {
     fn training_plan(&self) -> Result<TrainStep> {
         let optimizer =
             self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
-        let scale = self.options.device.loss_scale();
-        self.plan(true, |model| training::scaled_train_step(model, optimizer, scale))
+        self.plan(true, |model| training::scaled_train_step(model, optimizer, self.options.device.loss_scale()))
     }
 
     /// Compiles the evaluation program, if that has not happened yet.

@@ -34,9 +34,28 @@ pub(super) struct Wanted<'a> {
     pub title: &'a str,
 }
 
+/// Why there is no library.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// There is no such file.
+    Missing,
+    /// A file is there but cannot be loaded; the first one, and what the system says.
+    Unusable(String),
+}
+
+impl Problem {
+    /// The problem in words.
+    pub fn describe(self, wanted: &Wanted<'_>) -> String {
+        match self {
+            Problem::Missing => format!("{} ({}) was not found", wanted.title, wanted.names.join(", ")),
+            Problem::Unusable(message) => message,
+        }
+    }
+}
+
 /// The first library that loads: of the directories that the user names, of the system, of the usual directories. If there
 /// is none, why.
-pub(super) fn find(wanted: &Wanted<'_>) -> Result<Found, String> {
+pub(super) fn find(wanted: &Wanted<'_>) -> Result<Found, Problem> {
     let mut problem = None;
     let in_directories = |directories: Vec<PathBuf>, problem: &mut Option<String>| {
         directories.iter().find_map(|directory| in_directory(wanted, directory, problem))
@@ -44,9 +63,7 @@ pub(super) fn find(wanted: &Wanted<'_>) -> Result<Found, String> {
     in_directories(named_directories(), &mut problem)
         .or_else(|| wanted.names.iter().find_map(|name| of_the_system(name)))
         .or_else(|| in_directories(usual_directories(), &mut problem))
-        .ok_or_else(|| {
-            problem.unwrap_or_else(|| format!("{} ({}) was not found", wanted.title, wanted.names.join(", ")))
-        })
+        .ok_or_else(|| problem.map_or(Problem::Missing, Problem::Unusable))
 }
 
 /// The directories that are searched besides those of the system, in order.
@@ -194,6 +211,6 @@ mod tests {
         let mut problem = None;
         assert!(in_directory(&wanted, directory.path(), &mut problem).is_none());
         assert!(problem.unwrap().contains("libx.so cannot be loaded"));
-        assert_eq!(find(&wanted).err().unwrap(), "x (libx.so) was not found");
+        assert_eq!(Problem::Missing.describe(&wanted), "x (libx.so) was not found");
     }
 }

@@ -63,8 +63,8 @@ fn find(driver: Option<Version>) -> Result<Compiler, String> {
                 continue;
             }
             (Ok(found), _) => found,
-            (Err(message), _) => {
-                problem.get_or_insert(message);
+            (Err(reason), _) => {
+                problem.get_or_insert(reason.describe(&wanted));
                 continue;
             }
         };

@@ -13,7 +13,7 @@ use cudarc::driver::sys::{CUdevice, CUdevice_attribute};
 
 use super::api::{Answer, AnswerText, DriverFunctions};
 use super::cache::Cache;
-use super::libraries::{self, Wanted};
+use super::libraries::{self, Problem, Wanted};
 use super::nvrtc;
 use crate::availability::{Availability, DeviceInfo, LibraryReport, Reason, Report, Version};
 use crate::error::CudaError;
@@ -133,7 +133,10 @@ fn start() -> Result<Driver, Reason> {
         return Err(Reason::SwitchedOff);
     }
     let wanted = Wanted { names: &["libcuda.so.1", "libcuda.so"], companion: None, title: "the CUDA driver" };
-    let Ok(found) = libraries::find(&wanted) else { return Err(Reason::NoDriver) };
+    let found = libraries::find(&wanted).map_err(|problem| match problem {
+        Problem::Missing => Reason::NoDriver,
+        Problem::Unusable(problem) => Reason::UnusableDriver { problem },
+    })?;
     let functions = DriverFunctions::of(&found.library)
         .map_err(|function| Reason::IncompleteDriver { library: found.path.clone(), function })?;
     let text = AnswerText::of(&found.library);
@@ -144,29 +147,35 @@ fn start() -> Result<Driver, Reason> {
         0 => {}
         NO_DEVICE => return Err(Reason::NoDevice),
         STUB_LIBRARY => return Err(Reason::StubDriver { library: found.path }),
-        answer => return Err(Reason::DriverFailed { call: "cuInit", answer: describe(text, answer) }),
+        answer => return Err(failed("cuInit", text, answer)),
     }
     let mut version = 0;
     // SAFETY: writes to `version` alone.
     let answer = unsafe { (functions.cuDriverGetVersion)(&mut version) };
     if answer != 0 {
-        return Err(Reason::DriverFailed { call: "cuDriverGetVersion", answer: describe(text, answer) });
+        return Err(failed("cuDriverGetVersion", text, answer));
     }
     let version = version.unsigned_abs();
     Ok(Driver { functions, version: (version / 1000, version % 1000 / 10), path: found.path, text })
 }
 
+fn failed(call: &'static str, text: Option<AnswerText>, answer: Answer) -> Reason {
+    Reason::DriverFailed { call, answer: format!("{answer}, {}", describe(text, answer)) }
+}
+
 /// All devices of the driver.
 fn list(driver: &Driver) -> Result<Vec<DeviceInfo>, Reason> {
-    let failed = |error: CudaError| match error {
-        CudaError::Driver { call, message, .. } => Reason::DriverFailed { call, answer: message },
+    let refused = |error: CudaError| match error {
+        CudaError::Driver { call, code, message } => {
+            Reason::DriverFailed { call, answer: format!("{code}, {message}") }
+        }
         other => Reason::DriverFailed { call: "cuDeviceGet", answer: other.to_string() },
     };
     let mut count = 0;
     // SAFETY: writes to `count` alone.
     let answer = unsafe { (driver.functions.cuDeviceGetCount)(&mut count) };
-    driver.check("cuDeviceGetCount", answer).map_err(failed)?;
-    (0..count).map(|ordinal| describe_device(driver, ordinal).map_err(failed)).collect()
+    driver.check("cuDeviceGetCount", answer).map_err(refused)?;
+    (0..count).map(|ordinal| describe_device(driver, ordinal).map_err(refused)).collect()
 }
 
 fn describe_device(driver: &Driver, ordinal: c_int) -> Result<DeviceInfo, CudaError> {

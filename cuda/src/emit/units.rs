@@ -30,7 +30,8 @@ pub(super) fn group(functions: Vec<Function>, target: &Target) -> Vec<Unit> {
     units
 }
 
-fn unit(number: usize, needs: &[&'static Template], functions: &[Function], target: &Target) -> Unit {
+/// What comes before the functions of a text: the target, the prelude, templates.
+pub(crate) fn beginning(needs: &[&'static Template], target: &Target) -> String {
     let mut text = String::new();
     let arch = match target.arch {
         Arch::Sm80 => "#define SNN_ARCH 80\n",
@@ -42,6 +43,11 @@ fn unit(number: usize, needs: &[&'static Template], functions: &[Function], targ
         // Writing to a string cannot fail.
         let _ = writeln!(text, "#line 1 \"{}\"\n{}", template.file, template.text);
     }
+    text
+}
+
+fn unit(number: usize, needs: &[&'static Template], functions: &[Function], target: &Target) -> Unit {
+    let mut text = beginning(needs, target);
     let name = format!("unit{number}.cu");
     let _ = writeln!(text, "#line 1 \"{name}\"");
     let begin = text.len();

@@ -101,7 +101,7 @@ impl Place {
 }
 
 impl Done {
-    fn of(output: Output) -> Done {
+    pub fn of(output: Output) -> Done {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }

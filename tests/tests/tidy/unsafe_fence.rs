@@ -24,8 +24,12 @@ fn unexplained(files: &[&File]) -> Vec<String> {
     for file in files {
         let Layers { code, comments } = layers(&file.text);
         for at in words(&code, "unsafe") {
-            let is_function =
-                ["fn ", "extern "].iter().any(|word| code[at + "unsafe".len()..].trim_start().starts_with(word));
+            let rest = code[at + "unsafe".len()..].trim_start();
+            // The type of a function calls nothing and promises nothing.
+            if rest.split_once("fn").is_some_and(|(before, after)| is_abi(before) && after.starts_with('(')) {
+                continue;
+            }
+            let is_function = ["fn ", "extern "].iter().any(|word| rest.starts_with(word));
             let explanation = if is_function { "# Safety" } else { "SAFETY:" };
             let line = line_of(&code, at);
             if !comment_before(&code, &comments, line).contains(explanation) {
@@ -34,6 +38,11 @@ fn unexplained(files: &[&File]) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Whether this stands between `unsafe` and `fn`: nothing, or `extern` with a name of a calling convention.
+fn is_abi(text: &str) -> bool {
+    text.is_empty() || text.starts_with("extern ") && !text.contains([';', '{', '('])
 }
 
 /// The comments on a line and on the lines before it, as far back as the statement and its comments and attributes reach.
@@ -67,7 +76,8 @@ fn unsafe_code_says_why_it_is_sound() {
 fn the_rules_can_fail() {
     let rows = crate_table("| `jit` (snn-jit) | x | nothing | nothing | x | `call.rs`, `kernels/` |\n");
     let good = "//! A.\n#![deny(unsafe_code)]\nfn f() {\n    // SAFETY: why.\n    let x =\n        unsafe { g() };\n\
-                \x20   // SAFETY: why.\n    #[rustfmt::skip]\n    unsafe { g() }\n}\n/// # Safety\n/// Never.\nunsafe fn g() {}\n";
+                \x20   // SAFETY: why.\n    #[rustfmt::skip]\n    unsafe { g() }\n}\n/// # Safety\n/// Never.\nunsafe fn g() {}\n\
+                struct A(unsafe extern \"C\" fn(u32), unsafe fn());\n";
     let bad = "//! B.\n// SAFETY: too early.\n\nunsafe impl Send for A {}\nfn f() {\n    // SAFETY: why.\n    unsafe { g() };\n\
                \x20   unsafe { g() };\n}\nunsafe fn g() {}\n";
     let files = [

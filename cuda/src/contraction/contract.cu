@@ -1,0 +1,199 @@
+// The products of all contractions, block by block, and what surrounds them.
+
+// A tile of results: which, and where it is stored.
+template <class G> struct sn_block {
+    i32 column, group, part, phase_y, phase_x;
+    i64 row;
+    SN_DEV void begin() {
+        u32 at = blockIdx.x;
+        column = (i32)(at % G::TILES_N) * G::BN; at /= G::TILES_N;
+        row = (i64)(at % G::TILES_M) * (G::BM / G::STEPS); at /= G::TILES_M;
+        const i32 phase = (i32)(at % (G::PHASES_H * G::PHASES_W)); at /= G::PHASES_H * G::PHASES_W;
+        phase_y = phase / G::PHASES_W; phase_x = phase % G::PHASES_W;
+        group = (i32)(at % G::GROUPS);
+        part = (i32)(at / G::GROUPS);
+    }
+    // Rows of the phase; tiles are counted by the largest one.
+    SN_DEV i64 rows() const {
+        if (G::KIND == SN_WEIGHT_GRADIENT) return G::M;
+        if (G::PHASES_H * G::PHASES_W == 1) return G::PIXELS;
+        return (i64)G::IMAGES * sn_in_phase(G::RESULT_H, phase_y, G::STRIDE_H) * sn_in_phase(G::RESULT_W, phase_x, G::STRIDE_W);
+    }
+    // The first slice from `slice` on that meets anything: taps of other phases are passed over.
+    SN_DEV i32 next(i32 slice, i32 end) const {
+        if (G::PHASES_H * G::PHASES_W == 1 || !G::BY_TAP) return slice;
+        while (slice < end && !sn_offset_of<G>(slice / G::SLICES_OF_TAP, phase_y, phase_x).is_there)
+            slice = (slice / G::SLICES_OF_TAP + 1) * G::SLICES_OF_TAP;
+        return slice;
+    }
+};
+
+// Stores results, or parts of them in the order of results (those of weights as [cout][tap][channel]).
+template <class G> struct sn_sink {
+    typedef typename G::Sum Sum;
+    typename G::Out* out;
+    Sum* parts;
+    const sn_block<G>& block;
+    i64 rows, base;
+    bool is_row;
+    SN_DEV void begin_row(u32 at) {
+        const i64 m = block.row + at;
+        is_row = m < rows;
+        if (G::KIND == SN_WEIGHT_GRADIENT) {
+            base = ((i64)block.group * G::M + m) * G::N;
+        } else {
+            base = (is_row ? sn_destination<G>(m, block.phase_y, block.phase_x) : 0) * G::RESULT_PITCH + (i64)block.group * G::N;
+        }
+    }
+    SN_DEV i64 place(i32 n) const {
+        if (G::KIND != SN_WEIGHT_GRADIENT) return base + n;
+        return base + n % G::C * (i64)(G::KERNEL_H * G::KERNEL_W) + n / G::C;
+    }
+    SN_DEV void put(u32 at, Sum value) {
+        const i32 n = block.column + (i32)at;
+        if (!is_row || n >= G::N) return;
+        if (G::PARTS > 1) parts[(i64)block.part * G::RESULT_LEN + base + n] = value;
+        else sn_assign(out[place(n)], value);
+    }
+    SN_DEV void pair(u32 at, Sum first, Sum second) {
+        if constexpr (G::PAIRS && G::PARTS == 1 && G::KIND != SN_WEIGHT_GRADIENT) {
+            const i32 n = block.column + (i32)at;
+            if (!is_row || n >= G::N) return;
+            sn_vector<typename G::Out, 2> both;
+            sn_assign(both.at[0], first);
+            sn_assign(both.at[1], second);
+            *(sn_vector<typename G::Out, 2>*)(out + base + n) = both;
+        } else {
+            put(at, first);
+            put(at + 1, second);
+        }
+    }
+};
+
+// Brings slices through shared memory to a product: while one is multiplied those behind it are on their way.
+template <class G, class Left, class Right, class Product>
+SN_DEV void sn_pipeline(const sn_block<G>& block, i32 begin, i32 end, Left& left, Right& right, Product& product, sn_quad* memory) {
+    constexpr i32 SIZE = G::LEFT_QUADS + G::BN * 4;
+    i32 ahead = block.next(begin, end);
+    for (i32 stage = 0; stage < G::STAGES - 1; ++stage) {
+        if (ahead < end) {
+            sn_quad* to = memory + stage * SIZE;
+            left.fetch(ahead, to);
+            right.fetch(ahead, to + G::LEFT_QUADS);
+            left.settle(to);
+            right.settle(to + G::LEFT_QUADS);
+            ahead = block.next(ahead + 1, end);
+        }
+        sn_cp_async_commit();
+    }
+    i32 stage = 0;
+    for (i32 slice = block.next(begin, end); slice < end; slice = block.next(slice + 1, end)) {
+        sn_cp_async_wait<G::STAGES - 2>();
+        __syncthreads();
+        sn_quad* to = memory + (stage == 0 ? G::STAGES - 1 : stage - 1) * SIZE;
+        const bool is_more = ahead < end;
+        if (is_more) {
+            left.fetch(ahead, to);
+            right.fetch(ahead, to + G::LEFT_QUADS);
+        }
+        sn_cp_async_commit();
+        product.step(slice, memory + stage * SIZE, memory + stage * SIZE + G::LEFT_QUADS);
+        if (is_more) {
+            left.settle(to);
+            right.settle(to + G::LEFT_QUADS);
+            ahead = block.next(ahead + 1, end);
+        }
+        stage = stage == G::STAGES - 1 ? 0 : stage + 1;
+    }
+}
+
+// The products of a block.
+template <class G, class Product>
+SN_DEV void sn_multiply(const sn_block<G>& block, const typename G::A* a, const typename G::B* b, Product& product) {
+    __shared__ sn_quad memory[G::STAGES * (G::LEFT_QUADS + G::BN * 4)];
+    const i32 begin = block.part * G::SLICES_OF_PART;
+    const i32 end = begin + G::SLICES_OF_PART < G::SLICES ? begin + G::SLICES_OF_PART : G::SLICES;
+    product.begin();
+    if constexpr (G::KIND == SN_WEIGHT_GRADIENT) {
+        sn_columns<G, false> left;
+        sn_columns<G, true> right;
+        left.begin(b, block.group, (i32)block.row);
+        right.begin(a, block.group, block.column);
+        sn_pipeline(block, begin, end, left, right, product, memory);
+    } else {
+        typename sn_select<G::WORDS, sn_gather_words<G>, sn_gather<G>>::type left;
+        sn_weights<G> right;
+        left.begin(a, block.row, block.rows(), block.group, block.phase_y, block.phase_x);
+        right.begin(b, (i64)block.group * G::TILES_N + block.column / G::BN);
+        sn_pipeline(block, begin, end, left, right, product, memory);
+    }
+}
+
+template <class G> struct sn_product {
+    typedef typename sn_select<G::TENSOR, sn_product_mma<G>, sn_product_simt<G>>::type type;
+};
+
+// A contraction, or a part of its sums.
+template <class G>
+SN_DEV void sn_contract(const typename G::A* a, const typename G::B* b, typename G::Out* out, typename G::Sum* parts) {
+    sn_block<G> block;
+    block.begin();
+    if (block.row >= block.rows()) return;
+    typename sn_product<G>::type product;
+    sn_multiply(block, a, b, product);
+    sn_sink<G> sink = {out, parts, block, block.rows(), 0, false};
+    product.store(sink);
+}
+
+// Parts added up in order.
+template <class G> SN_DEV void sn_add_parts(const typename G::Sum* parts, typename G::Out* out) {
+    const i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at >= G::RESULT_LEN) return;
+    typename G::Sum sum = 0;
+    for (i32 part = 0; part < G::PARTS; ++part) sum += parts[part * G::RESULT_LEN + at];
+    i64 to = at;
+    if (G::KIND == SN_WEIGHT_GRADIENT) {
+        const i64 row = at / G::N;
+        const i32 n = (i32)(at - row * G::N);
+        to = row * G::N + n % G::C * (i64)(G::KERNEL_H * G::KERNEL_W) + n / G::C;
+    }
+    sn_assign(out[to], sum);
+}
+
+// The channel of a tap that element `at` of a slice's chunk stands for.
+template <class G> SN_DEV i32 sn_channel_of(i32 chunk, i32 at) {
+    constexpr i32 LEN = sn_chunk<typename G::S>::LEN;
+    return G::WORDS && LEN == 8 ? 4 * chunk + (at >> 1) + 16 * (at & 1) : chunk * LEN + at;
+}
+
+// Weights in the order of slices: [group][tile of columns][slice][column][k], zero where there are none. A chunk a thread.
+template <class G> SN_DEV void sn_pack(const typename G::Weight* weights, typename G::S* to) {
+    typedef typename G::S S;
+    constexpr i32 LEN = sn_chunk<S>::LEN, TAPS = G::KERNEL_H * G::KERNEL_W;
+    const i64 number = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (number >= (i64)G::GROUPS * G::TILES_N * G::SLICES * G::BN * 4) return;
+    const i32 chunk = (i32)(number % 4), row = (i32)(number / 4 % G::BN), slice = (i32)(number / (4 * G::BN) % G::SLICES);
+    const i32 tile = (i32)(number / (4 * G::BN) / G::SLICES), group = tile / G::TILES_N;
+    const i32 n = tile % G::TILES_N * G::BN + row;
+    sn_chunk<S> packed;
+#pragma unroll
+    for (i32 l = 0; l < LEN; ++l) {
+        i32 tap, c;
+        if (G::BY_TAP) {
+            tap = slice / G::SLICES_OF_TAP;
+            c = slice % G::SLICES_OF_TAP * (4 * LEN) + sn_channel_of<G>(chunk, l);
+        } else {
+            const i32 k = slice * (4 * LEN) + chunk * LEN + l;
+            tap = k / G::C;
+            c = k % G::C;
+        }
+        typename G::Sum value = 0;
+        if (n < G::N && tap < TAPS && c < G::C) {
+            const i64 o = G::KIND == SN_FORWARD ? group * (i64)G::N + n : group * (i64)G::C + c;
+            const i64 i = G::KIND == SN_FORWARD ? c : n;
+            value = weights[(o * (G::KIND == SN_FORWARD ? G::C : G::N) + i) * TAPS + tap];
+        }
+        sn_assign(packed.at[l], value);
+    }
+    ((sn_chunk<S>*)to)[number] = packed;
+}

@@ -1,0 +1,11 @@
+//! The driver side against drivers and compilers of all kinds: none, broken ones, fake ones that run on the processor, and
+//! the real NVRTC.
+//!
+//! What a process finds out about CUDA it finds out once, so every test runs in a process of its own.
+
+mod absence;
+mod compiler;
+mod instances;
+mod programs;
+mod shared_use;
+mod support;

@@ -1,0 +1,99 @@
+//! Processes of their own, and libraries that stand in for CUDA's.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Says to a process that it was started for one test.
+const ALONE: &str = "SNN_CUDA_TEST_ALONE";
+/// What would lead a test to other libraries than its own.
+const LEADING_ASTRAY: [&str; 6] =
+    ["SNNC_NO_GPU", "SNNC_CUDA_LIBS", "SNNC_CACHE", "CUDA_HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH"];
+
+/// Variables of the environment.
+pub type Variables<'a> = &'a [(&'a str, &'a OsStr)];
+
+/// Whether this process was started for one test; then everything that it needs is there.
+pub fn is_alone() -> bool {
+    env::var_os(ALONE).is_some()
+}
+
+/// Runs a test of this program, `module::name`, once more in a process of its own with these variables. True in that
+/// process, where the test goes on; false here, when it has passed there.
+pub fn alone(test: &str, variables: Variables<'_>) -> bool {
+    if is_alone() {
+        return true;
+    }
+    let mut process = Command::new(env::current_exe().unwrap());
+    process.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
+    for name in LEADING_ASTRAY {
+        process.env_remove(name);
+    }
+    // No Python, so that nothing is found that happens to be installed.
+    process.env("PATH", "").env("SNNC_CACHE", "off").envs(variables.iter().copied());
+    let output = process.output().unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{test}:\n{said}\n{complained}");
+    assert!(said.contains("1 passed"), "no test is called {test}:\n{said}");
+    said.lines().filter(|line| line.starts_with("skipped")).for_each(|line| println!("{line}"));
+    false
+}
+
+/// The C++ compiler, if there is one.
+pub fn cxx() -> Option<PathBuf> {
+    let directories = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&directories).map(|directory| directory.join("g++")).find(|path| path.is_file())
+}
+
+/// The search path with which a fake NVRTC finds its compiler.
+pub fn search_path() -> OsString {
+    env::var_os("PATH").unwrap_or_default()
+}
+
+/// A directory with a driver and an NVRTC that run on the processor; nothing, with a line that says so, where there is no
+/// C++ compiler.
+pub fn fakes() -> Option<&'static Path> {
+    static FAKES: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built = FAKES.get_or_init(|| {
+        if is_alone() {
+            // The process that started this one has built them and says where they are.
+            return env::var_os("SNNC_CUDA_LIBS").map(PathBuf::from);
+        }
+        if cxx().is_none() {
+            println!("skipped: there is no g++ to build a fake driver with");
+            return None;
+        }
+        env::var_os("SNN_CUDA_TEST_FAKES").map(PathBuf::from)
+    });
+    built.as_deref()
+}
+
+/// Builds a library from C++ text; `needed` is one whose functions it has besides, except for those that it defines itself.
+pub fn library(directory: &Path, name: &str, text: &str, needed: Option<&Path>) -> PathBuf {
+    let source = directory.join(format!("{name}.cpp"));
+    fs::write(&source, text).unwrap();
+    let path = directory.join(name);
+    let mut command = Command::new(cxx().unwrap());
+    command.args(["-std=c++17", "-fPIC", "-shared", "-o"]).arg(&path).arg(&source);
+    if let Some(needed) = needed {
+        let folder = needed.parent().unwrap().to_str().unwrap();
+        command.args(["-Wl,--no-as-needed", &format!("-Wl,-rpath,{folder}")]).arg(needed);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    path
+}
+
+/// A directory with a driver like the fake one but for these functions, and with the fake NVRTC.
+pub fn altered_fakes(directory: &Path, driver: &str) -> OsString {
+    let fakes = fakes().unwrap();
+    let inner = directory.join("inner");
+    fs::create_dir_all(&inner).unwrap();
+    let original = inner.join("libcuda.so.1");
+    fs::copy(fakes.join("libcuda.so.1"), &original).unwrap();
+    library(directory, "libcuda.so.1", driver, Some(&original));
+    env::join_paths([directory, fakes]).unwrap()
+}

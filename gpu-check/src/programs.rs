@@ -1,0 +1,44 @@
+//! What of a model runs: the programs of its training and evaluation, or of its gradient where it has no `train`.
+//!
+//! Must never know devices.
+
+use snn_loops::Program;
+use snnc::graph::lower::{LowerOptions, lower};
+use snnc::graph::ops::InputOp;
+use snnc::graph::passes::{self, PassContext};
+use snnc::graph::{Kind, NodeId, autodiff};
+use snnc::{Model, SessionOptions};
+
+/// The programs of a model for a batch, with names.
+///
+/// # Errors
+/// If it cannot be compiled.
+pub fn of(model: &Model, batch: usize) -> Result<Vec<(&'static str, Program)>, String> {
+    if model.recipe().is_none() {
+        return Ok(vec![("gradient", gradient(model, batch)?)]);
+    }
+    let text = |error: snnc::RuntimeError| error.to_string();
+    let options = SessionOptions { batch, ..model.options() };
+    let mut session = model.session(options).map_err(|error| error.to_string())?;
+    session.prepare_training().map_err(text)?;
+    session.prepare_evaluation().map_err(text)?;
+    let both = [("train", session.training_program()), ("eval", session.evaluation_program())];
+    Ok(both.into_iter().filter_map(|(name, lowered)| Some((name, lowered?.program.clone()))).collect())
+}
+
+/// A model's result, and what derivatives by it become for parameters and inputs.
+fn gradient(model: &Model, batch: usize) -> Result<Program, String> {
+    let prepared = passes::run(model.graph(), &PassContext::new(model.graph(), true), None);
+    let prepared = prepared.map_err(|error| error.to_string())?;
+    let mut graph = prepared.graph.clone();
+    let ty = graph.ty(prepared.output).with_kind(Kind::Real);
+    let shape = |error: snnc::graph::ShapeError| error.to_string();
+    let seed = graph.push(InputOp { name: "seed".into(), ty }, &[]).map_err(shape)?;
+    let parameters = prepared.parameters.iter().map(|parameter| parameter.node);
+    let wrt: Vec<NodeId> = parameters.chain(prepared.inputs.iter().map(|input| input.node)).collect();
+    let gradients = autodiff::gradients(&mut graph, &[(prepared.output, seed)], &wrt).map_err(shape)?;
+    let mut outputs = vec![("output".to_owned(), prepared.output)];
+    outputs.extend(gradients.into_iter().flatten().enumerate().map(|(at, node)| (format!("gradient{at}"), node)));
+    let options = LowerOptions::new(batch, model.options().dtype);
+    Ok(lower(&graph, &outputs, options).map_err(|error| error.message)?.program)
+}
