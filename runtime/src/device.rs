@@ -1,7 +1,8 @@
 //! Which machine runs a program: the one place that knows every back end.
 
-use snn_cuda::Availability;
-pub use snn_cuda::{Arch, Precision};
+pub use snn_cuda::{
+    Arch, Availability, DeviceInfo, LibraryReport, Precision, Report as CudaReport, report as cuda_report,
+};
 pub use snn_jit::{Crossovers, Densities, Footprint, Isa, KernelTime, Kernels, SpikeKernels, SweepNeeds, Timings};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};

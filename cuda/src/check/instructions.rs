@@ -85,7 +85,8 @@ impl InstructionCheck {
             arguments: vec![operand(INPUT), operand(OUTPUT)],
         };
         let text = beginning(&[self.text], &target);
-        let unit = Unit { name: self.text.file.to_owned(), begin: text.len(), text, functions: vec![self.name.to_owned()] };
+        let unit =
+            Unit { name: self.text.file.to_owned(), begin: text.len(), text, functions: vec![self.name.to_owned()] };
         Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 0, storage: vec![Storage::Float; 2] }
     }
 

@@ -8,9 +8,9 @@
 use snn_loops::{Contraction, ContractionKind, Operand};
 
 use super::constants::Kernel;
+use super::direct;
 use super::geometry::Geometry;
 use super::tiled::{self, plan::Plan};
-use super::direct;
 use crate::emit::Storage;
 use crate::launch::{Argument, Call, Emitted, Template};
 use crate::names;

@@ -102,7 +102,13 @@ pub(super) fn kind_name(kind: ContractionKind) -> &'static str {
 }
 
 /// What the templates are instantiated with.
-pub(super) fn constants(c: &Contraction, geometry: &Geometry, plan: &Plan, storage: [Storage; 3], target: &Target) -> Constants {
+pub(super) fn constants(
+    c: &Contraction,
+    geometry: &Geometry,
+    plan: &Plan,
+    storage: [Storage; 3],
+    target: &Target,
+) -> Constants {
     let s = &c.shape;
     let mut g = Constants::default();
     let [a, b, out] = storage.map(|storage| element(storage, target));
@@ -127,7 +133,9 @@ pub(super) fn constants(c: &Contraction, geometry: &Geometry, plan: &Plan, stora
     ] {
         g.flag(name, value);
     }
-    for (name, value) in [("PIXELS", geometry.pixels / plan.steps), ("IMAGES", c.rows / plan.steps), ("RESULT_LEN", c.lengths()[2])] {
+    for (name, value) in
+        [("PIXELS", geometry.pixels / plan.steps), ("IMAGES", c.rows / plan.steps), ("RESULT_LEN", c.lengths()[2])]
+    {
         g.large(name, value);
     }
     for (name, value) in plan.numbers().into_iter().chain([

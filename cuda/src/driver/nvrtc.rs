@@ -52,7 +52,7 @@ pub(super) fn compiler() -> &'static Result<Compiler, String> {
 fn find(driver: Option<Version>) -> Result<Compiler, String> {
     let mut problem = None;
     for (major, name, builtins) in VERSIONS {
-        let wanted = Wanted { names: &[name], companion: Some(builtins), title: "NVRTC" };
+        let wanted = Wanted { names: &[name], companion: Some(builtins), in_wheels: true, title: "NVRTC" };
         let found = match (libraries::find(&wanted), driver) {
             (Ok(_), Some(driver)) if driver.0 < major => {
                 problem = Some(format!(

@@ -132,7 +132,8 @@ fn start() -> Result<Driver, Reason> {
     if is_switched_off() {
         return Err(Reason::SwitchedOff);
     }
-    let wanted = Wanted { names: &["libcuda.so.1", "libcuda.so"], companion: None, title: "the CUDA driver" };
+    let names = &["libcuda.so.1", "libcuda.so"];
+    let wanted = Wanted { names, companion: None, in_wheels: false, title: "the CUDA driver" };
     let found = libraries::find(&wanted).map_err(|problem| match problem {
         Problem::Missing => Reason::NoDriver,
         Problem::Unusable(problem) => Reason::UnusableDriver { problem },

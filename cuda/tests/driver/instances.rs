@@ -17,7 +17,7 @@ fn with_fakes(test: &str) -> bool {
 
 pub fn compiled(program: &Program) -> Executable {
     let device = Device::open(0).unwrap();
-    assert!(device.info().name.starts_with("CPU shim"), "a fake device, not {}", device.info().name);
+    assert!(device.info().name.starts_with("CPU emulation"), "a fake device, not {}", device.info().name);
     let target = Target { arch: device.arch(), dtype: program.dtype, precision: Precision::F32 };
     Executable::compile(program, emit(program, &target), &device).unwrap()
 }
@@ -249,7 +249,7 @@ fn by_hand(text: &str, arguments: Vec<Argument>, storage: Storage) -> (Program, 
     (program, Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 512, storage })
 }
 
-const BY_HAND: &str = r#"extern "C" __global__ void by_hand(float *y, char *t, char *workspace, long long step, void *run) {
+const BY_HAND: &str = r#"SN_KERNEL void by_hand(float *y, char *t, char *workspace, long long step, void *run) {
     if (threadIdx.x == 0) {
         y[0] = (float)((unsigned long long)t % 256);
         y[1] = (float)((unsigned long long)workspace % 256);
@@ -327,7 +327,7 @@ fn an_offset_outside_of_its_buffer_is_an_error_and_not_a_launch() {
     let mut arguments = vec![Argument::Step; 5];
     arguments[1] = far;
     let (program, emission) = by_hand(
-        "extern \"C\" __global__ void by_hand(long long, void *, long long, long long, long long) {}",
+        "SN_KERNEL void by_hand(long long, void *, long long, long long, long long) {}",
         arguments,
         Storage::Float,
     );

@@ -7,5 +7,6 @@ mod absence;
 mod compiler;
 mod instances;
 mod programs;
+mod search;
 mod shared_use;
 mod support;
