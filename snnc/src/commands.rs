@@ -6,6 +6,7 @@ mod bench;
 mod chart;
 mod check;
 mod compare;
+mod doctor;
 mod dump;
 mod eval;
 mod firing;
@@ -50,6 +51,7 @@ pub enum Command {
     Profile(profile::Args),
     Dump(dump::Args),
     Passes(passes::Args),
+    Doctor(doctor::Args),
 }
 
 /// How a command ended that had nothing to complain about.
@@ -76,6 +78,7 @@ impl Command {
             Command::Profile(args) => profile::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Passes(args) => passes::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
         }
     }
 }

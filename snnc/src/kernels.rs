@@ -55,14 +55,16 @@ impl KernelChoice {
     }
 }
 
-/// The folder of the user's cache for snnc: `SNNC_CACHE`, or `snnc` in `XDG_CACHE_HOME` or in `~/.cache`.
-fn cache_folder() -> Option<PathBuf> {
+/// The folder of the user's cache for snnc: `SNNC_CACHE`, or `snnc` in `XDG_CACHE_HOME` or in `~/.cache`; none if it is `off`.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    env::var_os("SNNC_CACHE")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| absolute("XDG_CACHE_HOME").map(|folder| folder.join("snnc")))
-        .or_else(|| absolute("HOME").map(|folder| folder.join(".cache").join("snnc")))
+    match env::var_os("SNNC_CACHE").filter(|path| !path.is_empty()) {
+        Some(path) if path == "off" => None,
+        Some(path) => Some(PathBuf::from(path)),
+        None => absolute("XDG_CACHE_HOME")
+            .or_else(|| absolute("HOME").map(|folder| folder.join(".cache")))
+            .map(|folder| folder.join("snnc")),
+    }
 }
 
 #[cfg(test)]

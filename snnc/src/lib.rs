@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod claims;
 pub mod compare;
+pub mod doctor;
 pub mod gradcheck;
 pub mod profile;
 pub mod stages;

@@ -1,8 +1,11 @@
-//! `--device` where there is no CUDA device, and `precision`, which the CPU has no use for.
+//! `--device` with an emulated CUDA device and without one, and `precision`, which the CPU has no use for.
 
 mod common;
+#[path = "../../gpu-check/tests/common/emulation.rs"]
+mod emulation;
 
 use common::{Done, Place};
+use emulation::emulation;
 
 const OFF: (&str, &str) = ("SNNC_NO_GPU", "1");
 
@@ -49,4 +52,54 @@ fn a_precision_of_devices_is_single_precision_on_the_processor() {
     assert_eq!(place.bytes("half/weights.safetensors"), place.bytes("single/weights.safetensors"));
     let wrong = run(&place, "run DIGITS --set precision=f8");
     assert_eq!(wrong.code, Some(1), "{}", wrong.stderr);
+}
+
+/// Runs a command on the emulated device.
+fn on_device(place: &Place, libraries: &std::path::Path, words: &str) -> Done {
+    let mut command = place.command(words);
+    command.env("SNNC_CUDA_LIBS", libraries).env_remove("SNNC_NO_GPU");
+    Done::of(command.output().unwrap())
+}
+
+/// A model whose epoch is short enough for an emulation: 20 updates.
+const SHORT: &str = "--set epochs=1 --set batch=72 --set model.hidden=16 --set optimizer.lr=1e-2";
+
+#[test]
+fn digits_learn_on_a_device_what_they_learn_on_the_processor() {
+    let Some(libraries) = emulation() else { return };
+    let place = Place::new();
+    let cuda = on_device(&place, &libraries, &format!("run DIGITS --device cuda {SHORT} --out cuda"));
+    assert_eq!(cuda.code, Some(0), "{}{}", cuda.stdout, cuda.stderr);
+    let cpu = run(&place, &format!("run DIGITS {SHORT} --out cpu"));
+    assert_eq!(cpu.code, Some(0), "{}", cpu.stderr);
+    let loss = |run: &str| place.metrics(run)[0]["train_loss"].as_f64().unwrap();
+    let (found, expected) = (loss("cuda"), loss("cpu"));
+    assert!((found - expected).abs() <= 1e-3 * expected, "the loss is {found} and should be {expected}");
+    // A run knows its machine; its weights go anywhere.
+    assert!(place.read("cuda/manifest.json").contains("\"device\": \"cuda\""), "{}", place.read("cuda/manifest.json"));
+    let evaluated = run(&place, "eval cuda");
+    assert_eq!(evaluated.code, Some(0), "{}", evaluated.stderr);
+    let again = on_device(&place, &libraries, "eval cuda --device cuda");
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    let accuracy = |text: &str| text.lines().next().map(str::to_owned);
+    assert_eq!(accuracy(&evaluated.stdout), accuracy(&again.stdout));
+}
+
+#[test]
+fn an_interrupted_training_goes_on_on_its_device_to_the_same_bits() {
+    let Some(libraries) = emulation() else { return };
+    let place = Place::new();
+    let whole = on_device(&place, &libraries, &format!("run DIGITS --device cuda {SHORT} --out whole"));
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    let part = on_device(&place, &libraries, &format!("run DIGITS --device cuda {SHORT} --max-updates 7 --out part"));
+    assert_eq!(part.code, Some(0), "{}", part.stderr);
+    let resumed = on_device(&place, &libraries, "run --resume part");
+    assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
+    assert_eq!(place.bytes("part/weights.safetensors"), place.bytes("whole/weights.safetensors"));
+    let stranded =
+        on_device(&place, &libraries, &format!("run DIGITS --device cuda {SHORT} --max-updates 7 --out other"));
+    assert_eq!(stranded.code, Some(0), "{}", stranded.stderr);
+    let nowhere = run(&place, "run --resume other");
+    assert_eq!(nowhere.code, Some(1), "{}", nowhere.stderr);
+    assert!(nowhere.stderr.contains("CUDA"), "{}", nowhere.stderr);
 }

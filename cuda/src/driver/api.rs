@@ -38,9 +38,16 @@ macro_rules! functions {
             pub fn of(library: &Library) -> Result<$table, &'static str> {
                 Ok($table {
                     $(
-                        // SAFETY: the type is that of the function of this name, as compared below; an enum of 4 bytes is
-                        // taken as a number of 4 bytes.
-                        $function: *unsafe { library.get(stringify!($function)) }.map_err(|_| stringify!($function))?,
+                        $function: {
+                            // SAFETY: the type is that of the function of this name, as compared below; an enum of 4 bytes
+                            // is taken as a number of 4 bytes.
+                            let found = unsafe { library.get(stringify!($function)) };
+                            $(
+                                // SAFETY: as above; the newer function has the same type.
+                                let found = found.or_else(|_| unsafe { library.get(stringify!($newer)) });
+                            )?
+                            *found.map_err(|_| stringify!($function))?
+                        },
                     )*
                 })
             }
@@ -95,7 +102,7 @@ functions! {
     cuEventDestroy_v2(CUevent);
     cuEventRecord(CUevent, CUstream);
     cuEventSynchronize(CUevent);
-    // Drivers before 12.8 have no other.
+    // Drivers before 12.8 do not have the newer one.
     cuEventElapsedTime(*mut f32, CUevent, CUevent) as cuEventElapsedTime_v2;
     cuModuleLoadData(*mut CUmodule, *const c_void);
     cuModuleUnload(CUmodule);

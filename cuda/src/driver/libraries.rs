@@ -9,6 +9,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 
@@ -30,6 +31,8 @@ pub(super) struct Wanted<'a> {
     pub names: &'a [&'a str],
     /// How the name of a file begins that must be loaded before it from the same directory.
     pub companion: Option<&'a str>,
+    /// Whether wheels of Python have it.
+    pub in_wheels: bool,
     /// What it is called in messages.
     pub title: &'a str,
 }
@@ -62,14 +65,14 @@ pub(super) fn find(wanted: &Wanted<'_>) -> Result<Found, Problem> {
     };
     in_directories(named_directories(), &mut problem)
         .or_else(|| wanted.names.iter().find_map(|name| of_the_system(name)))
-        .or_else(|| in_directories(usual_directories(), &mut problem))
+        .or_else(|| in_directories(usual_directories(wanted.in_wheels), &mut problem))
         .ok_or_else(|| problem.map_or(Problem::Missing, Problem::Unusable))
 }
 
 /// The directories that are searched besides those of the system, in order.
 pub(super) fn directories() -> Vec<PathBuf> {
     let mut all = named_directories();
-    all.extend(usual_directories());
+    all.extend(usual_directories(true));
     all
 }
 
@@ -128,15 +131,13 @@ fn named_directories() -> Vec<PathBuf> {
         .collect()
 }
 
-fn usual_directories() -> Vec<PathBuf> {
+fn usual_directories(with_wheels: bool) -> Vec<PathBuf> {
     let mut all = Vec::new();
     all.extend(env::var_os("CUDA_HOME").map(|home| PathBuf::from(home).join("lib64")));
     all.push(PathBuf::from("/usr/local/cuda/lib64"));
-    if let Some(environment) = env::var_os("VIRTUAL_ENV") {
-        let versions = entries(&PathBuf::from(environment).join("lib"));
-        all.extend(versions.iter().flat_map(|version| wheels(&version.join("site-packages"))));
+    if with_wheels {
+        all.extend(python_path().iter().flat_map(|directory| wheels(directory)));
     }
-    all.extend(python_path().iter().flat_map(|directory| wheels(directory)));
     all.push(PathBuf::from("/usr/local/nvidia/lib64"));
     all
 }
@@ -147,12 +148,23 @@ fn wheels(packages: &Path) -> Vec<PathBuf> {
     libraries.filter(|directory| directory.is_dir()).collect()
 }
 
-/// Where the Python of the search path looks for packages; nothing if there is none.
-fn python_path() -> Vec<PathBuf> {
-    let mut python = Command::new("python3");
-    python.args(["-c", "import sys; print('\\n'.join(sys.path))"]).stdin(Stdio::null()).stderr(Stdio::null());
-    let Ok(answer) = python.output() else { return Vec::new() };
-    String::from_utf8_lossy(&answer.stdout).lines().filter(|line| line.starts_with('/')).map(PathBuf::from).collect()
+/// Where the active environment of Python and the Python of the search path look for packages, asked once.
+fn python_path() -> &'static [PathBuf] {
+    static PATH: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let mut all = Vec::new();
+        if let Some(environment) = env::var_os("VIRTUAL_ENV") {
+            let versions = entries(&PathBuf::from(environment).join("lib"));
+            all.extend(versions.into_iter().map(|version| version.join("site-packages")));
+        }
+        let mut python = Command::new("python3");
+        python.args(["-c", "import sys; print('\\n'.join(sys.path))"]).stdin(Stdio::null()).stderr(Stdio::null());
+        if let Ok(answer) = python.output() {
+            let lines = String::from_utf8_lossy(&answer.stdout).into_owned();
+            all.extend(lines.lines().filter(|line| line.starts_with('/')).map(PathBuf::from));
+        }
+        all
+    })
 }
 
 /// The last file of a directory, by name, whose name begins like this.
@@ -207,7 +219,7 @@ mod tests {
     fn a_file_that_is_no_library_says_so() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("libx.so"), "no library").unwrap();
-        let wanted = Wanted { names: &["libx.so"], companion: None, title: "x" };
+        let wanted = Wanted { names: &["libx.so"], companion: None, in_wheels: false, title: "x" };
         let mut problem = None;
         assert!(in_directory(&wanted, directory.path(), &mut problem).is_none());
         assert!(problem.unwrap().contains("libx.so cannot be loaded"));

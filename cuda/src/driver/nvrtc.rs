@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "calls NVRTC")]
 
 use std::ffi::{CString, c_char};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -42,6 +43,12 @@ pub struct Compiler {
     version: Version,
 }
 
+impl fmt::Debug for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiler").field("path", &self.path).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
 /// NVRTC, looked for once a process; or why there is none.
 pub(super) fn compiler() -> &'static Result<Compiler, String> {
     static COMPILER: OnceLock<Result<Compiler, String>> = OnceLock::new();
@@ -52,7 +59,7 @@ pub(super) fn compiler() -> &'static Result<Compiler, String> {
 fn find(driver: Option<Version>) -> Result<Compiler, String> {
     let mut problem = None;
     for (major, name, builtins) in VERSIONS {
-        let wanted = Wanted { names: &[name], companion: Some(builtins), title: "NVRTC" };
+        let wanted = Wanted { names: &[name], companion: Some(builtins), in_wheels: true, title: "NVRTC" };
         let found = match (libraries::find(&wanted), driver) {
             (Ok(_), Some(driver)) if driver.0 < major => {
                 problem = Some(format!(

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use snn_cuda::{Availability, CudaError, Device, Reason, availability, report};
+use snn_cuda::{Arch, Availability, CudaError, Device, Reason, availability, report};
 
 use crate::support::{alone, altered_fakes, cxx, fakes, is_alone, library};
 
@@ -142,7 +142,8 @@ fn a_device_is_described() {
         assert_eq!(devices.len(), 1);
         let device = Device::open(0).unwrap();
         assert_eq!(device.info(), &devices[0]);
-        assert_eq!(device.info().capability, (9, 0));
+        assert_eq!(device.info().capability, (8, 0));
+        assert_eq!(device.arch(), Arch::Sm80);
         assert!(device.free_bytes().unwrap() > 0 && device.info().multiprocessors > 0);
         let error = Device::open(7).unwrap_err();
         assert_eq!(error, CudaError::NoSuchDevice { ordinal: 7, usable: vec![0] });

@@ -17,7 +17,7 @@ fn with_fakes(test: &str) -> bool {
 
 pub fn compiled(program: &Program) -> Executable {
     let device = Device::open(0).unwrap();
-    assert!(device.info().name.starts_with("CPU shim"), "a fake device, not {}", device.info().name);
+    assert!(device.info().name.starts_with("CPU emulation"), "a fake device, not {}", device.info().name);
     let target = Target { arch: device.arch(), dtype: program.dtype, precision: Precision::F32 };
     Executable::compile(program, emit(program, &target), &device).unwrap()
 }
@@ -246,10 +246,10 @@ fn by_hand(text: &str, arguments: Vec<Argument>, storage: Storage) -> (Program, 
     let unit = Unit { name: "by_hand.cu".into(), text: text.into(), begin: 0, functions: vec!["by_hand".into()] };
     let storage = vec![Storage::Float, storage];
     let _ = y;
-    (program, Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 512, storage })
+    (program, Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 512, storage, kept: vec![] })
 }
 
-const BY_HAND: &str = r#"extern "C" __global__ void by_hand(float *y, char *t, char *workspace, long long step, void *run) {
+const BY_HAND: &str = r#"SN_KERNEL void by_hand(float *y, char *t, char *workspace, long long step, void *run) {
     if (threadIdx.x == 0) {
         y[0] = (float)((unsigned long long)t % 256);
         y[1] = (float)((unsigned long long)workspace % 256);
@@ -297,12 +297,14 @@ fn emissions_that_do_not_fit_are_errors() {
         change(&mut emission);
         Executable::compile(&program, emission, &device).map(|_| ()).unwrap_err()
     };
-    let wrong: [&dyn Fn(&mut Emission); 7] = [
+    let wrong: [&dyn Fn(&mut Emission); 9] = [
         &|emission| emission.kernels.clear(),
         &|emission| emission.storage.truncate(1),
         &|emission| emission.storage[0] = Storage::Bits,
         &|emission| emission.kernels[0][0].block = 1025,
         &|emission| emission.kernels[0][0].grid = [0, 1],
+        &|emission| emission.kernels[0][0].grid = [u32::MAX, 1],
+        &|emission| emission.kernels[0][0].grid = [1, 1 << 16],
         &|emission| emission.kernels[0][0].shared = 1 << 20,
         &|emission| emission.kernels[0][0].function = "nobody's".into(),
     ];
@@ -327,7 +329,7 @@ fn an_offset_outside_of_its_buffer_is_an_error_and_not_a_launch() {
     let mut arguments = vec![Argument::Step; 5];
     arguments[1] = far;
     let (program, emission) = by_hand(
-        "extern \"C\" __global__ void by_hand(long long, void *, long long, long long, long long) {}",
+        "SN_KERNEL void by_hand(long long, void *, long long, long long, long long) {}",
         arguments,
         Storage::Float,
     );

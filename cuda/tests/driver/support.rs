@@ -10,8 +10,17 @@ use std::sync::OnceLock;
 /// Says to a process that it was started for one test.
 const ALONE: &str = "SNN_CUDA_TEST_ALONE";
 /// What would lead a test to other libraries than its own.
-const LEADING_ASTRAY: [&str; 6] =
-    ["SNNC_NO_GPU", "SNNC_CUDA_LIBS", "SNNC_CACHE", "CUDA_HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH"];
+const LEADING_ASTRAY: [&str; 9] = [
+    "SNNC_NO_GPU",
+    "SNNC_CUDA_LIBS",
+    "SNNC_CACHE",
+    "CUDA_HOME",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "SNN_EMULATION_CAPABILITY",
+    "SNN_EMULATION_SANITIZE",
+    "SNN_EMULATION_SEED",
+];
 
 /// Variables of the environment.
 pub type Variables<'a> = &'a [(&'a str, &'a OsStr)];
@@ -27,19 +36,25 @@ pub fn alone(test: &str, variables: Variables<'_>) -> bool {
     if is_alone() {
         return true;
     }
+    let output = process(test).envs(variables.iter().copied()).output().unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{test}:\n{said}\n{complained}");
+    assert!(said.contains("1 passed"), "no test is called {test}:\n{said}");
+    assert!(!complained.contains("not freed"), "{test}:\n{complained}");
+    said.lines().filter(|line| line.starts_with("skipped")).for_each(|line| println!("{line}"));
+    false
+}
+
+/// A process that runs one test of this program, without what would lead it astray.
+pub fn process(test: &str) -> Command {
     let mut process = Command::new(env::current_exe().unwrap());
     process.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
     for name in LEADING_ASTRAY {
         process.env_remove(name);
     }
     // No Python, so that nothing is found that happens to be installed.
-    process.env("PATH", "").env("SNNC_CACHE", "off").envs(variables.iter().copied());
-    let output = process.output().unwrap();
-    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{test}:\n{said}\n{complained}");
-    assert!(said.contains("1 passed"), "no test is called {test}:\n{said}");
-    said.lines().filter(|line| line.starts_with("skipped")).for_each(|line| println!("{line}"));
-    false
+    process.env("PATH", "").env("SNNC_CACHE", "off");
+    process
 }
 
 /// The C++ compiler, if there is one.
@@ -59,16 +74,27 @@ pub fn fakes() -> Option<&'static Path> {
     static FAKES: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = FAKES.get_or_init(|| {
         if is_alone() {
-            // The process that started this one has built them and says where they are.
-            return env::var_os("SNNC_CUDA_LIBS").map(PathBuf::from);
+            // The process that started this one has built them.
+            return Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("emulation"));
         }
-        if cxx().is_none() {
-            println!("skipped: there is no g++ to build a fake driver with");
-            return None;
-        }
-        env::var_os("SNN_CUDA_TEST_FAKES").map(PathBuf::from)
+        build()
     });
     built.as_deref()
+}
+
+fn build() -> Option<PathBuf> {
+    /// The answer of the script where there is no compiler.
+    const SKIPPED: i32 = 77;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulation/build.sh");
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("emulation");
+    let output = Command::new(script).arg(&directory).output().unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(SKIPPED) {
+        println!("skipped: {}", complained.trim());
+        return None;
+    }
+    assert!(output.status.success(), "{complained}");
+    Some(directory)
 }
 
 /// Builds a library from C++ text; `needed` is one whose functions it has besides, except for those that it defines itself.
@@ -87,13 +113,13 @@ pub fn library(directory: &Path, name: &str, text: &str, needed: Option<&Path>) 
     path
 }
 
-/// A directory with a driver like the fake one but for these functions, and with the fake NVRTC.
-pub fn altered_fakes(directory: &Path, driver: &str) -> OsString {
-    let fakes = fakes().unwrap();
-    let inner = directory.join("inner");
-    fs::create_dir_all(&inner).unwrap();
-    let original = inner.join("libcuda.so.1");
-    fs::copy(fakes.join("libcuda.so.1"), &original).unwrap();
-    library(directory, "libcuda.so.1", driver, Some(&original));
-    env::join_paths([directory, fakes]).unwrap()
+/// A directory with a driver like the fake one but for these functions, before that of the fake NVRTC.
+pub fn altered_fakes(directory: &Path, functions: &str) -> OsString {
+    altered(directory, "libcuda.so.1", functions);
+    env::join_paths([directory, fakes().unwrap()]).unwrap()
+}
+
+/// Puts a library into a directory that is like a fake one but for these functions.
+pub fn altered(directory: &Path, name: &str, functions: &str) {
+    library(directory, name, functions, Some(&fakes().unwrap().join(name)));
 }

@@ -11,7 +11,8 @@ use crate::rust_text::{attributes, layers, line_of, without_tests, words};
 const MAX_LINES: usize = 500;
 
 /// Folders whose code meets what users write.
-const LIBRARIES: &[&str] = &["loops/src", "graph/src", "stdlib/src", "lang/src", "jit/src", "runtime/src", "snnc/src"];
+const LIBRARIES: &[&str] =
+    &["loops/src", "graph/src", "stdlib/src", "lang/src", "jit/src", "cuda/src", "runtime/src", "snnc/src"];
 /// Where the terminal is.
 const MAY_PRINT: &str = "snnc/src/commands";
 /// Calls that end the program instead of explaining.

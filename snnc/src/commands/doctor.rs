@@ -1,0 +1,149 @@
+//! `snnc doctor`: what this machine has that snnc can use.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use snnc::Result;
+use snnc::doctor::{Availability, DeviceInfo, Diagnosis, LibraryReport, diagnose};
+
+use super::Status;
+use super::table::{Align, Table};
+use super::terminal::{say, write};
+
+/// Shows what this machine has that snnc can use.
+///
+/// Names the processor, the CUDA devices and the libraries behind them, where each was found, and what to do where
+/// something is missing. `SNNC_CUDA_LIBS` names directories to look in first, `SNNC_NO_GPU=1` switches CUDA off,
+/// `SNNC_CACHE` names the folder of what is kept, and is `off` where nothing shall be.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<Status> {
+    let diagnosis = diagnose();
+    match args.json {
+        true => say(as_json(&diagnosis)),
+        false => write(&as_text(&diagnosis)),
+    }
+    Ok(Status::Success)
+}
+
+fn as_text(diagnosis: &Diagnosis) -> String {
+    let cuda = &diagnosis.cuda;
+    let mut text = format!(
+        "snnc {}\nprocessor: {}, {} threads\ncache: {}\n\n",
+        diagnosis.version,
+        diagnosis.processor,
+        diagnosis.threads,
+        shown(diagnosis.cache.as_deref())
+    );
+    text.push_str(&match &cuda.availability {
+        Availability::Ready(devices) => format!("CUDA can be used, on {}\n", count(devices.len(), "device")),
+        Availability::Absent(reason) => format!("CUDA cannot be used: {reason}\n"),
+    });
+    if !cuda.libraries.is_empty() {
+        text.push_str(&format!("\n{}", libraries(&cuda.libraries)));
+    }
+    if !cuda.devices.is_empty() {
+        text.push_str(&format!("\n{}", devices(&cuda.devices)));
+    }
+    if !cuda.searched.is_empty() {
+        let searched: Vec<String> = cuda.searched.iter().map(|path| path.display().to_string()).collect();
+        text.push_str(&format!("\nsearched: the system's directories, {}\n", searched.join(", ")));
+        text.push_str(&format!("compiled kernels: {}\n", shown(cuda.cache.as_deref())));
+    }
+    for advice in &cuda.advice {
+        text.push_str(&format!("\nto use CUDA: {advice}\n"));
+    }
+    text
+}
+
+fn libraries(libraries: &[LibraryReport]) -> String {
+    let mut table = Table::new(&[("library", Align::Left), ("CUDA", Align::Left), ("found", Align::Left)]);
+    for library in libraries {
+        let version = library.version.map_or_else(String::new, version);
+        let found = match &library.found {
+            Ok(path) => path.display().to_string(),
+            Err(problem) => format!("no: {problem}"),
+        };
+        table.row(vec![library.purpose.to_owned(), version, found]);
+    }
+    table.render()
+}
+
+fn devices(devices: &[DeviceInfo]) -> String {
+    let mut table = Table::new(&[
+        ("device", Align::Right),
+        ("name", Align::Left),
+        ("capability", Align::Left),
+        ("memory", Align::Right),
+        ("multiprocessors", Align::Right),
+    ]);
+    for device in devices {
+        table.row(vec![
+            device.ordinal.to_string(),
+            device.name.clone(),
+            version(device.capability),
+            format!("{:.1} GiB", device.memory_bytes as f64 / f64::from(1 << 30)),
+            device.multiprocessors.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+fn as_json(diagnosis: &Diagnosis) -> Value {
+    let cuda = &diagnosis.cuda;
+    let libraries = cuda.libraries.iter().map(|library| {
+        json!({
+            "purpose": library.purpose,
+            "path": library.found.as_ref().ok(),
+            "problem": library.found.as_ref().err(),
+            "version": library.version.map(version),
+        })
+    });
+    let devices = cuda.devices.iter().map(|device| {
+        json!({
+            "ordinal": device.ordinal,
+            "name": device.name,
+            "capability": version(device.capability),
+            "memory_bytes": device.memory_bytes,
+            "multiprocessors": device.multiprocessors,
+            "shared_bytes": device.shared_bytes,
+            "driver": version(device.driver),
+        })
+    });
+    let (usable, reason) = match &cuda.availability {
+        Availability::Ready(devices) => (devices.iter().map(|device| device.ordinal).collect(), None),
+        Availability::Absent(reason) => (Vec::new(), Some(reason.to_string())),
+    };
+    json!({
+        "version": diagnosis.version,
+        "processor": diagnosis.processor,
+        "threads": diagnosis.threads,
+        "cache": diagnosis.cache,
+        "cuda": {
+            "usable": usable,
+            "reason": reason,
+            "libraries": libraries.collect::<Vec<_>>(),
+            "devices": devices.collect::<Vec<_>>(),
+            "searched": cuda.searched,
+            "compiled_kernels": cuda.cache,
+            "advice": cuda.advice,
+        },
+    })
+}
+
+fn version((major, minor): (u32, u32)) -> String {
+    format!("{major}.{minor}")
+}
+
+fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("one {what}") } else { format!("{n} {what}s") }
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.map_or_else(|| "off".to_owned(), |path| path.display().to_string())
+}
