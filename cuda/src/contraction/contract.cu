@@ -70,6 +70,13 @@ template <class G> struct sn_sink {
     }
 };
 
+// What the thread has copied is there for warpgroups' instructions, too.
+template <class G> SN_DEV void sn_publish() {
+#ifdef SNN_ARCH_A
+    if (G::WARPGROUPS) sn_fence_async();
+#endif
+}
+
 // Brings slices through shared memory to a product: while one is multiplied those behind it are on their way.
 template <class G, class Left, class Right, class Product>
 SN_DEV void sn_pipeline(const sn_block<G>& block, i32 begin, i32 end, Left& left, Right& right, Product& product, sn_quad* memory) {
@@ -89,6 +96,7 @@ SN_DEV void sn_pipeline(const sn_block<G>& block, i32 begin, i32 end, Left& left
     i32 stage = 0;
     for (i32 slice = block.next(begin, end); slice < end; slice = block.next(slice + 1, end)) {
         sn_cp_async_wait<G::STAGES - 2>();
+        sn_publish<G>();
         __syncthreads();
         sn_quad* to = memory + (stage == 0 ? G::STAGES - 1 : stage - 1) * SIZE;
         const bool is_more = ahead < end;
@@ -130,7 +138,12 @@ SN_DEV void sn_multiply(const sn_block<G>& block, const typename G::A* a, const 
 }
 
 template <class G> struct sn_product {
-    typedef typename sn_select<G::TENSOR, sn_product_mma<G>, sn_product_simt<G>>::type type;
+#ifdef SNN_ARCH_A
+    typedef typename sn_select<G::WARPGROUPS, sn_product_wgmma<G>, sn_product_mma<G>>::type Tensor;
+#else
+    typedef sn_product_mma<G> Tensor;
+#endif
+    typedef typename sn_select<G::TENSOR, Tensor, sn_product_simt<G>>::type type;
 };
 
 // A contraction, or a part of its sums.
@@ -163,16 +176,19 @@ template <class G> SN_DEV void sn_add_parts(const typename G::Sum* parts, typena
 // The channel of a tap that element `at` of a slice's chunk stands for.
 template <class G> SN_DEV i32 sn_channel_of(i32 chunk, i32 at) {
     constexpr i32 LEN = sn_chunk<typename G::S>::LEN;
+    if (G::WARPGROUPS) return 4 * (at >> 1) + chunk + 16 * (at & 1);
     return G::WORDS && LEN == 8 ? 4 * chunk + (at >> 1) + 16 * (at & 1) : chunk * LEN + at;
 }
 
-// Weights in the order of slices: [group][tile of columns][slice][column][k], zero where there are none. A chunk a thread.
+// Weights in the order of slices: [group][tile of columns][slice][column][k], for warpgroups [slice][chunk of k][column], zero
+// where there are none. A chunk a thread.
 template <class G> SN_DEV void sn_pack(const typename G::Weight* weights, typename G::S* to) {
     typedef typename G::S S;
     constexpr i32 LEN = sn_chunk<S>::LEN, TAPS = G::KERNEL_H * G::KERNEL_W;
     const i64 number = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (number >= (i64)G::GROUPS * G::TILES_N * G::SLICES * G::BN * 4) return;
-    const i32 chunk = (i32)(number % 4), row = (i32)(number / 4 % G::BN), slice = (i32)(number / (4 * G::BN) % G::SLICES);
+    const i32 in_slice = (i32)(number % (4 * G::BN)), slice = (i32)(number / (4 * G::BN) % G::SLICES);
+    const i32 chunk = G::WARPGROUPS ? in_slice / G::BN : in_slice % 4, row = G::WARPGROUPS ? in_slice % G::BN : in_slice / 4;
     const i32 tile = (i32)(number / (4 * G::BN) / G::SLICES), group = tile / G::TILES_N;
     const i32 n = tile % G::TILES_N * G::BN + row;
     sn_chunk<S> packed;

@@ -13,7 +13,7 @@ template <class G> struct sn_weights {
         for (u32 at = 0; at < G::BN * 4; at += G::THREADS) {
             const u32 c = at + threadIdx.x;
             if (G::BN * 4 % G::THREADS == 0 || c < G::BN * 4)
-                sn_cp_async_16(to + sn_place(c >> 2, c & 3u), from + (i64)slice * (G::BN * 4) + c, true);
+                sn_cp_async_16(to + (G::WARPGROUPS ? c : sn_place(c >> 2, c & 3u)), from + (i64)slice * (G::BN * 4) + c, true);
         }
     }
     SN_DEV void settle(sn_quad*) {}

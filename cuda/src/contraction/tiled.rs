@@ -125,6 +125,7 @@ pub(super) fn constants(
         ("PACKED", c.packed),
         ("TENSOR", plan.operand.is_tensor()),
         ("WORDS", plan.gather == Gather::Words),
+        ("WARPGROUPS", plan.tile.warpgroups),
         ("BY_TAP", plan.gather != Gather::Any),
         ("ASYNC", plan.gather == Gather::Async),
         ("IS_WHOLE", c.shape.groups == 1 || geometry.gathered.is_multiple_of(32)),

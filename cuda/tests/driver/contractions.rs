@@ -10,17 +10,23 @@ use snn_loops::{
 };
 
 use crate::compiler::compiler;
-use crate::contraction_cases::{Case, convolution, copy, difference, everything, numbers, run, some, spikes};
+use crate::contraction_cases::{Case, add, convolution, copy, difference, everything, numbers, run, some, spikes};
 use crate::instances::{read, write};
 use crate::programs::KEY;
 use crate::support::{alone, fakes, search_path};
 
 /// Whether this is the process of a test, with the fake driver of a device.
 fn with_fakes(test: &str) -> bool {
+    with_fakes_of(test, "8.0")
+}
+
+/// The same of a device of a compute capability.
+fn with_fakes_of(test: &str, capability: &str) -> bool {
     let Some(fakes) = fakes() else { return false };
     let path = search_path();
-    let schedules = ("SNN_EMULATION_SEED", "1,2,3".as_ref());
-    alone(test, &[("SNNC_CUDA_LIBS", fakes.as_os_str()), ("PATH", &path), schedules])
+    let (schedules, capability) =
+        (("SNN_EMULATION_SEED", "1,2,3".as_ref()), ("SNN_EMULATION_CAPABILITY", capability.as_ref()));
+    alone(test, &[("SNNC_CUDA_LIBS", fakes.as_os_str()), ("PATH", &path), schedules, capability])
 }
 
 fn instance(program: &Program, emission: Emission) -> Instance {
@@ -32,20 +38,25 @@ fn instance(program: &Program, emission: Emission) -> Instance {
 /// square of each result.
 fn compare(dtype: Dtype, precision: Precision, tolerances: [f64; 2]) {
     let (program, cases) = everything(dtype);
-    snn_loops::verify::verify(&program).unwrap();
+    compare_program(&program, &cases, precision, tolerances);
+}
+
+fn compare_program(program: &Program, cases: &[Case], precision: Precision, tolerances: [f64; 2]) {
+    let dtype = program.dtype;
+    snn_loops::verify::verify(program).unwrap();
     let target = Target { arch: Device::open(0).unwrap().arch(), dtype, precision };
-    let mut instance = instance(&program, emit(&program, &target));
+    let mut instance = instance(program, emit(program, &target));
     for (is_exact, tolerance) in [true, false].into_iter().zip(tolerances) {
-        let mut memory = Memory::new(&program);
+        let mut memory = Memory::new(program);
         for (at, case) in cases.iter().enumerate() {
-            for (id, values) in inputs(&program, case, at as u64, is_exact) {
+            for (id, values) in inputs(program, case, at as u64, is_exact) {
                 memory.write(id, &values).unwrap();
                 write(&mut instance, dtype, id, &values);
             }
         }
-        interp::run(&program, &mut memory, KEY).unwrap();
+        interp::run(program, &mut memory, KEY).unwrap();
         instance.run(KEY).unwrap();
-        for case in &cases {
+        for case in cases {
             let off = difference(&read(&instance, dtype, case.output), memory.buffer(case.output));
             assert!(off <= tolerance, "{}: {off:.3e} of {tolerance:.3e}", case.label);
         }
@@ -206,45 +217,63 @@ fn fuse(neurons: &Neurons, steps: usize, target: &Target) -> Option<Emission> {
     Some(emission)
 }
 
+/// Compares neurons with the interpreter. Sums of the numbers that they hear need no rounding, so that all spikes must be the
+/// same.
+fn compare_neurons(shape: ConvShape, steps: usize, packed: bool, precision: Precision) {
+    let neurons = Neurons::new(shape, 3, steps, packed);
+    snn_loops::verify::verify(&neurons.program).unwrap();
+    let target = Target { arch: Device::open(0).unwrap().arch(), dtype: Dtype::F32, precision };
+    let mut instance = instance(&neurons.program, fuse(&neurons, steps, &target).unwrap());
+    let mut memory = Memory::new(&neurons.program);
+    for (at, id) in neurons.inputs.into_iter().enumerate() {
+        let len = neurons.program.buffers[id.0 as usize].len;
+        let values = if at == 0 && packed { spikes(len, 7) } else { numbers(len, 8 + at as u64, true) };
+        memory.write(id, &values).unwrap();
+        write(&mut instance, Dtype::F32, id, &values);
+    }
+    interp::run(&neurons.program, &mut memory, KEY).unwrap();
+    instance.run(KEY).unwrap();
+    let [bits, last] = neurons.outputs;
+    let label = format!("{precision:?}, {steps} steps of {shape:?}");
+    assert_eq!(read(&instance, Dtype::F32, last), memory.buffer(last), "{label}");
+    let pitch = shape.cout.next_multiple_of(WORD);
+    for (got, expected) in read(&instance, Dtype::F32, bits).chunks(pitch).zip(memory.buffer(bits).chunks(pitch)) {
+        assert_eq!(got[..shape.cout], expected[..shape.cout], "{label}");
+    }
+}
+
 #[test]
 fn neurons_take_sums_from_registers() {
     if !with_fakes("contractions::neurons_take_sums_from_registers") {
         return;
     }
-    let shapes =
-        [convolution([96, 40], [5, 4], [3, 3]), convolution([2, 70], [6, 5], [3, 3]), ConvShape::linear(33, 130)];
+    let wide = convolution([96, 40], [5, 4], [3, 3]);
+    let few = convolution([2, 70], [6, 5], [3, 3]);
+    let linear = ConvShape::linear(33, 130);
+    for precision in Precision::ALL {
+        compare_neurons(wide, 4, true, precision);
+    }
     for (shape, steps, packed) in
-        [(0, 4, true), (0, 5, true), (0, 3, false), (1, 6, true), (2, 16, true), (2, 2, false)]
+        [(wide, 5, true), (wide, 3, false), (few, 6, true), (linear, 16, true), (linear, 2, false)]
     {
-        // The others differ from half precision by the product alone.
-        let precisions = if steps == 4 { &Precision::ALL[..] } else { &[Precision::F32, Precision::F16] };
-        for &precision in precisions {
-            let neurons = Neurons::new(shapes[shape], 3, steps, packed);
-            snn_loops::verify::verify(&neurons.program).unwrap();
-            let target = Target { arch: Arch::Sm80, dtype: Dtype::F32, precision };
-            let mut instance = instance(&neurons.program, fuse(&neurons, steps, &target).unwrap());
-            let mut memory = Memory::new(&neurons.program);
-            for (at, id) in neurons.inputs.into_iter().enumerate() {
-                let len = neurons.program.buffers[id.0 as usize].len;
-                // Sums of such numbers need no rounding, so that all spikes must be the same.
-                let values = if at == 0 && packed { spikes(len, 7) } else { numbers(len, 8 + at as u64, true) };
-                memory.write(id, &values).unwrap();
-                write(&mut instance, Dtype::F32, id, &values);
-            }
-            interp::run(&neurons.program, &mut memory, KEY).unwrap();
-            let [bits, last] = neurons.outputs;
-            let label = format!("{precision:?}, {steps} steps of shape {shape}");
-            instance.run(KEY).unwrap_or_else(|error| panic!("{label}: {error}"));
-            assert_eq!(read(&instance, Dtype::F32, last), memory.buffer(last), "{label}");
-            let [got, expected] = [read(&instance, Dtype::F32, bits), memory.buffer(bits).to_vec()];
-            let cout = shapes[shape].cout;
-            for (got, expected) in
-                got.chunks(cout.next_multiple_of(WORD)).zip(expected.chunks(cout.next_multiple_of(WORD)))
-            {
-                assert_eq!(got[..cout], expected[..cout], "{label}");
-            }
+        for precision in [Precision::F32, Precision::F16] {
+            compare_neurons(shape, steps, packed, precision);
         }
     }
+}
+
+#[test]
+fn warpgroups_multiply_spikes() {
+    if !with_fakes_of("contractions::warpgroups_multiply_spikes", "9.0") {
+        return;
+    }
+    for (steps, precision) in [(1, Precision::F16), (3, Precision::Bf16), (4, Precision::F16)] {
+        compare_neurons(convolution([96, 70], [5, 4], [3, 3]), steps, true, precision);
+    }
+    let mut program = Program::new(Dtype::F32);
+    let shape = ConvShape::linear(40, 36);
+    let case = add(&mut program, "many rows", ContractionKind::Forward, true, shape, 66 * 256);
+    compare_program(&program, &[case], Precision::F16, [0.5_f64.powi(8); 2]);
 }
 
 #[test]
@@ -313,6 +342,12 @@ fn tensor_cores_multiply_what_is_rounded() {
         }
         assert!(text.contains("cp.async.cg.shared.global"), "weights are copied in the background");
     }
+    let target = Target { arch: Arch::Sm90a, dtype: Dtype::F32, precision: Precision::F16 };
+    let neurons = Neurons::new(convolution([64, 64], [8, 8], [3, 3]), 2, 4, true);
+    let units = fuse(&neurons, 4, &target).unwrap().units;
+    let unit = units.iter().find(|unit| unit.name.starts_with("fused.")).unwrap();
+    let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
+    assert!(String::from_utf8_lossy(&ptx).contains("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16"));
 }
 
 /// Text of a contraction alone.

@@ -8,7 +8,7 @@ use super::super::alignment;
 use super::super::geometry::Geometry;
 use super::operands::Operands;
 use crate::emit::Storage;
-use crate::target::Target;
+use crate::target::{Arch, Target};
 
 /// Bytes of a row of a slice.
 const SLICE: usize = 64;
@@ -47,6 +47,8 @@ pub(crate) struct Tile {
     pub(crate) threads: usize,
     /// Blocks that a processor holds at least.
     pub(crate) blocks: usize,
+    /// Whether four warps multiply together.
+    pub(crate) warpgroups: bool,
 }
 
 /// How a product is cut.
@@ -76,7 +78,8 @@ impl Plan {
     pub(crate) fn of(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Plan {
         let operand = Operands::of(target);
         let gather = gather(c, geometry, storage, operand);
-        Plan::with(c, geometry, storage, (operand, gather), tile(c.kind, geometry, operand), 1)
+        let tile = warpgroups(geometry, gather, operand, target).unwrap_or_else(|| tile(c.kind, geometry, operand));
+        Plan::with(c, geometry, storage, (operand, gather), tile, 1)
     }
 
     /// The plan of a forward contraction whose tiles hold all sums of `steps` steps of time, which go on in registers; none
@@ -90,7 +93,8 @@ impl Plan {
     ) -> Option<Plan> {
         let operand = Operands::of(target);
         let gather = gather(c, geometry, storage, operand);
-        let tile = fused_tile(gather, operand, steps)?;
+        let mut tile = fused_tile(gather, operand, steps)?;
+        tile.warpgroups = tile.warps == [8, 1] && has_warpgroups(gather, operand, target);
         let plan = Plan::with(c, geometry, storage, (operand, gather), tile, steps);
         (plan.stages >= 2).then_some(plan)
     }
@@ -248,6 +252,20 @@ fn left_chunks(gather: Gather, tile: Tile) -> usize {
     if gather == Gather::Words { tile.size[0] / 4 } else { tile.size[0] * 4 }
 }
 
+/// Whether a device multiplies such spikes by the instructions of four warps.
+fn has_warpgroups(gather: Gather, operand: Operands, target: &Target) -> bool {
+    target.arch == Arch::Sm90a && gather == Gather::Words && matches!(operand, Operands::F16 | Operands::Bf16)
+}
+
+/// A tile for them, where there is enough to do.
+fn warpgroups(geometry: &Geometry, gather: Gather, operand: Operands, target: &Target) -> Option<Tile> {
+    let columns = 64;
+    let tiles = |rows: usize| geometry.m.div_ceil(rows) * geometry.n.div_ceil(columns);
+    let rows = [512, 256].into_iter().find(|rows| tiles(*rows) >= BLOCKS / 4)?;
+    let suits = has_warpgroups(gather, operand, target) && geometry.n > columns / 2;
+    suits.then_some(Tile { size: [rows, columns], warps: [8, 1], threads: 256, blocks: 1, warpgroups: true })
+}
+
 fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands) -> Tile {
     let rows = if geometry.m <= 64 || operand == Operands::F64 { 64 } else { 128 };
     let most = if operand.is_tensor() { 128 } else { 64 };
@@ -258,7 +276,7 @@ fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands) -> Tile {
     };
     // What turns pixels over into slices takes the registers of a second block.
     let blocks = if kind == ContractionKind::WeightGradient && rows * columns == 128 * 128 { 1 } else { 2 };
-    Tile { size: [rows, columns], warps, threads: 256, blocks }
+    Tile { size: [rows, columns], warps, threads: 256, blocks, warpgroups: false }
 }
 
 /// A tile whose threads own all steps of their pixels and channels.
@@ -269,7 +287,7 @@ fn fused_tile(gather: Gather, operand: Operands, steps: usize) -> Option<Tile> {
     if !operand.is_tensor() {
         let columns = if steps <= 8 { 64 } else { 32 };
         let rows = 16 * steps * (8 / steps).max(1);
-        return Some(Tile { size: [rows, columns], warps: [1, 1], threads: 256, blocks: 1 });
+        return Some(Tile { size: [rows, columns], warps: [1, 1], threads: 256, blocks: 1, warpgroups: false });
     }
     let most: usize = if gather == Gather::Words { 512 } else { 256 };
     let rows = 16 * steps * (4 / steps).max(1);
@@ -278,5 +296,5 @@ fn fused_tile(gather: Gather, operand: Operands, steps: usize) -> Option<Tile> {
     let along = (1 << fragments.ilog2()).min(most / rows);
     let along = 1 << along.ilog2();
     let columns = 64.max(16 * (8 / along));
-    Some(Tile { size: [rows * along, columns], warps: [along, 8 / along], threads: 256, blocks: 1 })
+    Some(Tile { size: [rows * along, columns], warps: [along, 8 / along], threads: 256, blocks: 1, warpgroups: false })
 }
