@@ -254,7 +254,7 @@ fn neurons_take_sums_from_registers() {
         compare_neurons(wide, 4, true, precision);
     }
     for (shape, steps, packed) in
-        [(wide, 5, true), (wide, 3, false), (few, 6, true), (linear, 16, true), (linear, 2, false)]
+        [(wide, 1, true), (wide, 5, true), (wide, 3, false), (few, 6, true), (linear, 16, true), (linear, 2, false)]
     {
         for precision in [Precision::F32, Precision::F16] {
             compare_neurons(shape, steps, packed, precision);

@@ -79,7 +79,7 @@ impl Plan {
         let operand = Operands::of(target);
         let gather = gather(c, geometry, storage, operand);
         let tile = warpgroups(geometry, gather, operand, target).unwrap_or_else(|| tile(c.kind, geometry, operand));
-        Plan::with(c, geometry, storage, (operand, gather), tile, 1)
+        Plan::with(c, geometry, storage, (operand, gather), tile, None)
     }
 
     /// The plan of a forward contraction whose tiles hold all sums of `steps` steps of time, which go on in registers; none
@@ -95,18 +95,20 @@ impl Plan {
         let gather = gather(c, geometry, storage, operand);
         let mut tile = fused_tile(gather, operand, steps)?;
         tile.warpgroups = tile.warps == [8, 1] && has_warpgroups(gather, operand, target);
-        let plan = Plan::with(c, geometry, storage, (operand, gather), tile, steps);
+        let plan = Plan::with(c, geometry, storage, (operand, gather), tile, Some(steps));
         (plan.stages >= 2).then_some(plan)
     }
 
+    /// `fused` is the number of steps of sums that go on in registers and so must be whole.
     fn with(
         c: &Contraction,
         geometry: &Geometry,
         storage: [Storage; 3],
         (operand, gather): (Operands, Gather),
         tile: Tile,
-        steps: usize,
+        fused: Option<usize>,
     ) -> Plan {
+        let steps = fused.unwrap_or(1);
         let elements = SLICE / operand.bytes();
         let slices_of_tap = match gather {
             Gather::Words => geometry.gathered.div_ceil(32) * 32 / elements,
@@ -121,7 +123,7 @@ impl Plan {
         let phases = geometry.phases[0] * geometry.phases[1];
         let results = c.lengths()[2];
         let blocks = tiles[0] * tiles[1] * phases * c.shape.groups;
-        let most = if steps > 1 { 1 } else { (PARTS_BYTES / 8 / results).min(slices / PART).min(256).max(1) };
+        let most = if fused.is_some() { 1 } else { (PARTS_BYTES / 8 / results).min(slices / PART).min(256).max(1) };
         let wanted = (BLOCKS / blocks).clamp(1, most);
         let parts = slices.div_ceil(slices.div_ceil(wanted).max(1)).max(1);
         let stages = match gather {
