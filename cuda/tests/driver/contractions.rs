@@ -45,7 +45,9 @@ fn compare_program(program: &Program, cases: &[Case], precision: Precision, tole
     let dtype = program.dtype;
     snn_loops::verify::verify(program).unwrap();
     let target = Target { arch: Device::open(0).unwrap().arch(), dtype, precision };
-    let mut instance = instance(program, emit(program, &target));
+    let emission = emit(program, &target);
+    assert!(!emission.storage.contains(&Storage::Registers), "contractions run by themselves here");
+    let mut instance = instance(program, emission);
     for (is_exact, tolerance) in [true, false].into_iter().zip(tolerances) {
         let mut memory = Memory::new(program);
         for (at, case) in cases.iter().enumerate() {
