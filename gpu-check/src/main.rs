@@ -188,6 +188,7 @@ fn check(args: &Args, subject: &Subject, device: &Device) -> Vec<Outcome> {
             Ok(found) => outcomes.extend(found),
             Err(problem) => outcomes.push(Outcome::failed(name, problem)),
         }
+        outcomes.push(training::check_inference(&subject.name, &model, subject.batch, *precision));
         if model.recipe().is_some() {
             outcomes.push(training::check(&subject.name, &model, subject.batch, subject.steps, *precision));
         }
@@ -200,7 +201,9 @@ fn tell(outcome: &Outcome) {
     match outcome.status {
         Status::Failed => println!("FAILED {}: {}", outcome.name, outcome.detail),
         Status::Skipped => println!("skipped {}: {}", outcome.name, outcome.detail),
-        Status::Passed if outcome.name.contains(".training") => println!("{}: {}", outcome.name, outcome.detail),
+        Status::Passed if outcome.name.contains(".training") || outcome.name.contains(".inference") => {
+            println!("{}: {}", outcome.name, outcome.detail)
+        }
         Status::Passed => {}
     }
 }

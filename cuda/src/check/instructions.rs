@@ -87,7 +87,13 @@ impl InstructionCheck {
         let text = beginning(&[self.text], &target);
         let unit =
             Unit { name: self.text.file.to_owned(), begin: text.len(), text, functions: vec![self.name.to_owned()] };
-        Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 0, storage: vec![Storage::Float; 2] }
+        Emission {
+            units: vec![unit],
+            kernels: vec![vec![call]],
+            workspace: 0,
+            storage: vec![Storage::Float; 2],
+            kept: vec![],
+        }
     }
 
     fn of_a_warp(name: &'static str, input: Vec<f32>, expected: Vec<f32>) -> InstructionCheck {

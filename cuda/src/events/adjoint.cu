@@ -122,8 +122,9 @@ SN_DEV void ev_weights(const typename L::T* train, const u32* spike_counts, cons
     constexpr u64 PART = (CANDIDATES + G::PARTS - 1) / G::PARTS;
     __shared__ T staged_times[THREADS];
     __shared__ u32 staged_pixels[THREADS];
-    const u32 tile = blockIdx.x % TILES, group = blockIdx.x / TILES % G::GROUPS;
-    const u32 row = blockIdx.x / (TILES * G::GROUPS) % G::WINDOW, part = blockIdx.x / (TILES * G::GROUPS) / G::WINDOW;
+    // Blocks that run together share neurons, whose tables then stay in a cache.
+    const u32 row = blockIdx.x % G::WINDOW, tile = blockIdx.x / G::WINDOW % TILES;
+    const u32 group = blockIdx.x / G::WINDOW / TILES % G::GROUPS, part = blockIdx.x / G::WINDOW / TILES / G::GROUPS;
     const u32 within = row / (G::KERNEL_H * G::KERNEL_W);
     const u32 kh = row / G::KERNEL_W % G::KERNEL_H, kw = row % G::KERNEL_W;
     const u32 own = tile * THREADS + threadIdx.x, channel = group * EACH + own;

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use snn_loops::events::{LinearNeuron, Mode, Solver, Unsolvable};
 
-use super::text::{dot, number, sum};
+use super::text::{dot, fused, number, sum};
 
 /// Rates nearer to each other than this, relative to the larger, and yet not equal.
 const APART: f64 = 1e-3;
@@ -123,17 +123,17 @@ impl<'n> Flow<'n> {
         for row in 0..self.neuron.order {
             let of_row = self.entries.iter().enumerate().filter(|(_, entry)| entry.row == row);
             let terms = of_row.map(|(at, entry)| match entry.column {
-                column if column == self.neuron.order => format!("m[{at}]"),
-                column => format!("m[{at}] * x[{column}]"),
+                column if column == self.neuron.order => (None, format!("m[{at}]")),
+                column => (Some(format!("m[{at}]")), format!("x[{column}]")),
             });
-            let _ = writeln!(text, "        y[{row}] = {};", joined(terms.collect()));
+            let _ = writeln!(text, "        y[{row}] = {};", fused(None, terms));
         }
         text += "    }\n    static SN_DEV void advance_adjoint(const double* m, double* lambda) {\n";
         let _ = writeln!(text, "        const double after[] = {{{}}};", self.listed("lambda"));
         for column in 0..self.neuron.order {
             let of_column = self.entries.iter().enumerate().filter(|(_, entry)| entry.column == column);
-            let terms = of_column.map(|(at, entry)| format!("m[{at}] * after[{}]", entry.row));
-            let _ = writeln!(text, "        lambda[{column}] = {};", joined(terms.collect()));
+            let terms = of_column.map(|(at, entry)| (Some(format!("m[{at}]")), format!("after[{}]", entry.row)));
+            let _ = writeln!(text, "        lambda[{column}] = {};", fused(None, terms));
         }
         text + "    }\n"
     }
@@ -210,15 +210,16 @@ impl<'n> Flow<'n> {
         let heard = of_row.filter_map(|(at, entry)| Some((at, entry, *start.get(entry.column)?)));
         if self.is_exponential() {
             let terms = heard.filter(|(.., start)| *start != 0.0);
-            let terms = terms.map(|(at, _, start)| format!("(R)({} * m[{at}])", number(start)));
-            return joined(terms.collect());
+            let sum = fused(None, terms.map(|(at, _, start)| (Some(number(start)), format!("m[{at}]"))));
+            return format!("(R)({sum})");
         }
         let mut weights = vec![0.0; self.basis.len()];
         for (_, entry, start) in heard {
             weights.iter_mut().zip(&entry.weights).for_each(|(sum, weight)| *sum += weight * start);
         }
         let terms = weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
-        joined(terms.map(|(at, weight)| format!("(R){} * b{at}", number(*weight))).collect())
+        let sum = fused(None, terms.map(|(at, weight)| (Some(format!("(R){}", number(*weight))), format!("b{at}"))));
+        format!("(R)({sum})")
     }
 
     /// The basis functions at `dt` as constants `b0`, `b1`, ..
@@ -270,11 +271,6 @@ impl<'n> Flow<'n> {
     fn listed(&self, array: &str) -> String {
         (0..self.neuron.order).map(|at| format!("{array}[{at}]")).collect::<Vec<String>>().join(", ")
     }
-}
-
-/// A sum of terms.
-fn joined(terms: Vec<String>) -> String {
-    if terms.is_empty() { "0".to_owned() } else { terms.join(" + ") }
 }
 
 /// A state as a function of all states a time before.

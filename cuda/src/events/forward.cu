@@ -95,6 +95,9 @@ SN_DEV void ev_finish(const ev_neuron<L>& neuron, typename L::T* times, typename
     if (neuron.flat > 0) atomicAdd(counters + 1, neuron.flat);
 }
 
+// Events for which a weight is under way.
+constexpr u32 EV_AHEAD = 4;
+
 template <class L, u32 THREADS>
 SN_DEV void ev_forward(const u32* counts, const typename L::T* event_times, const u32* ids, const typename L::T* weights,
                        typename L::T* times, typename L::T* memory, u32* counters) {
@@ -146,10 +149,16 @@ SN_DEV void ev_forward(const u32* counts, const typename L::T* event_times, cons
         }
         __syncthreads();
         if (is_neuron && !neuron.is_done) {
-            typename L::T ahead = staged > 0 ? weights[(u64)rows[0] * L::COUT + channel] : 0;
+            // Weights are asked for some events before they are needed: memory takes longer than an event.
+            typename L::T ahead[EV_AHEAD];
+#pragma unroll
+            for (u32 j = 0; j < EV_AHEAD; ++j) ahead[j] = j < staged ? weights[(u64)rows[j] * L::COUT + channel] : 0;
+#pragma unroll 1
             for (u32 j = 0; j < staged; ++j) {
-                const double weight = (double)ahead;
-                if (j + 1 < staged) ahead = weights[(u64)rows[j + 1] * L::COUT + channel];
+                const double weight = (double)ahead[0];
+#pragma unroll
+                for (u32 at = 1; at < EV_AHEAD; ++at) ahead[at - 1] = ahead[at];
+                if (j + EV_AHEAD < staged) ahead[EV_AHEAD - 1] = weights[(u64)rows[j + EV_AHEAD] * L::COUT + channel];
                 const double then = staged_times[j];
                 if (then > now) {
                     ev_fire<L>(neuron, now, times, memory);

@@ -9,7 +9,7 @@ use snn_loops::events::{LinearNeuron, Solution, Solver, Unsolvable};
 use super::flow::{Flow, dots};
 use super::links::{Link, links};
 use super::templates;
-use super::text::{choice, dot, number, sum};
+use super::text::{choice, dot, fused, number, sum};
 use crate::launch::Template;
 
 /// Part of half a period that a search looks at once.
@@ -150,7 +150,9 @@ fn events_text(neuron: &LinearNeuron) -> String {
     for (port, inject) in neuron.inject.iter().enumerate() {
         let _ = write!(text, "        if (port == {port}) {{");
         for (at, step) in inject.iter().enumerate().filter(|(_, step)| **step != 0.0) {
-            let _ = write!(text, " x[{at}] += weight * {};", number(*step));
+            let factor = Some(number(*step)).filter(|_| *step != 1.0);
+            let now = fused(Some(format!("x[{at}]")), std::iter::once((factor, "weight".to_owned())));
+            let _ = write!(text, " x[{at}] = {now};");
         }
         text += " }\n";
     }

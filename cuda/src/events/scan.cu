@@ -45,6 +45,22 @@ template <class N> SN_DEV double ev_hit(const ev_lane<N>& own, bool is_armed, bo
     return wait >= 0.0 && (wait < left || is_last) ? wait : EV_NEVER;
 }
 
+// An arrival, or what stands for one before the first and behind the last.
+struct ev_arrival {
+    double time, weight;
+    u32 port;
+};
+
+// The arrival before the one of this place in the list: before the first there is one that brings nothing, at the beginning.
+template <class L>
+SN_DEV ev_arrival ev_arrival_at(u32 at, u32 count, const typename L::T* event_times, const u32* ids, const typename L::T* weights,
+                                u32 channel) {
+    if (at == 0 || at > count) return {at == 0 ? 0.0 : L::DURATION, 0.0, 0};
+    ev_synapse synapse;
+    L::locate(ids[at - 1], 0, synapse);
+    return {(double)event_times[at - 1], (double)weights[(u64)synapse.row * L::COUT + channel], synapse.port};
+}
+
 template <class L>
 SN_DEV void ev_scan_forward(const u32* counts, const typename L::T* event_times, const u32* ids, const typename L::T* weights,
                             typename L::T* times, typename L::T* memory, u32* counters) {
@@ -62,21 +78,21 @@ SN_DEV void ev_scan_forward(const u32* counts, const typename L::T* event_times,
     neuron.count = neuron.flat = 0;
     neuron.is_over = neuron.is_done = neuron.is_due = false;
     bool is_armed = ev_is_below<N>(neuron.x);
-    // Before the first arrival there is one that brings nothing, at the beginning.
+    ev_arrival arrival = ev_arrival_at<L>(lane, count, event_times, ids, weights, channel);
     for (u32 base = 0; base <= count;) {
         const u32 at = base + lane;
+        // The next ones are asked for before these are worked on.
+        const ev_arrival ahead = ev_arrival_at<L>(at + 32, count, event_times, ids, weights, channel);
         ev_lane<N> own;
-        own.begin = at == 0 ? 0.0 : at <= count ? (double)event_times[at - 1] : L::DURATION;
-        own.end = at < count ? (double)event_times[at] : L::DURATION;
+        own.begin = arrival.time;
+        own.end = __shfl_down_sync(ALL, arrival.time, 1);
+        const double behind = __shfl_sync(ALL, ahead.time, 0);
+        if (lane == 31) own.end = behind;
         const double origin = __shfl_sync(ALL, own.begin, 0);
         const bool is_active = at <= count && N::FASTEST * (own.begin - origin) <= EV_GROWTH;
         const u32 last = (u32)__popc(__ballot_sync(ALL, is_active)) - 1;
         double brought[N::D] = {}, a[N::D], e[N::D];
-        if (is_active && at > 0) {
-            ev_synapse synapse;
-            L::locate(ids[at - 1], 0, synapse);
-            N::receive(synapse.port, brought, (double)weights[(u64)synapse.row * L::COUT + channel]);
-        }
+        if (is_active) N::receive(arrival.port, brought, arrival.weight);
         N::amplitudes(brought, a);
         N::decays(is_active ? origin - own.begin : 0.0, e);
         for (int d = 0; d < N::D; ++d) a[d] *= e[d];
@@ -125,6 +141,7 @@ SN_DEV void ev_scan_forward(const u32* counts, const typename L::T* event_times,
         for (int d = 0; d < N::D; ++d) neuron.x[d] = own.y[d];
         ev_broadcast<N::D>(neuron.x, last);
         base += last + 1;
+        arrival = last == 31 ? ahead : ev_arrival_at<L>(base + lane, count, event_times, ids, weights, channel);
     }
     for (u32 slot = neuron.count + lane; slot < L::SLOTS; slot += 32) {
         const u64 place = neuron.place + (u64)slot * L::ROW;

@@ -13,16 +13,24 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
-/// The sum of products of weights and what `term` calls them, first to last, and a constant; terms of weight 0 are left out.
+/// The sum of products of weights and what `term` calls them, first to last behind a constant; terms of weight 0 are left out.
 pub(super) fn sum(weights: &[f64], constant: f64, term: impl Fn(usize) -> String) -> String {
     let products = weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
-    let mut terms: Vec<String> = products
-        .map(|(at, weight)| if *weight == 1.0 { term(at) } else { format!("{} * {}", number(*weight), term(at)) })
-        .collect();
-    if constant != 0.0 || terms.is_empty() {
-        terms.push(number(constant));
-    }
-    terms.join(" + ")
+    let terms = products.map(|(at, weight)| (Some(number(*weight)).filter(|_| *weight != 1.0), term(at)));
+    fused((constant != 0.0).then(|| number(constant)), terms)
+}
+
+/// A sum of products, one fused operation each; a factor that is missing is 1.
+pub(super) fn fused(first: Option<String>, terms: impl Iterator<Item = (Option<String>, String)>) -> String {
+    let sum = terms.fold(first, |sum, (factor, term)| {
+        Some(match (sum, factor) {
+            (None, None) => term,
+            (None, Some(factor)) => format!("{factor} * {term}"),
+            (Some(sum), None) => format!("{sum} + {term}"),
+            (Some(sum), Some(factor)) => format!("ev_fma({factor}, {term}, {sum})"),
+        })
+    });
+    sum.unwrap_or_else(|| "0.0".to_owned())
 }
 
 /// The sum of products of weights and the elements of an array.
