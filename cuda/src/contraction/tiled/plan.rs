@@ -117,7 +117,7 @@ impl Plan {
         let phases = geometry.phases[0] * geometry.phases[1];
         let results = c.lengths()[2];
         let blocks = tiles[0] * tiles[1] * phases * c.shape.groups;
-        let most = if steps > 1 { 1 } else { (PARTS_BYTES / 8 / results).min(slices / PART).min(256).max(1) };
+        let most = if steps > 1 { 1 } else { (PARTS_BYTES / 8 / results).min(slices / PART).clamp(1, 256) };
         let wanted = (BLOCKS / blocks).clamp(1, most);
         let parts = slices.div_ceil(slices.div_ceil(wanted).max(1)).max(1);
         let stages = match gather {
