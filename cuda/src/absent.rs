@@ -40,6 +40,8 @@ fn absent<T>() -> Result<T, CudaError> {
 pub struct Compiler(Infallible);
 
 impl Compiler {
+    /// NVRTC of this machine.
+    ///
     /// # Errors
     /// Always.
     pub fn open() -> Result<&'static Compiler, CudaError> {
@@ -70,6 +72,8 @@ impl Compiler {
 pub struct Device(Infallible);
 
 impl Device {
+    /// Opens the device of this number.
+    ///
     /// # Errors
     /// Always.
     pub fn open(_ordinal: usize) -> Result<Device, CudaError> {

@@ -47,7 +47,7 @@ fn alignment(operand: &Operand, most: usize) -> usize {
 /// The type of an element in memory.
 fn element(storage: Storage, target: &Target) -> &'static str {
     match storage {
-        Storage::Float => crate::nest::type_name(target.dtype),
+        Storage::Float | Storage::Registers => crate::nest::type_name(target.dtype),
         Storage::Bf16 => "sn_bf16",
         Storage::F16 => "sn_f16",
         Storage::Bits => "u32",

@@ -2,13 +2,14 @@
 //!
 //! Must never know a driver.
 
+mod fuse;
 mod print;
 mod storage;
 mod units;
 
 use std::collections::BTreeMap;
 
-use snn_loops::{Kernel, Operand, Program};
+use snn_loops::{BufferId, Kernel, KernelId, Operand, Program};
 
 use crate::launch::{Call, Emitted, Function};
 use crate::target::Target;
@@ -25,6 +26,8 @@ pub enum Storage {
     Bf16,
     /// In half precision.
     F16,
+    /// Nowhere: it never leaves registers.
+    Registers,
     /// As bits, element `i` in bit `i % 32` of the 32-bit word `i / 32`; whole 64-bit words.
     Bits,
 }
@@ -53,21 +56,39 @@ pub struct Emission {
     pub workspace: usize,
     /// How each buffer lies in memory.
     pub storage: Vec<Storage>,
+    /// Buffers that kernels read besides what the program says: they run in the place of others, too.
+    pub kept: Vec<(KernelId, BufferId)>,
 }
 
 /// A verified program as text for a target. The same program gives the same text.
 pub fn emit(program: &Program, target: &Target) -> Emission {
-    let storage = storage::of(program, target.precision);
+    let mut storage = storage::of(program, target.precision);
+    let pairs = fuse::pairs(program, &storage, target);
+    let mut kept = Vec::new();
+    for pair in &pairs {
+        kept.extend(pair.reads.map(|buffer| (pair.nest, buffer)));
+        if let Some(between) = storage.get_mut(pair.between.0 as usize) {
+            *between = Storage::Registers;
+        }
+    }
+    let mut fused: BTreeMap<KernelId, Emitted> = BTreeMap::new();
+    for pair in pairs {
+        fused.insert(pair.contraction, Emitted::default());
+        fused.insert(pair.nest, pair.emitted);
+    }
     let mut functions: BTreeMap<String, Function> = BTreeMap::new();
     let mut kernels = Vec::with_capacity(program.kernels.len());
     let mut workspace = 0;
-    for kernel in &program.kernels {
-        let emitted = emit_kernel(kernel, program, &storage, target);
+    for (at, kernel) in program.kernels.iter().enumerate() {
+        let emitted = match fused.remove(&KernelId(at as u32)) {
+            Some(emitted) => emitted,
+            None => emit_kernel(kernel, program, &storage, target),
+        };
         workspace = workspace.max(emitted.workspace);
         kernels.push(emitted.calls);
         functions.extend(emitted.functions.into_iter().map(|function| (function.name.clone(), function)));
     }
-    Emission { units: units::group(functions.into_values().collect(), target), kernels, workspace, storage }
+    Emission { units: units::group(functions.into_values().collect(), target), kernels, workspace, storage, kept }
 }
 
 fn emit_kernel(kernel: &Kernel, program: &Program, storage: &[Storage], target: &Target) -> Emitted {

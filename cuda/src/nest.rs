@@ -8,6 +8,7 @@
 //! | `ordered` | long sums by few threads: how a warp runs them together |
 //! | `scalar` | scalar instructions |
 //! | `body` | statements |
+//! | `epilogue` | a nest for sums that a contraction has in registers |
 //!
 //! A thread computes one iteration of all loops that `threads` takes, the lanes of a `Lanes` loop being neighbors; what is
 //! left of the nest runs inside of it, in the program's order, so every bit is the interpreter's. Threads of a nest never
@@ -16,6 +17,7 @@
 //! Must never know which kernel comes before or after, or how a heavy kernel works.
 
 mod body;
+mod epilogue;
 mod independence;
 mod index;
 mod ordered;
@@ -31,6 +33,7 @@ use crate::emit::Storage;
 use crate::launch::{Argument, Call, Emitted, Function, Template};
 use crate::names;
 use body::Writer;
+pub(crate) use epilogue::epilogue;
 pub(crate) use scalar::{constant, type_name};
 use threads::Threads;
 

@@ -2,6 +2,7 @@
 //!
 //! | module | checks |
 //! | --- | --- |
+//! | `instructions` | every instruction that texts use by name |
 //! | `kernels` | every kernel of a model's programs by itself against the interpreter |
 //! | `models`, `library` | which models, and how small |
 //! | `programs` | what of a model runs |
@@ -12,6 +13,7 @@
 //! Nothing here prints; `main` does. Must never know whether the device is real.
 
 pub mod compile;
+pub mod instructions;
 pub mod kernels;
 pub mod library;
 pub mod models;

@@ -13,7 +13,7 @@ use snn_gpu_check::compile::Texts;
 use snn_gpu_check::models::Subject;
 use snn_gpu_check::outcome::count;
 use snn_gpu_check::speed::{Figure, WORKLOADS, copy_bandwidth, measure};
-use snn_gpu_check::{Outcome, Status, kernels, models, training};
+use snn_gpu_check::{Outcome, Status, instructions, kernels, models, training};
 use snnc::Precision;
 
 /// The exit code of a program that had nothing to test, as of automake.
@@ -145,6 +145,8 @@ fn run(args: &Args, subjects: &[Subject], device: &Device, is_emulated: bool) ->
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
     let mut outcomes = Vec::new();
     if !args.bench {
+        outcomes.extend(instructions::check(device, wanted));
+        outcomes.iter().for_each(tell);
         for subject in subjects {
             let found = check(args, subject, device);
             found.iter().for_each(tell);
@@ -186,6 +188,7 @@ fn check(args: &Args, subject: &Subject, device: &Device) -> Vec<Outcome> {
             Ok(found) => outcomes.extend(found),
             Err(problem) => outcomes.push(Outcome::failed(name, problem)),
         }
+        outcomes.push(training::check_inference(&subject.name, &model, subject.batch, *precision));
         if model.recipe().is_some() {
             outcomes.push(training::check(&subject.name, &model, subject.batch, subject.steps, *precision));
         }
@@ -198,7 +201,9 @@ fn tell(outcome: &Outcome) {
     match outcome.status {
         Status::Failed => println!("FAILED {}: {}", outcome.name, outcome.detail),
         Status::Skipped => println!("skipped {}: {}", outcome.name, outcome.detail),
-        Status::Passed if outcome.name.contains(".training") => println!("{}: {}", outcome.name, outcome.detail),
+        Status::Passed if outcome.name.contains(".training") || outcome.name.contains(".inference") => {
+            println!("{}: {}", outcome.name, outcome.detail)
+        }
         Status::Passed => {}
     }
 }

@@ -45,6 +45,39 @@ fn compare(name: String, cpu: &[f64], cuda: &[f64], precision: Precision) -> Out
     Outcome::passed(name, detail)
 }
 
+/// An evaluation of a batch on both machines: in single precision each number of the result must be near, and where
+/// products round more at least be a number.
+pub fn check_inference(name: &str, model: &Model, batch: usize, precision: Precision) -> Outcome {
+    let name = format!("{name}.inference {}", precision.name());
+    let both = inferred(model, batch, Device::cpu(1))
+        .and_then(|cpu| Ok((cpu, inferred(model, batch, Device::Cuda { ordinal: 0, precision })?)));
+    let (expected, found) = match both {
+        Ok(both) => both,
+        Err(problem) => return Outcome::failed(name, problem.to_string()),
+    };
+    let most = expected.iter().filter(|value| value.is_finite()).fold(0.0_f64, |most, value| most.max(value.abs()));
+    let mut worst = 0.0_f64;
+    for (at, (expected, found)) in expected.iter().zip(&found).enumerate() {
+        let error = if expected == found { 0.0 } else { (expected - found).abs() / most.max(1e-3) };
+        if error.is_nan() || (precision == Precision::F32 && error > 1e-4) {
+            return Outcome::failed(name, format!("the result's element {at} is {found:?} and should be {expected:?}"));
+        }
+        worst = worst.max(error);
+    }
+    Outcome::passed(name, format!("{} numbers, {worst:.1e} apart at most", found.len()))
+}
+
+fn inferred(model: &Model, batch: usize, device: Device) -> snnc::Result<Vec<f64>> {
+    let mut session: Session = model.session(SessionOptions { batch, device, ..model.options() })?;
+    let values = random_batch(model, batch, 5);
+    let n_inputs = model.graph().inputs.len();
+    let values: Vec<(&str, &[f32])> =
+        values.iter().take(n_inputs).map(|(name, v)| (name.as_str(), v.as_slice())).collect();
+    let inference = session.infer_batch(&values)?;
+    let rates = inference.firing_rates.into_iter().map(|(_, rate)| rate);
+    Ok(inference.output.data.into_iter().chain(rates).collect())
+}
+
 /// The loss of each step, each on a batch of its own.
 fn losses(model: &Model, batch: usize, steps: u64, device: Device) -> snnc::Result<Vec<f64>> {
     let mut session: Session = model.session(SessionOptions { batch, device, ..model.options() })?;

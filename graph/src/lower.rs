@@ -44,12 +44,15 @@ pub struct LowerOptions {
     pub dtype: Dtype,
     /// Whether spikes are kept as bits in memory; no result depends on it but through the order of sums.
     pub packed: bool,
+    /// Whether time loops take sums over what they make along, which saves reading it again; without it they are nothing but
+    /// the time loops of their neurons. No result depends on it but through the order of sums.
+    pub sums_along: bool,
 }
 
 impl LowerOptions {
     /// The usual: spikes as bits.
     pub fn new(batch: usize, dtype: Dtype) -> LowerOptions {
-        LowerOptions { batch, dtype, packed: true }
+        LowerOptions { batch, dtype, packed: true, sums_along: true }
     }
 }
 
@@ -150,6 +153,7 @@ pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions)
     let mut program = Program::new(options.dtype);
     let mut inputs = Vec::new();
     let mut region = region::Region::new(graph, options.batch, needed);
+    region.sums_along = options.sums_along;
     if options.packed {
         region = region.with_packed_spikes();
     }

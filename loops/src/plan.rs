@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::nest::{Access, Expr, Stmt};
-use crate::program::{BufferId, Kernel, Launch, Program, Role};
+use crate::program::{BufferId, Kernel, KernelId, Launch, Program, Role};
 
 /// A place in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,17 @@ pub fn each_access(stmts: &[Stmt], visit: &mut dyn FnMut(&Access, bool)) {
 
 /// First and last launch (positions in `Program::launches`) that touch each buffer, for all that are touched.
 pub fn lifetimes(program: &Program) -> BTreeMap<BufferId, (usize, usize)> {
-    let of_kernels: Vec<Touched> = program.kernels.iter().map(touched).collect();
+    lifetimes_with(program, &[])
+}
+
+/// The same where kernels read more than they say.
+fn lifetimes_with(program: &Program, more: &[(KernelId, BufferId)]) -> BTreeMap<BufferId, (usize, usize)> {
+    let mut of_kernels: Vec<Touched> = program.kernels.iter().map(touched).collect();
+    for (kernel, buffer) in more {
+        if let Some(touched) = of_kernels.get_mut(kernel.0 as usize) {
+            touched.reads.insert(*buffer);
+        }
+    }
     let mut lifetimes = BTreeMap::new();
     for (at, launch) in program.launches.iter().enumerate() {
         each_kernel(launch, &mut |kernel| {
@@ -112,12 +122,13 @@ struct Tenant {
 /// Plans the temporary buffers; every offset is a multiple of `align` bytes (0 counts as 1).
 pub fn plan(program: &Program, align: usize) -> Plan {
     let bytes: Vec<usize> = program.buffers.iter().map(|buffer| buffer.bytes(program.dtype)).collect();
-    plan_bytes(program, align, &bytes)
+    plan_bytes(program, align, &bytes, &[])
 }
 
-/// The same where buffers take as many bytes as a back end says, one number a buffer.
-pub fn plan_bytes(program: &Program, align: usize, bytes: &[usize]) -> Plan {
-    let mut waiting = tenants(program, align.max(1), bytes);
+/// The same where buffers take as many bytes as a back end says, one number a buffer, and where some kernels of a back end
+/// read more than the program says.
+pub fn plan_bytes(program: &Program, align: usize, bytes: &[usize], more: &[(KernelId, BufferId)]) -> Plan {
+    let mut waiting = tenants(program, align.max(1), bytes, more);
     let peak_bytes = peak(&waiting, program.launches.len());
     waiting.sort_by_key(|tenant| (std::cmp::Reverse(tenant.room), tenant.first, tenant.id));
     let mut placed: Vec<Tenant> = Vec::with_capacity(waiting.len());
@@ -137,9 +148,9 @@ pub fn plan_bytes(program: &Program, align: usize, bytes: &[usize]) -> Plan {
     Plan { slots, arena_bytes, peak_bytes }
 }
 
-fn tenants(program: &Program, align: usize, bytes: &[usize]) -> Vec<Tenant> {
+fn tenants(program: &Program, align: usize, bytes: &[usize], more: &[(KernelId, BufferId)]) -> Vec<Tenant> {
     let mut tenants = Vec::new();
-    for (id, (first, last)) in lifetimes(program) {
+    for (id, (first, last)) in lifetimes_with(program, more) {
         let at = id.0 as usize;
         let (Some(buffer), Some(bytes)) = (program.buffers.get(at), bytes.get(at).copied()) else { continue };
         if buffer.role == Role::Temporary {

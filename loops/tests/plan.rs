@@ -82,7 +82,7 @@ fn living_buffers_never_overlap() {
             (plan(&program, align), own)
         } else {
             let bytes: Vec<usize> = own.iter().map(|own| rng.below(own + 1)).collect();
-            (plan_bytes(&program, align, &bytes), bytes)
+            (plan_bytes(&program, align, &bytes, &[]), bytes)
         };
         assert_eq!(plan.slots.len(), program.buffers.len());
         let alive = alive(&program);

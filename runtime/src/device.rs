@@ -3,6 +3,7 @@
 pub use snn_cuda::{
     Arch, Availability, DeviceInfo, LibraryReport, Precision, Report as CudaReport, report as cuda_report,
 };
+use snn_graph::lower::LowerOptions;
 pub use snn_jit::{Crossovers, Densities, Footprint, Isa, KernelTime, Kernels, SpikeKernels, SweepNeeds, Timings};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
@@ -62,6 +63,12 @@ impl Device {
             Device::Cuda { precision: Precision::F16, .. } => HALF_LOSS_SCALE,
             Device::Cuda { .. } | Device::Cpu { .. } | Device::Reference => 1.0,
         }
+    }
+
+    /// How evaluations are lowered. On a CUDA device sums over spikes are kernels of their own: a time loop that is nothing
+    /// but its neurons can take a convolution's sums from registers, and bits are cheap to read again.
+    pub fn evaluation(self, lowering: LowerOptions) -> LowerOptions {
+        LowerOptions { sums_along: lowering.sums_along && !matches!(self, Device::Cuda { .. }), ..lowering }
     }
 
     /// The name of the kind of machine; results are the same on machines of one kind.

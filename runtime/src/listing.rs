@@ -5,7 +5,6 @@
 use snn_cuda::{Arch, Precision, Target};
 use snn_graph::lower::{LowerOptions, lower};
 use snn_graph::{Graph, NodeId};
-use snn_loops::Dtype;
 
 use crate::error::{Result, RuntimeError};
 
@@ -26,15 +25,14 @@ pub enum Form {
 ///
 /// # Errors
 /// If the graph cannot be lowered or compiled.
-pub fn listing(graph: &Graph, outputs: &[(String, NodeId)], batch: usize, dtype: Dtype, form: Form) -> Result<String> {
-    let lowered =
-        lower(graph, outputs, LowerOptions::new(batch, dtype)).map_err(|error| RuntimeError::new(error.message))?;
+pub fn listing(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions, form: Form) -> Result<String> {
+    let lowered = lower(graph, outputs, options).map_err(|error| RuntimeError::new(error.message))?;
     let text = match form {
         Form::Loops => Ok(lowered.program.to_string()),
         Form::Clif => snn_jit::clif_text(&lowered.program),
         Form::Assembly => snn_jit::asm_text(&lowered.program),
         Form::Cuda(arch, precision) => {
-            Ok(snn_cuda::emit(&lowered.program, &Target { arch, dtype, precision }).to_string())
+            Ok(snn_cuda::emit(&lowered.program, &Target { arch, dtype: options.dtype, precision }).to_string())
         }
     };
     text.map_err(|error| RuntimeError::new(error.to_string()))

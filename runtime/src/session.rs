@@ -3,18 +3,20 @@
 //! Owns the compiled training and evaluation programs, each compiled when it is first needed, and keeps their weights in
 //! step. Must never know files, data sets or schedules.
 
+mod options;
+
 use std::borrow::Cow;
 
-use snn_graph::lower::{LowerOptions, Lowered};
+use snn_graph::lower::Lowered;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::recompute::{self, Fitted, RecomputeError};
 use snn_graph::setup::{Split, split};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{Model, ShapeError, SpikeOutput, Tensor};
-use snn_loops::{Dtype, RandomKey};
+use snn_loops::RandomKey;
 
 use crate::checkpoint::{NamedTensor, TensorSpec};
-use crate::device::{Device, Watch};
+use crate::device::Watch;
 use crate::error::{Result, RuntimeError};
 use crate::health::Health;
 use crate::holder::{self, Holder, hand_over};
@@ -23,38 +25,10 @@ use crate::step::Step;
 use crate::stream::Stream;
 use crate::weights::{Kept, Weights};
 
+pub use options::SessionOptions;
+
 /// Evaluation draws from streams of its own, so that evaluating never changes a training.
 const EVALUATION_SEED: u64 = 0x5eed_e7a1;
-
-/// How a session computes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SessionOptions {
-    /// Samples in a batch.
-    pub batch: usize,
-    /// The type everything is computed in.
-    pub dtype: Dtype,
-    /// The machine.
-    pub device: Device,
-    /// The seed of weights and random draws.
-    pub seed: u64,
-    /// The most bytes that the training program may take; `None` for as many as make it fastest. Where it would take
-    /// more, values that the backward pass reads are computed twice instead of being kept. No result depends on it.
-    pub memory_limit: Option<usize>,
-}
-
-impl Default for SessionOptions {
-    /// One sample, single precision, all cores, seed 0, no limit.
-    fn default() -> Self {
-        let device = Device::cpu(0);
-        SessionOptions { batch: 1, dtype: Dtype::F32, device, seed: 0, memory_limit: None }
-    }
-}
-
-impl SessionOptions {
-    fn lowering(&self) -> LowerOptions {
-        LowerOptions::new(self.batch, self.dtype)
-    }
-}
 
 /// Values of a batch: each input or target by its name in the model, row-major `[step][sample][...]` where it changes with
 /// time and `[sample][...]` where it does not.
@@ -198,7 +172,7 @@ impl Session {
             return Ok(());
         }
         let Split { setup, step } = split(&self.plan(false, training::eval_step)?)?;
-        let mut eval = Prepared::new(&setup, &step, &[], self.options.lowering(), self.options.device)?;
+        let mut eval = Prepared::new(&setup, &step, &[], self.options.evaluation(), self.options.device)?;
         hand_over(&mut self.weights, &mut eval, self.train.as_ref().map(|train| train as &dyn Holder))?;
         (self.eval, self.trained) = (Some(eval), false);
         Ok(())

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use snn_graph::lower::LowerOptions;
 use snn_graph::passes::{self, PassContext};
 use snn_graph::setup::{Split, split};
 use snn_graph::training::{TrainStep, eval_step, train_step};
@@ -11,6 +12,7 @@ use snn_graph::{NodeId, print};
 use snn_lang::ast_print;
 use snn_lang::parse::parse_file;
 use snn_lang::source::Sources;
+use snn_runtime::device::Device;
 use snn_runtime::listing::{Form, listing};
 
 use crate::error::{Diagnostics, Error, Result};
@@ -76,7 +78,12 @@ pub fn gradient(model: &Model) -> Result<String> {
 pub fn program(model: &Model, form: Form, training: bool) -> Result<String> {
     let plan = plan(model, training)?;
     let options = model.options();
-    let text = |plan: &TrainStep| listing(&plan.graph, &plan.outputs, options.batch, options.dtype, form);
+    let lowering = LowerOptions::new(options.batch, options.dtype);
+    let lowering = match form {
+        Form::Cuda(_, precision) if !training => Device::Cuda { ordinal: 0, precision }.evaluation(lowering),
+        Form::Loops | Form::Clif | Form::Assembly | Form::Cuda(..) => lowering,
+    };
+    let text = |plan: &TrainStep| listing(&plan.graph, &plan.outputs, lowering, form);
     if training {
         return Ok(text(&plan)?);
     }

@@ -24,6 +24,8 @@ use crate::launch::Call;
 
 /// Shared memory that a launch may ask for without being allowed to.
 const FREE_SHARED: u32 = 48 << 10;
+/// The most blocks along x and y.
+const MOST_BLOCKS: [u32; 2] = [i32::MAX as u32, u16::MAX as u32];
 /// The most threads of a block.
 const MOST_THREADS: u32 = 1024;
 
@@ -103,8 +105,9 @@ fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), 
         }
     }
     for call in emission.kernels.iter().flatten() {
-        let is_launchable = (1..=MOST_THREADS).contains(&call.block) && call.grid.iter().all(|blocks| *blocks > 0);
-        if !is_launchable || call.grid[1] > u32::from(u16::MAX) || call.shared > device.info().shared_bytes {
+        let blocks = call.grid.iter().zip(MOST_BLOCKS).all(|(blocks, most)| (1..=most).contains(blocks));
+        let threads = (1..=MOST_THREADS).contains(&call.block);
+        if !blocks || !threads || call.shared > device.info().shared_bytes {
             let Call { function, grid, block, shared, .. } = call;
             return wrong(format!(
                 "`{function}` cannot be launched with {grid:?} blocks of {block} threads and {shared} bytes"

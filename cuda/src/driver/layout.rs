@@ -61,7 +61,7 @@ impl Layout {
         if let Some(huge) = bytes.iter().find(|bytes| **bytes > isize::MAX as usize) {
             return Err(CudaError::OutOfMemory { asked: *huge, free: None });
         }
-        let plan = plan_bytes(program, ALIGNMENT, &bytes);
+        let plan = plan_bytes(program, ALIGNMENT, &bytes, &emission.kept);
         let mut blocks = vec![Block::Own(plan.arena_bytes), Block::Own(emission.workspace)];
         let mut places = Vec::with_capacity(program.buffers.len());
         let stored = program.buffers.iter().zip(&plan.slots).zip(emission.storage.iter().zip(&bytes));
@@ -107,6 +107,7 @@ fn bytes(buffer: &Buffer, storage: Storage, dtype: Dtype) -> usize {
     match storage {
         Storage::Float => buffer.len.saturating_mul(dtype.size()),
         Storage::Bf16 | Storage::F16 => buffer.len.saturating_mul(2),
+        Storage::Registers => 0,
         Storage::Bits => buffer.len.div_ceil(WORD).saturating_mul(WORD / 8),
     }
 }
@@ -116,6 +117,7 @@ pub(super) fn bytes_before(element: usize, storage: Storage, dtype: Dtype) -> Op
     match storage {
         Storage::Float => element.checked_mul(dtype.size()),
         Storage::Bf16 | Storage::F16 => element.checked_mul(2),
+        Storage::Registers => None,
         Storage::Bits => element.is_multiple_of(WORD).then_some(element / 8),
     }
 }
@@ -143,7 +145,7 @@ mod tests {
         }
         program.add_buffer("t", 4, Role::Temporary);
         let storage = vec![Storage::Float; 4];
-        let emission = Emission { units: vec![], kernels: vec![], workspace: 512, storage };
+        let emission = Emission { units: vec![], kernels: vec![], workspace: 512, storage, kept: vec![] };
         let layout = Layout::of(&program, &emission).unwrap();
         let own = Block::Own(16);
         assert_eq!(layout.blocks, [Block::Own(0), Block::Own(512), own, Block::Constant(BufferId(1)), own]);

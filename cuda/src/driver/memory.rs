@@ -9,8 +9,12 @@ use std::sync::Arc;
 
 use snn_loops::Dtype;
 
+use super::api::Answer;
 use super::handles::{Context, Stream};
 use crate::error::CudaError;
+
+/// The driver's answer where memory does not suffice.
+const OUT_OF_MEMORY: Answer = 2;
 
 /// A float of the host.
 pub(super) trait Element: Copy + Default + 'static {
@@ -54,10 +58,10 @@ impl DeviceMemory {
         let mut address = 0;
         // SAFETY: writes to `address` alone.
         let answer = unsafe { (context.driver.functions.cuMemAlloc_v2)(&mut address, bytes.max(1)) };
-        context.driver.check("cuMemAlloc", answer).map_err(|error| match error {
-            CudaError::OutOfMemory { .. } => CudaError::OutOfMemory { asked: bytes, free: context.free_bytes() },
-            other => other,
-        })?;
+        if answer == OUT_OF_MEMORY {
+            return Err(CudaError::OutOfMemory { asked: bytes, free: context.free_bytes() });
+        }
+        context.driver.check("cuMemAlloc", answer)?;
         Ok(DeviceMemory { context: Arc::clone(context), address, bytes })
     }
 
@@ -158,12 +162,13 @@ impl Pinned {
         let mut start = std::ptr::null_mut();
         // SAFETY: writes to `start` alone.
         let answer = unsafe { (context.driver.functions.cuMemHostAlloc)(&mut start, bytes, 0) };
-        context.driver.check("cuMemHostAlloc", answer).map_err(|error| match error {
-            CudaError::OutOfMemory { .. } => CudaError::OutOfMemory { asked: bytes, free: None },
-            other => other,
-        })?;
+        context.driver.check("cuMemHostAlloc", answer)?;
         let Some(start) = NonNull::new(start.cast()) else {
-            return Err(CudaError::OutOfMemory { asked: bytes, free: None });
+            return Err(CudaError::Driver {
+                call: "cuMemHostAlloc",
+                code: 0,
+                message: "but gives no memory".to_owned(),
+            });
         };
         Ok(Pinned { context: Arc::clone(context), start, bytes })
     }

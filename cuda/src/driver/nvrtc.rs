@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "calls NVRTC")]
 
 use std::ffi::{CString, c_char};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -40,6 +41,12 @@ pub struct Compiler {
     path: PathBuf,
     builtins: Option<PathBuf>,
     version: Version,
+}
+
+impl fmt::Debug for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiler").field("path", &self.path).field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 /// NVRTC, looked for once a process; or why there is none.

@@ -25,7 +25,6 @@ const OLDEST_DEVICE: Version = (8, 0);
 
 const NO_DEVICE: Answer = 100;
 const STUB_LIBRARY: Answer = 34;
-const OUT_OF_MEMORY: Answer = 2;
 
 /// The driver, loaded and started.
 pub(super) struct Driver {
@@ -40,7 +39,6 @@ impl Driver {
     pub fn check(&self, call: &'static str, answer: Answer) -> Result<(), CudaError> {
         match answer {
             0 => Ok(()),
-            OUT_OF_MEMORY => Err(CudaError::OutOfMemory { asked: 0, free: None }),
             code => Err(CudaError::Driver { call, code, message: self.describe(code) }),
         }
     }
@@ -77,8 +75,8 @@ fn probe() -> &'static Probe {
     })
 }
 
-/// Whether programs can run on a device of this machine. The first call looks, which takes some milliseconds; it never
-/// panics.
+/// Whether programs can run on a device of this machine. The first call looks, which takes milliseconds without a driver and
+/// as long as the driver starts with one; it never panics.
 pub fn availability() -> &'static Availability {
     &probe().availability
 }

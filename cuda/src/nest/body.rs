@@ -2,21 +2,22 @@
 //!
 //! Must never know how many threads there are beyond what `threads` says.
 
+mod loops;
+mod sums;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use snn_loops::scalar::ScalarType;
-use snn_loops::{Access, BufferId, Dtype, Expr, Extent, Ix, LoopKind, Nest, Stmt, Val, Var};
+use snn_loops::{Access, BufferId, Dtype, Expr, Extent, Ix, Nest, Stmt, Val, Var};
 
 use super::index::{Int, magnitude};
-use super::ordered::{Split, TEAM, split_long};
+use super::ordered::TEAM;
 use super::threads::Threads;
 use super::{BLOCK, Slot, scalar};
 use crate::emit::Storage;
 use crate::names::PLACEHOLDER;
-
-/// Loops of no more steps than this are written out by the compiler, so that what they carry stays in registers.
-const UNROLLED: usize = 16;
+pub(super) use sums::Sums;
 
 /// Where statements stand, as far as stores must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +40,12 @@ pub(super) struct Writer<'a> {
     place: Place,
     /// Values that are truth values.
     masks: BTreeSet<Val>,
+    /// Set where the text is for sums in registers.
+    sums: Option<Sums>,
 }
 
-impl Writer<'_> {
-    /// The function of a nest, named [`PLACEHOLDER`].
-    pub fn function(nest: &Nest, dtype: Dtype, slots: &BTreeMap<BufferId, Slot>, threads: &Threads) -> String {
+impl<'a> Writer<'a> {
+    fn new(nest: &Nest, dtype: Dtype, slots: &'a BTreeMap<BufferId, Slot>, threads: &'a Threads) -> Writer<'a> {
         let mut limits = BTreeMap::new();
         collect_limits(&nest.body, &mut limits);
         let mut writer = Writer {
@@ -56,17 +58,21 @@ impl Writer<'_> {
             depth: 0,
             place: Place::Common,
             masks: BTreeSet::new(),
+            sums: None,
         };
         writer.int = writer.width(nest);
+        writer
+    }
+}
+
+impl Writer<'_> {
+    /// The function of a nest, named [`PLACEHOLDER`].
+    pub fn function(nest: &Nest, dtype: Dtype, slots: &BTreeMap<BufferId, Slot>, threads: &Threads) -> String {
+        let mut writer = Writer::new(nest, dtype, slots, threads);
         writer.signature();
         writer.depth = 1;
         writer.decompose();
-        for at in 0..nest.n_regs {
-            writer.line(format_args!("{} r{at};", scalar::type_name(dtype)));
-        }
-        for (id, slot) in slots.iter().filter(|(_, slot)| slot.argument.is_none()) {
-            writer.line(format_args!("{} s{}[{}];", scalar::type_name(dtype), id.0, slot.len.max(1)));
-        }
+        writer.variables(nest);
         writer.nested(&nest.body, 0);
         writer.text.push_str("}\n");
         writer.text
@@ -78,6 +84,17 @@ impl Writer<'_> {
         }
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{line}");
+    }
+
+    /// Registers, and what each thread has of scratch.
+    fn variables(&mut self, nest: &Nest) {
+        let float = scalar::type_name(self.dtype);
+        for at in 0..nest.n_regs {
+            self.line(format_args!("{float} r{at};"));
+        }
+        for (id, slot) in self.slots.iter().filter(|(_, slot)| slot.argument.is_none()) {
+            self.line(format_args!("{float} s{}[{}];", id.0, slot.len.max(1)));
+        }
     }
 
     /// 32 bits where no index of the nest can need more.
@@ -164,130 +181,6 @@ impl Writer<'_> {
         }
     }
 
-    fn open_loop(&mut self, var: Var, extent: Extent, kind: LoopKind, body: &[Stmt]) {
-        if extent.limit() == 0 {
-            return;
-        }
-        match kind {
-            LoopKind::Lanes if !self.threads.serial_lanes => self.lanes(var, extent, body),
-            LoopKind::Lanes => {
-                let outside = std::mem::replace(&mut self.place, Place::Lane { var, masked: false });
-                self.counted(var, extent, false, body);
-                self.place = outside;
-            }
-            LoopKind::Reverse => self.counted(var, extent, true, body),
-            LoopKind::Parallel | LoopKind::Serial => self.counted(var, extent, false, body),
-        }
-    }
-
-    fn counted(&mut self, var: Var, extent: Extent, falling: bool, body: &[Stmt]) {
-        if self.threads.teams
-            && let Some(parts) = split_long(extent.limit(), body)
-        {
-            return self.ordered(var, extent, falling, &parts);
-        }
-        let (i, int, count) = (var.0, self.int.name(), self.count(extent));
-        let is_short = matches!(extent, Extent::Fixed(n) if n <= UNROLLED);
-        if is_short {
-            self.line(format_args!("#pragma unroll"));
-        } else if !body.iter().any(|stmt| matches!(stmt, Stmt::For { .. } | Stmt::Store(..))) {
-            // A sum waits for each addend in turn, but the loads of many need not wait for each other.
-            self.line(format_args!("#pragma unroll {UNROLLED}"));
-        }
-        if falling {
-            self.line(format_args!("for ({int} i{i} = {count} - 1; i{i} >= 0; --i{i}) {{"));
-        } else {
-            self.line(format_args!("for ({int} i{i} = 0; i{i} < {count}; ++i{i}) {{"));
-        }
-        self.block(body);
-    }
-
-    /// A loop whose iterations a team prepares side by side and then runs in order.
-    fn ordered(&mut self, var: Var, extent: Extent, falling: bool, parts: &Split<'_>) {
-        let (i, int, count, float) = (var.0, self.int.name(), self.count(extent), scalar::type_name(self.dtype));
-        self.line(format_args!("for ({int} first{i} = 0; first{i} < {count}; first{i} += {TEAM}) {{"));
-        self.depth += 1;
-        self.line(format_args!("const {int} mine{i} = first{i} + member < {count} ? first{i} + member : {count} - 1;"));
-        let own = if falling { format!("{count} - 1 - mine{i}") } else { format!("mine{i}") };
-        self.line(format_args!("const {int} i{i} = {own};"));
-        parts.free.iter().for_each(|stmt| self.statement(stmt));
-        if extent.limit() % TEAM as usize == 0 && matches!(extent, Extent::Fixed(_)) {
-            self.line(format_args!("#pragma unroll"));
-            self.line(format_args!("for (i32 from = 0; from < {TEAM}; ++from) {{"));
-        } else {
-            self.line(format_args!("const i32 last{i} = (i32)({count} - first{i});"));
-            self.line(format_args!("for (i32 from = 0; from < {TEAM} && from < last{i}; ++from) {{"));
-        }
-        self.depth += 1;
-        for val in &parts.handed {
-            let v = val.0;
-            if self.masks.contains(val) {
-                self.line(format_args!("const bool h{v} = __shfl_sync(0xffffffffu, (i32)v{v}, from) != 0;"));
-            } else {
-                self.line(format_args!("const {float} h{v} = __shfl_sync(0xffffffffu, v{v}, from);"));
-            }
-        }
-        self.line(format_args!("{{"));
-        self.depth += 1;
-        for val in &parts.handed {
-            let kind = if self.masks.contains(val) { "bool" } else { float };
-            self.line(format_args!("const {kind} v{0} = h{0};", val.0));
-        }
-        parts.bound.iter().for_each(|stmt| self.statement(stmt));
-        for _ in 0..3 {
-            self.depth -= 1;
-            self.line(format_args!("}}"));
-        }
-    }
-
-    /// The rest of a block that was opened.
-    fn block(&mut self, body: &[Stmt]) {
-        self.depth += 1;
-        self.statements(body);
-        self.depth -= 1;
-        self.line(format_args!("}}"));
-    }
-
-    /// A `Lanes` loop: this thread's lane of it.
-    fn lanes(&mut self, var: Var, extent: Extent, body: &[Stmt]) {
-        let (i, int) = (var.0, self.int.name());
-        let votes = self.has_votes(var, body);
-        let outside = std::mem::replace(&mut self.place, Place::Lane { var, masked: votes });
-        if self.threads.pitch == 1 {
-            self.line(format_args!("{{"));
-            self.line(format_args!("    const {int} i{i} = 0;"));
-        } else if votes {
-            // All lanes of a warp come along, so that they can vote.
-            let count = self.count(extent);
-            self.line(format_args!("if (0 < {count}) {{"));
-            self.line(format_args!("    const bool on{i} = lane < {count};"));
-            self.line(format_args!("    const {int} i{i} = on{i} ? lane : {count} - 1;"));
-        } else if extent == Extent::Fixed(self.threads.pitch as usize) {
-            self.line(format_args!("{{"));
-            self.line(format_args!("    const {int} i{i} = lane;"));
-        } else {
-            let count = self.count(extent);
-            self.line(format_args!("if (lane < {count}) {{"));
-            self.line(format_args!("    const {int} i{i} = lane;"));
-        }
-        self.block(body);
-        self.place = outside;
-    }
-
-    /// Whether lanes of this loop make words together.
-    fn has_votes(&self, var: Var, body: &[Stmt]) -> bool {
-        let mut found = false;
-        snn_loops::plan::each_access(body, &mut |access, is_store| {
-            found |= is_store && self.is_vote(access, var);
-        });
-        found
-    }
-
-    fn is_vote(&self, access: &Access, var: Var) -> bool {
-        let is_bits = self.slots.get(&access.buffer).is_some_and(|slot| slot.storage == Storage::Bits);
-        is_bits && access.index.stride(var) == Some(1)
-    }
-
     fn define(&mut self, val: Val, expr: &Expr) {
         let float = scalar::type_name(self.dtype);
         let v = val.0;
@@ -320,10 +213,13 @@ impl Writer<'_> {
     }
 
     fn load(&self, access: &Access) -> String {
+        if let Some(sum) = self.sum(access.buffer) {
+            return sum;
+        }
         let index = self.index(&access.index);
         let value = match self.slots.get(&access.buffer) {
             Some(Slot { argument: Some(at), storage, .. }) => match storage {
-                Storage::Float => format!("p{at}[{index}]"),
+                Storage::Float | Storage::Registers => format!("p{at}[{index}]"),
                 Storage::Bits => {
                     let (one, zero) = (scalar::constant(1.0, self.dtype), scalar::constant(0.0, self.dtype));
                     format!("(sn_bit(p{at}, {index}) ? {one} : {zero})")
@@ -350,6 +246,9 @@ impl Writer<'_> {
     }
 
     fn store(&mut self, access: &Access, val: Val) {
+        if self.is_spikes(access.buffer) {
+            return self.spike(val);
+        }
         let (index, v) = (self.index(&access.index), val.0);
         let Some(slot) = self.slots.get(&access.buffer) else { return };
         let Some(at) = slot.argument else {
@@ -367,7 +266,7 @@ impl Writer<'_> {
             Place::Lane { .. } | Place::Common => String::new(),
         };
         match storage {
-            Storage::Float => self.line(format_args!("{guard}p{at}[{index}] = v{v};")),
+            Storage::Float | Storage::Registers => self.line(format_args!("{guard}p{at}[{index}] = v{v};")),
             Storage::F16 => self.line(format_args!("{guard}p{at}[{index}] = sn_f32_to_f16(v{v});")),
             Storage::Bf16 => self.line(format_args!("{guard}p{at}[{index}] = sn_f32_to_bf16(v{v});")),
             Storage::Bits => match self.place {
@@ -416,7 +315,7 @@ impl Writer<'_> {
 
 fn element_name(storage: Storage, dtype: Dtype) -> &'static str {
     match storage {
-        Storage::Float => scalar::type_name(dtype),
+        Storage::Float | Storage::Registers => scalar::type_name(dtype),
         Storage::F16 | Storage::Bf16 => "u16",
         Storage::Bits => "u32",
     }

@@ -246,7 +246,7 @@ fn by_hand(text: &str, arguments: Vec<Argument>, storage: Storage) -> (Program, 
     let unit = Unit { name: "by_hand.cu".into(), text: text.into(), begin: 0, functions: vec!["by_hand".into()] };
     let storage = vec![Storage::Float, storage];
     let _ = y;
-    (program, Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 512, storage })
+    (program, Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 512, storage, kept: vec![] })
 }
 
 const BY_HAND: &str = r#"SN_KERNEL void by_hand(float *y, char *t, char *workspace, long long step, void *run) {
@@ -297,12 +297,14 @@ fn emissions_that_do_not_fit_are_errors() {
         change(&mut emission);
         Executable::compile(&program, emission, &device).map(|_| ()).unwrap_err()
     };
-    let wrong: [&dyn Fn(&mut Emission); 7] = [
+    let wrong: [&dyn Fn(&mut Emission); 9] = [
         &|emission| emission.kernels.clear(),
         &|emission| emission.storage.truncate(1),
         &|emission| emission.storage[0] = Storage::Bits,
         &|emission| emission.kernels[0][0].block = 1025,
         &|emission| emission.kernels[0][0].grid = [0, 1],
+        &|emission| emission.kernels[0][0].grid = [u32::MAX, 1],
+        &|emission| emission.kernels[0][0].grid = [1, 1 << 16],
         &|emission| emission.kernels[0][0].shared = 1 << 20,
         &|emission| emission.kernels[0][0].function = "nobody's".into(),
     ];

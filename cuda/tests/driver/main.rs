@@ -5,6 +5,7 @@
 
 mod absence;
 mod compiler;
+mod emulation;
 mod instances;
 mod programs;
 mod search;

@@ -10,8 +10,17 @@ use std::sync::OnceLock;
 /// Says to a process that it was started for one test.
 const ALONE: &str = "SNN_CUDA_TEST_ALONE";
 /// What would lead a test to other libraries than its own.
-const LEADING_ASTRAY: [&str; 6] =
-    ["SNNC_NO_GPU", "SNNC_CUDA_LIBS", "SNNC_CACHE", "CUDA_HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH"];
+const LEADING_ASTRAY: [&str; 9] = [
+    "SNNC_NO_GPU",
+    "SNNC_CUDA_LIBS",
+    "SNNC_CACHE",
+    "CUDA_HOME",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "SNN_EMULATION_CAPABILITY",
+    "SNN_EMULATION_SANITIZE",
+    "SNN_EMULATION_SEED",
+];
 
 /// Variables of the environment.
 pub type Variables<'a> = &'a [(&'a str, &'a OsStr)];
@@ -27,20 +36,25 @@ pub fn alone(test: &str, variables: Variables<'_>) -> bool {
     if is_alone() {
         return true;
     }
-    let mut process = Command::new(env::current_exe().unwrap());
-    process.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
-    for name in LEADING_ASTRAY {
-        process.env_remove(name);
-    }
-    // No Python, so that nothing is found that happens to be installed.
-    process.env("PATH", "").env("SNNC_CACHE", "off").envs(variables.iter().copied());
-    let output = process.output().unwrap();
+    let output = process(test).envs(variables.iter().copied()).output().unwrap();
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{test}:\n{said}\n{complained}");
     assert!(said.contains("1 passed"), "no test is called {test}:\n{said}");
     assert!(!complained.contains("not freed"), "{test}:\n{complained}");
     said.lines().filter(|line| line.starts_with("skipped")).for_each(|line| println!("{line}"));
     false
+}
+
+/// A process that runs one test of this program, without what would lead it astray.
+pub fn process(test: &str) -> Command {
+    let mut process = Command::new(env::current_exe().unwrap());
+    process.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
+    for name in LEADING_ASTRAY {
+        process.env_remove(name);
+    }
+    // No Python, so that nothing is found that happens to be installed.
+    process.env("PATH", "").env("SNNC_CACHE", "off");
+    process
 }
 
 /// The C++ compiler, if there is one.

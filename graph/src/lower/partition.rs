@@ -150,6 +150,9 @@ fn reads_in_place(region: &Region<'_>, kept: &[bool], id: NodeId, of: &[NodeId])
 
 /// The fused scan that a sum can be taken along by: one of its leaves is made by it, the others are there before it runs.
 fn taken_along(region: &Region<'_>, depth: &[usize], id: NodeId, leaves: &BTreeSet<NodeId>) -> Option<NodeId> {
+    if !region.sums_along {
+        return None;
+    }
     let makers = leaves.iter().filter_map(|leaf| sums::maker(region.graph, *leaf));
     let (scan, _, made) = makers.max_by_key(|(scan, ..)| depth[scan.index()])?;
     let full = made.body.fused_ty()?;

@@ -24,6 +24,8 @@ pub(super) struct Region<'g> {
     pub packs: bool,
     /// Nodes whose memory must hold floats.
     unpacked: Vec<bool>,
+    /// Whether time loops take sums over what they make along.
+    pub sums_along: bool,
     /// States that are computed anew by whoever reads them.
     replayed: Vec<bool>,
     /// Time loops that are run by the readers of their states only.
@@ -73,6 +75,7 @@ impl<'g> Region<'g> {
             assigned: vec![None; graph.len()],
             packs: false,
             unpacked: vec![true; graph.len()],
+            sums_along: true,
             replayed: vec![false; graph.len()],
             silent: vec![false; graph.len()],
             computed: BTreeMap::new(),

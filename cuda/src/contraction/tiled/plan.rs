@@ -226,7 +226,7 @@ fn vector(c: &Contraction, geometry: &Geometry, storage: Storage, operand: Opera
         Storage::Float if operand == Operands::F64 => 8,
         Storage::Float => 4,
         Storage::Bf16 | Storage::F16 => 2,
-        Storage::Bits => return 1,
+        Storage::Bits | Storage::Registers => return 1,
     };
     let most = (CHUNK / operand.bytes()).min(CHUNK / bytes);
     let divides = |number: usize| 1 << number.trailing_zeros().min(4);

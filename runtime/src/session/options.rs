@@ -1,0 +1,44 @@
+//! How a session computes.
+//!
+//! Must never know models.
+
+use snn_graph::lower::LowerOptions;
+use snn_loops::Dtype;
+
+use crate::device::Device;
+
+/// How a session computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SessionOptions {
+    /// Samples in a batch.
+    pub batch: usize,
+    /// The type everything is computed in.
+    pub dtype: Dtype,
+    /// The machine.
+    pub device: Device,
+    /// The seed of weights and random draws.
+    pub seed: u64,
+    /// The most bytes that the training program may take; `None` for as many as make it fastest. Where it would take
+    /// more, values that the backward pass reads are computed twice instead of being kept. No result depends on it.
+    pub memory_limit: Option<usize>,
+}
+
+impl Default for SessionOptions {
+    /// One sample, single precision, all cores, seed 0, no limit.
+    fn default() -> Self {
+        let device = Device::cpu(0);
+        SessionOptions { batch: 1, dtype: Dtype::F32, device, seed: 0, memory_limit: None }
+    }
+}
+
+impl SessionOptions {
+    /// How trainings are lowered.
+    pub(super) fn lowering(&self) -> LowerOptions {
+        LowerOptions::new(self.batch, self.dtype)
+    }
+
+    /// How evaluations are.
+    pub(super) fn evaluation(&self) -> LowerOptions {
+        self.device.evaluation(self.lowering())
+    }
+}
