@@ -6,7 +6,6 @@ use snn_loops::{
     BufferId, Dtype, EventLayer, EventSweep, Kernel, Launch, Operand, Program, RandomKey, Role, SweepPass,
 };
 
-
 /// The key of all runs.
 pub const KEY: RandomKey = RandomKey { seed: 1, run: 1 };
 
