@@ -91,6 +91,11 @@ pub fn emit(program: &Program, target: &Target) -> Emission {
     Emission { units: units::group(functions.into_values().collect(), target), kernels, workspace, storage, kept }
 }
 
+/// Functions as texts to compile, as those of an emission.
+pub fn units(functions: Vec<Function>, target: &Target) -> Vec<Unit> {
+    units::group(functions, target)
+}
+
 fn emit_kernel(kernel: &Kernel, program: &Program, storage: &[Storage], target: &Target) -> Emitted {
     match kernel {
         Kernel::Nest(nest) => nest::emit(nest, program, storage),

@@ -52,7 +52,8 @@ pub struct Epilogue {
 
 /// A contraction whose `rows` are `steps` times as many samples, followed by an epilogue; `storage` is that of its operands.
 /// `None` where sums do not fit into registers (more than 16 steps) or tiles do not suit the contraction: emit both by
-/// themselves then.
+/// themselves then. The launch reads its operands while it writes spikes and what else the epilogue writes: none of these
+/// may share memory, though a contraction and neurons by themselves allow that.
 pub fn emit(
     c: &Contraction,
     steps: usize,

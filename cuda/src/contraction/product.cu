@@ -16,7 +16,8 @@ template <class G> struct sn_product_simt {
     SN_DEV void step(i32, const sn_quad* a, const sn_quad* b) {
         const sn_chunk<S>* as = (const sn_chunk<S>*)a;
         const sn_chunk<S>* bs = (const sn_chunk<S>*)b;
-#pragma unroll
+        // Not all at once: what is loaded ahead would take too many registers.
+#pragma unroll 2
         for (u32 at = 0; at < 4; ++at) {
             sn_chunk<S> right[COLUMNS];
 #pragma unroll

@@ -22,7 +22,7 @@ fn nvrtc() -> Option<PathBuf> {
 }
 
 /// The real NVRTC, in a process of its own.
-fn compiler(test: &str) -> Option<&'static Compiler> {
+pub fn compiler(test: &str) -> Option<&'static Compiler> {
     let directory = nvrtc()?;
     if !alone(test, &[("SNNC_CUDA_LIBS", directory.as_os_str())]) {
         return None;

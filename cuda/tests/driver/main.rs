@@ -5,6 +5,8 @@
 
 mod absence;
 mod compiler;
+mod contraction_cases;
+mod contractions;
 mod emulation;
 mod instances;
 mod programs;

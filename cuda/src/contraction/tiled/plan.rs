@@ -76,7 +76,7 @@ impl Plan {
     pub(crate) fn of(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Plan {
         let operand = Operands::of(target);
         let gather = gather(c, geometry, storage, operand);
-        Plan::with(c, geometry, storage, (operand, gather), tile(c.kind, geometry, operand), 1)
+        Plan::with(c, geometry, storage, (operand, gather), tile(c.kind, geometry, operand, gather), 1)
     }
 
     /// The plan of a forward contraction whose tiles hold all sums of `steps` steps of time, which go on in registers; none
@@ -117,7 +117,7 @@ impl Plan {
         let phases = geometry.phases[0] * geometry.phases[1];
         let results = c.lengths()[2];
         let blocks = tiles[0] * tiles[1] * phases * c.shape.groups;
-        let most = if steps > 1 { 1 } else { (PARTS_BYTES / 8 / results).min(slices / PART).min(256).max(1) };
+        let most = if steps > 1 { 1 } else { (PARTS_BYTES / 8 / results).min(slices / PART).clamp(1, 256) };
         let wanted = (BLOCKS / blocks).clamp(1, most);
         let parts = slices.div_ceil(slices.div_ceil(wanted).max(1)).max(1);
         let stages = match gather {
@@ -248,7 +248,7 @@ fn left_chunks(gather: Gather, tile: Tile) -> usize {
     if gather == Gather::Words { tile.size[0] / 4 } else { tile.size[0] * 4 }
 }
 
-fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands) -> Tile {
+fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands, gather: Gather) -> Tile {
     let rows = if geometry.m <= 64 || operand == Operands::F64 { 64 } else { 128 };
     let most = if operand.is_tensor() { 128 } else { 64 };
     let columns = geometry.n.next_power_of_two().clamp(32, most);
@@ -256,8 +256,9 @@ fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands) -> Tile {
         (128, 32 | 64) | (64, 32) => [4, 2],
         _ => [2, 4],
     };
-    // What turns pixels over into slices takes the registers of a second block.
-    let blocks = if kind == ContractionKind::WeightGradient && rows * columns == 128 * 128 { 1 } else { 2 };
+    // What turns pixels over into slices, or holds chunks until they are stored, takes the registers of a second block.
+    let holds = kind != ContractionKind::WeightGradient && matches!(gather, Gather::Any | Gather::Tap);
+    let blocks = if rows * columns == 128 * 128 || holds { 1 } else { 2 };
     Tile { size: [rows, columns], warps, threads: 256, blocks }
 }
 
