@@ -30,7 +30,7 @@ for part in shared-begin shared-end; do
     "$cxx" $flags -c "$from/$part.cpp" -o "$to/$part.o"
 done
 "$cxx" $flags -O1 -c "$from/texts.cpp" -o "$to/texts.o"
-"$cxx" $flags -O1 -shared "$from/driver.cpp" "$to/texts.o" -Wl,-soname,libcuda.so.1 -o "$to/libcuda.so.1" -ldl -pthread
+"$cxx" $flags -O1 -shared "$from/driver.cpp" "$from/device.cpp" "$to/texts.o" -Wl,-soname,libcuda.so.1 -o "$to/libcuda.so.1" -ldl -pthread
 "$cxx" $flags -O1 -shared "$from/nvrtc.cpp" "$to/texts.o" -Wl,-soname,libnvrtc.so.13 -o "$to/libnvrtc.so.13" -ldl -pthread
 cp "$from/shim.h" "$to/shim.h"
 echo "$mark" >"$to/.built"

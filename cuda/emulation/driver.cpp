@@ -7,243 +7,17 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <dlfcn.h>
-#include <functional>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <sys/mman.h>
-#include <thread>
-#include <vector>
-#include "launch.h"
+#include "device.h"
 #include "texts.h"
 
-using snn::u32;
-using snn::u64;
-typedef unsigned char u8;
-typedef u64 DevicePointer;
+using namespace snn;
 
 namespace {
 
-enum Answer : int {
-    SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
-    INVALID_CONTEXT = 201, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600,
-    ILLEGAL_ADDRESS = 700, LAUNCH_OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719, NOT_SUPPORTED = 801,
-    CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURE_UNMATCHED = 903, CAPTURE_ISOLATION = 905,
-};
-
-const u8 POISON = 0xff, GUARD = 0xe5;
-const size_t GUARD_BYTES = 256;
-const u64 MEMORY_BYTES = 4ull << 30;
-
-struct Stream;
-typedef std::function<void()> Work;
-// A stream's work while it captures.
-struct Capture { std::vector<Work> work; bool is_spoilt = false; std::thread::id thread; };
-struct Stream {
-    std::deque<Work> queue;
-    u64 given = 0, done = 0;
-    std::unique_ptr<Capture> capture;
-};
-struct Event { Stream* stream = nullptr; u64 after = 0; bool is_timed = true; std::shared_ptr<double> time; Capture* capture = nullptr; };
-struct Function;
-struct Module { void* library; std::map<std::string, std::unique_ptr<Function>> functions; snn::LaunchFunction launch; };
-struct Function { const snn::Kernel* kernel; Module* module; u32 most_dynamic_bytes = 48 << 10; };
-struct Graph { std::vector<Work> work; };
-
-std::recursive_mutex lock;
 bool is_initialized = false;
 u32 retained = 0;
-std::map<DevicePointer, size_t> memory;
-std::map<u8*, size_t> pinned;
-Stream default_stream;
-std::vector<Stream*> streams = {&default_stream};
-u64 n_launches, n_allocations, bytes_now, bytes_most;
-// The first failure of a kernel, which all later calls answer.
-Answer failure = SUCCESS;
-std::string failure_text;
-char* stacks;
-
-const char* variable(const char* name, const char* otherwise) {
-    const char* const value = getenv(name);
-    return value && *value ? value : otherwise;
-}
-
-// The device's compute capability times ten.
-u32 capability() {
-    const char* const text = variable("SNN_EMULATION_CAPABILITY", "8.0");
-    const char* const dot = strchr(text, '.');
-    return (u32)atoi(text) * 10 + (dot ? (u32)atoi(dot + 1) : 0);
-}
-
-// The schedules that each kernel runs with, whose results must be the same.
-std::vector<u64> schedules() {
-    std::vector<u64> all;
-    for (const char* at = variable("SNN_EMULATION_SEED", "0"); at; at = strchr(at, ',') ? strchr(at, ',') + 1 : nullptr)
-        all.push_back(strtoull(at, nullptr, 10));
-    return all;
-}
-
-void fail(Answer answer, const std::string& text) {
-    if (failure != SUCCESS) return;
-    failure = answer;
-    failure_text = text;
-    fprintf(stderr, "CPU emulation: %s\n", text.c_str());
-}
-
-Stream* stream_of(void* handle) { return (u64)handle <= 2 ? &default_stream : (Stream*)handle; }
-
-void do_next(Stream& stream) {
-    const Work work = std::move(stream.queue.front());
-    stream.queue.pop_front();
-    // What follows a failure is not done.
-    if (failure == SUCCESS) work();
-    ++stream.done;
-}
-void do_until(Stream& stream, u64 done) { while (stream.done < done) do_next(stream); }
-void do_everything() { for (Stream* stream : streams) do_until(*stream, stream->given); }
-
-// While a stream of the calling thread captures, calls that may wait for the device are refused.
-bool is_refused() {
-    bool is_refused = false;
-    for (Stream* stream : streams)
-        if (stream->capture && stream->capture->thread == std::this_thread::get_id()) stream->capture->is_spoilt = is_refused = true;
-    return is_refused;
-}
-
-Answer give(Stream& stream, Work work) {
-    if (stream.capture) {
-        if (stream.capture->is_spoilt) return CAPTURE_INVALIDATED;
-        stream.capture->work.push_back(std::move(work));
-        return SUCCESS;
-    }
-    stream.queue.push_back(std::move(work));
-    ++stream.given;
-    return SUCCESS;
-}
-
-bool is_within(DevicePointer at, size_t bytes) {
-    auto next = memory.upper_bound(at);
-    if (next == memory.begin()) return false;
-    --next;
-    return at + bytes <= next->first + next->second;
-}
-
-bool is_pinned(const void* at, size_t bytes) {
-    auto next = pinned.upper_bound((u8*)at);
-    if (next == pinned.begin()) return false;
-    --next;
-    return (u8*)at + bytes <= next->first + next->second;
-}
-
-u8* guard_before(DevicePointer at) { return (u8*)at - GUARD_BYTES; }
-
-// AddressSanitizer's, where it is.
-void mark(const char* function, const void* at, size_t bytes) {
-    static const auto call = [](const char* name) { return (void (*)(const volatile void*, size_t))dlsym(RTLD_DEFAULT, name); };
-    if (const auto found = call(function)) found(at, bytes);
-}
-void forbid(const void* at, size_t bytes) { mark("__asan_poison_memory_region", at, bytes); }
-void permit(const void* at, size_t bytes) { mark("__asan_unpoison_memory_region", at, bytes); }
-
-Answer allocate(DevicePointer* at, size_t bytes) {
-    if (!at || bytes == 0) return INVALID_VALUE;
-    if (bytes > MEMORY_BYTES || bytes_now + bytes > MEMORY_BYTES) return OUT_OF_MEMORY;
-    void* raw = nullptr;
-    if (posix_memalign(&raw, GUARD_BYTES, bytes + 2 * GUARD_BYTES)) return OUT_OF_MEMORY;
-    memset(raw, GUARD, bytes + 2 * GUARD_BYTES);
-    u8* const start = (u8*)raw + GUARD_BYTES;
-    memset(start, POISON, bytes);
-    forbid(raw, GUARD_BYTES);
-    forbid(start + bytes, GUARD_BYTES);
-    *at = (DevicePointer)start;
-    memory[*at] = bytes;
-    ++n_allocations;
-    bytes_now += bytes;
-    bytes_most = std::max(bytes_most, bytes_now);
-    return SUCCESS;
-}
-
-Answer release(DevicePointer at) {
-    const auto found = memory.find(at);
-    if (found == memory.end()) return INVALID_VALUE;
-    permit(guard_before(at), GUARD_BYTES);
-    permit((u8*)at + found->second, GUARD_BYTES);
-    memset((u8*)at, POISON, found->second);
-    bytes_now -= found->second;
-    free(guard_before(at));
-    memory.erase(found);
-    return SUCCESS;
-}
-
-// By words, since functions for memory are AddressSanitizer's own.
-__attribute__((no_sanitize("address"))) bool is_whole(const u8* guard) {
-    for (size_t i = 0; i < GUARD_BYTES; ++i)
-        if (((const volatile u8*)guard)[i] != GUARD) return false;
-    return true;
-}
-
-void check_guards(const snn::Kernel& kernel) {
-    for (const auto& [at, bytes] : memory) {
-        const bool is_before = !is_whole(guard_before(at)), is_behind = !is_whole((u8*)at + bytes);
-        if (!is_before && !is_behind) continue;
-        char text[200];
-        snprintf(text, sizeof text, "`%s` wrote %s memory of %zu bytes", kernel.name, is_before ? "before" : "behind", bytes);
-        return fail(ILLEGAL_ADDRESS, text);
-    }
-}
-
-std::vector<std::vector<u8>> all_memory() {
-    std::vector<std::vector<u8>> all;
-    for (const auto& [at, bytes] : memory) all.emplace_back((u8*)at, (u8*)at + bytes);
-    return all;
-}
-void set_all_memory(const std::vector<std::vector<u8>>& all) {
-    size_t i = 0;
-    for (const auto& [at, bytes] : memory) memcpy((u8*)at, all[i++].data(), bytes);
-}
-
-bool make_stacks() {
-    if (stacks) return true;
-    void* const made = mmap(nullptr, snn::STACKS, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (made == MAP_FAILED) return false;
-    for (u32 i = 0; i < snn::MOST_THREADS; ++i)
-        mprotect((char*)made + i * (snn::STACK + snn::BETWEEN_STACKS) + snn::BETWEEN_STACKS, snn::STACK, PROT_READ | PROT_WRITE);
-    stacks = (char*)made;
-    return true;
-}
-
-void run_once(const Function& function, snn::Launch launch, u64 seed) {
-    char text[600] = "";
-    launch.seed = seed;
-    launch.stacks = stacks;
-    launch.message = text;
-    launch.message_bytes = sizeof text;
-    if (!function.module->launch(&launch)) return fail(LAUNCH_FAILED, text);
-    check_guards(*function.kernel);
-}
-
-void run(const Function& function, const snn::Launch& launch) {
-    if (!make_stacks()) return fail(OUT_OF_MEMORY, "there is no memory for stacks");
-    const std::vector<u64> seeds = schedules();
-    if (seeds.size() == 1) return run_once(function, launch, seeds[0]);
-    const std::vector<std::vector<u8>> before = all_memory();
-    std::vector<std::vector<u8>> first;
-    for (u64 seed : seeds) {
-        if (!first.empty()) set_all_memory(before);
-        run_once(function, launch, seed);
-        if (failure != SUCCESS) return;
-        if (first.empty()) {
-            first = all_memory();
-        } else if (all_memory() != first) {
-            char text[200];
-            snprintf(text, sizeof text, "`%s` gives different results with the schedules %llu and %llu", function.kernel->name, seeds[0], seed);
-            return fail(LAUNCH_FAILED, text);
-        }
-    }
-}
+u64 n_launches;
 
 double now() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -266,7 +40,8 @@ const std::map<int, std::pair<const char*, const char*>>& answers() {
         {LAUNCH_FAILED, {"CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"}},
         {NOT_SUPPORTED, {"CUDA_ERROR_NOT_SUPPORTED", "operation not supported"}},
         {CAPTURE_UNSUPPORTED, {"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"}},
-        {CAPTURE_INVALIDATED, {"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"}},
+        {CAPTURE_INVALIDATED,
+         {"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"}},
         {CAPTURE_UNMATCHED, {"CUDA_ERROR_STREAM_CAPTURE_UNMATCHED", "capture was not ended in the same stream as it began"}},
         {CAPTURE_ISOLATION, {"CUDA_ERROR_STREAM_CAPTURE_ISOLATION", "dependency created on uncaptured work in another stream"}},
     };
@@ -283,14 +58,18 @@ const std::map<int, std::pair<const char*, const char*>>& answers() {
     if (failure != SUCCESS) return failure
 // The same of calls that give something back, which go on behind a failure.
 #define ENTER_TO_RELEASE const std::lock_guard<std::recursive_mutex> turn(lock)
-#define UNLESS_CAPTURING if (is_refused()) return CAPTURE_UNSUPPORTED
+#define UNLESS_CAPTURING \
+    if (is_refused()) return CAPTURE_UNSUPPORTED
 
 EXPORT Answer cuInit(u32 flags) {
     const std::lock_guard<std::recursive_mutex> turn(lock);
     is_initialized = flags == 0;
     return flags == 0 ? SUCCESS : INVALID_VALUE;
 }
-EXPORT Answer cuDriverGetVersion(int* version) { *version = 13000; return SUCCESS; }
+EXPORT Answer cuDriverGetVersion(int* version) {
+    *version = 13000;
+    return SUCCESS;
+}
 EXPORT Answer cuGetErrorName(int answer, const char** text) {
     const auto found = answers().find(answer);
     *text = found == answers().end() ? nullptr : found->second.first;
@@ -315,37 +94,57 @@ EXPORT Answer cuGetExportTable(const void** table, const void*) {
 }
 
 // Devices.
-EXPORT Answer cuDeviceGetCount(int* count) { ENTER; *count = 1; return SUCCESS; }
-EXPORT Answer cuDeviceGet(int* device, int ordinal) { ENTER; *device = 0; return ordinal == 0 ? SUCCESS : INVALID_DEVICE; }
+EXPORT Answer cuDeviceGetCount(int* count) {
+    ENTER;
+    *count = 1;
+    return SUCCESS;
+}
+EXPORT Answer cuDeviceGet(int* device, int ordinal) {
+    ENTER;
+    *device = 0;
+    return ordinal == 0 ? SUCCESS : INVALID_DEVICE;
+}
 EXPORT Answer cuDeviceGetName(char* name, int size, int) {
     ENTER;
     snprintf(name, (size_t)size, "CPU emulation of compute capability %u.%u", capability() / 10, capability() % 10);
     return SUCCESS;
 }
-EXPORT Answer cuDeviceGetUuid_v2(void* uuid, int) { ENTER; memset(uuid, 0, 16); return SUCCESS; }
+EXPORT Answer cuDeviceGetUuid_v2(void* uuid, int) {
+    ENTER;
+    memset(uuid, 0, 16);
+    return SUCCESS;
+}
 EXPORT Answer cuDeviceGetUuid(void* uuid, int device) { return cuDeviceGetUuid_v2(uuid, device); }
-EXPORT Answer cuDeviceTotalMem_v2(size_t* bytes, int) { ENTER; *bytes = MEMORY_BYTES; return SUCCESS; }
+EXPORT Answer cuDeviceTotalMem_v2(size_t* bytes, int) {
+    ENTER;
+    *bytes = MEMORY_BYTES;
+    return SUCCESS;
+}
 EXPORT Answer cuDeviceGetAttribute(int* value, int attribute, int) {
     ENTER;
     const int opt_in = capability() >= 90 ? 227 << 10 : 163 << 10;
     switch (attribute) {
-    case 1: case 2: case 3: *value = 1024; break;     // threads of a block, along x and y
-    case 4: *value = 64; break;                       // along z
-    case 5: *value = 0x7fffffff; break;               // blocks along x
-    case 6: case 7: *value = 0xffff; break;           // along y and z
-    case 8: *value = 48 << 10; break;                 // shared memory of a block
-    case 10: *value = 32; break;                      // lanes of a warp
-    case 12: case 82: *value = 1 << 16; break;        // registers
-    case 16: *value = 4; break;                       // multiprocessors
-    case 38: *value = 32 << 20; break;                // second cache
-    case 39: *value = 2048; break;                    // threads of a multiprocessor
-    case 41: *value = 1; break;                       // one space of addresses
+    case 1:
+    case 2:
+    case 3: *value = 1024; break;        // threads of a block, along x and y
+    case 4: *value = 64; break;          // along z
+    case 5: *value = 0x7fffffff; break;  // blocks along x
+    case 6:
+    case 7: *value = 0xffff; break;    // along y and z
+    case 8: *value = 48 << 10; break;  // shared memory of a block
+    case 10: *value = 32; break;       // lanes of a warp
+    case 12:
+    case 82: *value = 1 << 16; break;   // registers
+    case 16: *value = 4; break;         // multiprocessors
+    case 38: *value = 32 << 20; break;  // second cache
+    case 39: *value = 2048; break;      // threads of a multiprocessor
+    case 41: *value = 1; break;         // one space of addresses
     case 75: *value = (int)capability() / 10; break;
     case 76: *value = (int)capability() % 10; break;
-    case 81: *value = opt_in + (1 << 10); break;      // shared memory of a multiprocessor
-    case 97: *value = opt_in; break;                  // of a block that asks for it
-    case 106: *value = 32; break;                     // blocks of a multiprocessor
-    case 115: *value = 1; break;                      // pools of memory
+    case 81: *value = opt_in + (1 << 10); break;  // shared memory of a multiprocessor
+    case 97: *value = opt_in; break;              // of a block that asks for it
+    case 106: *value = 32; break;                 // blocks of a multiprocessor
+    case 115: *value = 1; break;                  // pools of memory
     default: *value = 0;
     }
     return SUCCESS;
@@ -364,25 +163,64 @@ EXPORT Answer cuDevicePrimaryCtxRelease_v2(int) {
     if (--retained > 0) return SUCCESS;
     do_everything();
     if (getenv("SNN_EMULATION_TRACE"))
-        fprintf(stderr, "CPU emulation: %llu launches, %llu allocations, %llu bytes at most, %zu not freed\n", n_launches, n_allocations, bytes_most, memory.size());
+        fprintf(stderr, "CPU emulation: %llu launches, %llu allocations, %llu bytes at most, %zu not freed\n", n_launches,
+                n_allocations, bytes_most, memory.size());
     else if (!memory.empty())
         fprintf(stderr, "CPU emulation: %zu allocations of %llu bytes are not freed\n", memory.size(), bytes_now);
     failure = SUCCESS;
     failure_text.clear();
     return SUCCESS;
 }
-EXPORT Answer cuCtxSetCurrent(void*) { ENTER; return SUCCESS; }
-EXPORT Answer cuCtxGetCurrent(void** context) { ENTER; *context = retained ? &retained : nullptr; return SUCCESS; }
-EXPORT Answer cuCtxSynchronize() { ENTER; UNLESS_CAPTURING; do_everything(); return failure; }
-EXPORT Answer cuCtxSetFlags(u32) { ENTER; return SUCCESS; }
-EXPORT Answer cuCtxSetLimit(int, size_t) { ENTER; return SUCCESS; }
-EXPORT Answer cuCtxGetLimit(size_t* value, int) { ENTER; *value = 0; return SUCCESS; }
-EXPORT Answer cuCtxSetCacheConfig(int) { ENTER; return SUCCESS; }
-EXPORT Answer cuCtxGetStreamPriorityRange(int* least, int* greatest) { ENTER; *least = *greatest = 0; return SUCCESS; }
+EXPORT Answer cuCtxSetCurrent(void*) {
+    ENTER;
+    return SUCCESS;
+}
+EXPORT Answer cuCtxGetCurrent(void** context) {
+    ENTER;
+    *context = retained ? &retained : nullptr;
+    return SUCCESS;
+}
+EXPORT Answer cuCtxSynchronize() {
+    ENTER;
+    UNLESS_CAPTURING;
+    do_everything();
+    return failure;
+}
+EXPORT Answer cuCtxSetFlags(u32) {
+    ENTER;
+    return SUCCESS;
+}
+EXPORT Answer cuCtxSetLimit(int, size_t) {
+    ENTER;
+    return SUCCESS;
+}
+EXPORT Answer cuCtxGetLimit(size_t* value, int) {
+    ENTER;
+    *value = 0;
+    return SUCCESS;
+}
+EXPORT Answer cuCtxSetCacheConfig(int) {
+    ENTER;
+    return SUCCESS;
+}
+EXPORT Answer cuCtxGetStreamPriorityRange(int* least, int* greatest) {
+    ENTER;
+    *least = *greatest = 0;
+    return SUCCESS;
+}
 
 // Memory.
-EXPORT Answer cuMemGetInfo_v2(size_t* free, size_t* total) { ENTER; *total = MEMORY_BYTES; *free = MEMORY_BYTES - bytes_now; return SUCCESS; }
-EXPORT Answer cuMemAlloc_v2(DevicePointer* at, size_t bytes) { ENTER; UNLESS_CAPTURING; return allocate(at, bytes); }
+EXPORT Answer cuMemGetInfo_v2(size_t* free, size_t* total) {
+    ENTER;
+    *total = MEMORY_BYTES;
+    *free = MEMORY_BYTES - bytes_now;
+    return SUCCESS;
+}
+EXPORT Answer cuMemAlloc_v2(DevicePointer* at, size_t bytes) {
+    ENTER;
+    UNLESS_CAPTURING;
+    return allocate(at, bytes);
+}
 EXPORT Answer cuMemFree_v2(DevicePointer at) {
     ENTER_TO_RELEASE;
     UNLESS_CAPTURING;
@@ -392,13 +230,19 @@ EXPORT Answer cuMemFree_v2(DevicePointer at) {
 EXPORT Answer cuMemAllocAsync(DevicePointer* at, size_t bytes, void* stream) {
     ENTER;
     // A device makes this a part of the graph; we give each graph its memory before.
-    if (stream_of(stream)->capture) { stream_of(stream)->capture->is_spoilt = true; return CAPTURE_UNSUPPORTED; }
+    if (stream_of(stream)->capture) {
+        stream_of(stream)->capture->is_spoilt = true;
+        return CAPTURE_UNSUPPORTED;
+    }
     return allocate(at, bytes);
 }
 EXPORT Answer cuMemFreeAsync(DevicePointer at, void* stream) {
     ENTER_TO_RELEASE;
     Stream& s = *stream_of(stream);
-    if (s.capture) { s.capture->is_spoilt = true; return CAPTURE_UNSUPPORTED; }
+    if (s.capture) {
+        s.capture->is_spoilt = true;
+        return CAPTURE_UNSUPPORTED;
+    }
     if (!at) return SUCCESS;
     if (!memory.count(at)) return INVALID_VALUE;
     if (failure != SUCCESS) return release(at);
@@ -447,21 +291,54 @@ static Answer on_device(DevicePointer to, DevicePointer from, size_t bytes, Stre
 template <class T> static Answer fill(DevicePointer to, T value, size_t count, Stream& stream) {
     if (count == 0) return SUCCESS;
     if (to % sizeof(T) != 0 || !is_within(to, count * sizeof(T))) return INVALID_VALUE;
-    return give(stream, [=] { for (size_t i = 0; i < count; ++i) ((T*)to)[i] = value; });
+    return give(stream, [=] {
+        for (size_t i = 0; i < count; ++i) ((T*)to)[i] = value;
+    });
 }
 static Answer at_once(Answer given) {
     if (given == SUCCESS) do_everything();
     return given == SUCCESS ? failure : given;
 }
-EXPORT Answer cuMemcpyHtoDAsync_v2(DevicePointer to, const void* from, size_t bytes, void* stream) { ENTER; return to_device(to, from, bytes, *stream_of(stream)); }
-EXPORT Answer cuMemcpyDtoHAsync_v2(void* to, DevicePointer from, size_t bytes, void* stream) { ENTER; return to_host(to, from, bytes, *stream_of(stream)); }
-EXPORT Answer cuMemcpyDtoDAsync_v2(DevicePointer to, DevicePointer from, size_t bytes, void* stream) { ENTER; return on_device(to, from, bytes, *stream_of(stream)); }
-EXPORT Answer cuMemcpyHtoD_v2(DevicePointer to, const void* from, size_t bytes) { ENTER; UNLESS_CAPTURING; return at_once(to_device(to, from, bytes, default_stream)); }
-EXPORT Answer cuMemcpyDtoH_v2(void* to, DevicePointer from, size_t bytes) { ENTER; UNLESS_CAPTURING; return at_once(to_host(to, from, bytes, default_stream)); }
-EXPORT Answer cuMemcpyDtoD_v2(DevicePointer to, DevicePointer from, size_t bytes) { ENTER; UNLESS_CAPTURING; return at_once(on_device(to, from, bytes, default_stream)); }
-EXPORT Answer cuMemsetD8Async(DevicePointer to, u8 value, size_t count, void* stream) { ENTER; return fill(to, value, count, *stream_of(stream)); }
-EXPORT Answer cuMemsetD32Async(DevicePointer to, u32 value, size_t count, void* stream) { ENTER; return fill(to, value, count, *stream_of(stream)); }
-EXPORT Answer cuMemsetD8_v2(DevicePointer to, u8 value, size_t count) { ENTER; UNLESS_CAPTURING; return at_once(fill(to, value, count, default_stream)); }
+EXPORT Answer cuMemcpyHtoDAsync_v2(DevicePointer to, const void* from, size_t bytes, void* stream) {
+    ENTER;
+    return to_device(to, from, bytes, *stream_of(stream));
+}
+EXPORT Answer cuMemcpyDtoHAsync_v2(void* to, DevicePointer from, size_t bytes, void* stream) {
+    ENTER;
+    return to_host(to, from, bytes, *stream_of(stream));
+}
+EXPORT Answer cuMemcpyDtoDAsync_v2(DevicePointer to, DevicePointer from, size_t bytes, void* stream) {
+    ENTER;
+    return on_device(to, from, bytes, *stream_of(stream));
+}
+EXPORT Answer cuMemcpyHtoD_v2(DevicePointer to, const void* from, size_t bytes) {
+    ENTER;
+    UNLESS_CAPTURING;
+    return at_once(to_device(to, from, bytes, default_stream));
+}
+EXPORT Answer cuMemcpyDtoH_v2(void* to, DevicePointer from, size_t bytes) {
+    ENTER;
+    UNLESS_CAPTURING;
+    return at_once(to_host(to, from, bytes, default_stream));
+}
+EXPORT Answer cuMemcpyDtoD_v2(DevicePointer to, DevicePointer from, size_t bytes) {
+    ENTER;
+    UNLESS_CAPTURING;
+    return at_once(on_device(to, from, bytes, default_stream));
+}
+EXPORT Answer cuMemsetD8Async(DevicePointer to, u8 value, size_t count, void* stream) {
+    ENTER;
+    return fill(to, value, count, *stream_of(stream));
+}
+EXPORT Answer cuMemsetD32Async(DevicePointer to, u32 value, size_t count, void* stream) {
+    ENTER;
+    return fill(to, value, count, *stream_of(stream));
+}
+EXPORT Answer cuMemsetD8_v2(DevicePointer to, u8 value, size_t count) {
+    ENTER;
+    UNLESS_CAPTURING;
+    return at_once(fill(to, value, count, default_stream));
+}
 
 // Streams and events.
 EXPORT Answer cuStreamCreate(void** stream, u32) {
@@ -475,7 +352,11 @@ EXPORT Answer cuStreamDestroy_v2(Stream* stream) {
     ENTER_TO_RELEASE;
     do_until(*stream, stream->given);
     for (size_t i = 0; i < streams.size(); ++i)
-        if (streams[i] == stream) { streams.erase(streams.begin() + (long)i); delete stream; return SUCCESS; }
+        if (streams[i] == stream) {
+            streams.erase(streams.begin() + (long)i);
+            delete stream;
+            return SUCCESS;
+        }
     return INVALID_HANDLE;
 }
 EXPORT Answer cuStreamSynchronize(void* stream) {
@@ -484,8 +365,17 @@ EXPORT Answer cuStreamSynchronize(void* stream) {
     do_until(*stream_of(stream), stream_of(stream)->given);
     return failure;
 }
-EXPORT Answer cuEventCreate(Event** event, u32 flags) { ENTER; *event = new Event; (*event)->is_timed = !(flags & 2); return SUCCESS; }
-EXPORT Answer cuEventDestroy_v2(Event* event) { ENTER_TO_RELEASE; delete event; return SUCCESS; }
+EXPORT Answer cuEventCreate(Event** event, u32 flags) {
+    ENTER;
+    *event = new Event;
+    (*event)->is_timed = !(flags & 2);
+    return SUCCESS;
+}
+EXPORT Answer cuEventDestroy_v2(Event* event) {
+    ENTER_TO_RELEASE;
+    delete event;
+    return SUCCESS;
+}
 EXPORT Answer cuEventRecord(Event* event, void* stream) {
     ENTER;
     Stream& s = *stream_of(stream);
@@ -516,8 +406,14 @@ static Answer elapsed(float* milliseconds, const Event& from, const Event& to) {
     *milliseconds = (float)(*to.time - *from.time);
     return SUCCESS;
 }
-EXPORT Answer cuEventElapsedTime(float* milliseconds, Event* from, Event* to) { ENTER; return elapsed(milliseconds, *from, *to); }
-EXPORT Answer cuEventElapsedTime_v2(float* milliseconds, Event* from, Event* to) { ENTER; return elapsed(milliseconds, *from, *to); }
+EXPORT Answer cuEventElapsedTime(float* milliseconds, Event* from, Event* to) {
+    ENTER;
+    return elapsed(milliseconds, *from, *to);
+}
+EXPORT Answer cuEventElapsedTime_v2(float* milliseconds, Event* from, Event* to) {
+    ENTER;
+    return elapsed(milliseconds, *from, *to);
+}
 EXPORT Answer cuStreamWaitEvent(void* stream, Event* event, u32) {
     ENTER;
     Stream& s = *stream_of(stream);
@@ -528,7 +424,10 @@ EXPORT Answer cuStreamWaitEvent(void* stream, Event* event, u32) {
     }
     return give(s, [other = event->stream, after = event->after] { do_until(*other, after); });
 }
-EXPORT Answer cuLaunchHostFunc(void* stream, void (*function)(void*), void* with) { ENTER; return give(*stream_of(stream), [=] { function(with); }); }
+EXPORT Answer cuLaunchHostFunc(void* stream, void (*function)(void*), void* with) {
+    ENTER;
+    return give(*stream_of(stream), [=] { function(with); });
+}
 
 // Graphs.
 EXPORT Answer cuStreamBeginCapture_v2(void* stream, int) {
@@ -555,34 +454,52 @@ EXPORT Answer cuStreamIsCapturing(void* stream, int* status) {
     *status = !s.capture ? 0 : s.capture->is_spoilt ? 2 : 1;
     return SUCCESS;
 }
-EXPORT Answer cuGraphInstantiateWithFlags(Graph** executable, Graph* graph, u64) { ENTER; *executable = new Graph(*graph); return SUCCESS; }
-EXPORT Answer cuGraphUpload(Graph*, void*) { ENTER; return SUCCESS; }
+EXPORT Answer cuGraphInstantiateWithFlags(Graph** executable, Graph* graph, u64) {
+    ENTER;
+    *executable = new Graph(*graph);
+    return SUCCESS;
+}
+EXPORT Answer cuGraphUpload(Graph*, void*) {
+    ENTER;
+    return SUCCESS;
+}
 EXPORT Answer cuGraphLaunch(Graph* executable, void* stream) {
     ENTER;
     const auto work = std::make_shared<std::vector<Work>>(executable->work);
-    return give(*stream_of(stream), [work] { for (const Work& part : *work) if (failure == SUCCESS) part(); });
+    return give(*stream_of(stream), [work] {
+        for (const Work& part : *work)
+            if (failure == SUCCESS) part();
+    });
 }
-EXPORT Answer cuGraphExecDestroy(Graph* executable) { ENTER_TO_RELEASE; delete executable; return SUCCESS; }
-EXPORT Answer cuGraphDestroy(Graph* graph) { ENTER_TO_RELEASE; delete graph; return SUCCESS; }
+EXPORT Answer cuGraphExecDestroy(Graph* executable) {
+    ENTER_TO_RELEASE;
+    delete executable;
+    return SUCCESS;
+}
+EXPORT Answer cuGraphDestroy(Graph* graph) {
+    ENTER_TO_RELEASE;
+    delete graph;
+    return SUCCESS;
+}
 
 // Code.
 EXPORT Answer cuModuleLoadData(Module** module, const char* image) {
     ENTER;
     UNLESS_CAPTURING;
-    snn::Text text;
-    if (!snn::Text::from_image(image, text)) return INVALID_IMAGE;
+    Text text;
+    if (!Text::from_image(image, text)) return INVALID_IMAGE;
     bool is_specific;
-    const u32 arch = snn::architecture(text.options, is_specific);
+    const u32 arch = architecture(text.options, is_specific);
     // Code runs on devices of its generation that are not older, code of a special one on that one.
     if (is_specific ? arch != capability() : arch / 10 != capability() / 10 || arch > capability()) return NO_BINARY_FOR_GPU;
-    const snn::Compilation compiled = snn::compile(text);
-    if (compiled.outcome != snn::Compilation::done) return INVALID_PTX;
+    const Compilation compiled = compile(text);
+    if (compiled.outcome != Compilation::done) return INVALID_PTX;
     void* const library = dlopen(compiled.path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         fprintf(stderr, "CPU emulation: %s\n", dlerror());
         return INVALID_IMAGE;
     }
-    *module = new Module{library, {}, (snn::LaunchFunction)dlsym(library, "snn_launch")};
+    *module = new Module{library, {}, (LaunchFunction)dlsym(library, "snn_launch")};
     return SUCCESS;
 }
 EXPORT Answer cuModuleUnload(Module* module) {
@@ -595,7 +512,7 @@ EXPORT Answer cuModuleUnload(Module* module) {
 }
 EXPORT Answer cuModuleGetFunction(Function** function, Module* module, const char* name) {
     ENTER;
-    for (const snn::Kernel* kernel = (const snn::Kernel*)dlsym(module->library, "snn_kernels"); kernel && kernel->name; ++kernel) {
+    for (const Kernel* kernel = (const Kernel*)dlsym(module->library, "snn_kernels"); kernel && kernel->name; ++kernel) {
         if (strcmp(kernel->name, name) != 0) continue;
         std::unique_ptr<Function>& kept = module->functions[name];
         if (!kept) kept.reset(new Function{kernel, module});
@@ -608,15 +525,20 @@ EXPORT Answer cuFuncGetAttribute(int* value, int attribute, Function* function) 
     ENTER;
     const u32 most = function->kernel->most_threads;
     switch (attribute) {
-    case 0: *value = (int)(most ? most : snn::MOST_THREADS); break;
-    case 4: *value = 32; break;   // registers, about which nothing is known
-    case 5: case 6: *value = (int)capability(); break;
+    case 0: *value = (int)(most ? most : MOST_THREADS); break;
+    case 4: *value = 32; break;  // registers, about which nothing is known
+    case 5:
+    case 6: *value = (int)capability(); break;
     case 8: *value = (int)function->most_dynamic_bytes; break;
     default: *value = 0;
     }
     return SUCCESS;
 }
-static int most_dynamic_bytes() { int bytes = 0; cuDeviceGetAttribute(&bytes, 97, 0); return bytes; }
+static int most_dynamic_bytes() {
+    int bytes = 0;
+    cuDeviceGetAttribute(&bytes, 97, 0);
+    return bytes;
+}
 EXPORT Answer cuFuncSetAttribute(Function* function, int attribute, int value) {
     ENTER;
     if (attribute != 8) return SUCCESS;
@@ -624,25 +546,29 @@ EXPORT Answer cuFuncSetAttribute(Function* function, int attribute, int value) {
     function->most_dynamic_bytes = (u32)value;
     return SUCCESS;
 }
-EXPORT Answer cuFuncSetCacheConfig(Function*, int) { ENTER; return SUCCESS; }
+EXPORT Answer cuFuncSetCacheConfig(Function*, int) {
+    ENTER;
+    return SUCCESS;
+}
 EXPORT Answer cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*, int threads, size_t) {
     ENTER;
     if (threads <= 0) return INVALID_VALUE;
     *blocks = 2048 / threads;
     return SUCCESS;
 }
-EXPORT Answer cuLaunchKernel(Function* function, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 dynamic, void* stream, void** arguments, void** extra) {
+EXPORT Answer cuLaunchKernel(Function* function, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 dynamic, void* stream,
+                             void** arguments, void** extra) {
     ENTER;
     const u64 threads = (u64)bx * by * bz;
     const bool is_grid = gx && gy && gz && gx <= 0x7fffffff && gy <= 0xffff && gz <= 0xffff;
-    if (!is_grid || !threads || threads > snn::MOST_THREADS || bz > 64 || extra) return INVALID_VALUE;
+    if (!is_grid || !threads || threads > MOST_THREADS || bz > 64 || extra) return INVALID_VALUE;
     if (function->kernel->most_threads && threads > function->kernel->most_threads) return LAUNCH_OUT_OF_RESOURCES;
     if (dynamic > function->most_dynamic_bytes) return INVALID_VALUE;
     std::vector<u64> values(function->kernel->arguments);
     for (size_t i = 0; i < values.size(); ++i) memcpy(&values[i], arguments[i], 8);
     ++n_launches;
     return give(*stream_of(stream), [=] {
-        snn::Launch launch = {};
+        Launch launch = {};
         launch.kernel = function->kernel;
         launch.arguments = values.data();
         const u32 grid[] = {gx, gy, gz}, block[] = {bx, by, bz};

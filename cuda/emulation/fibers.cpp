@@ -76,14 +76,17 @@ Here* here;
 
 namespace {
 
-struct Fiber { void* top; char* stack; };
+struct Fiber {
+    void* top;
+    char* stack;
+};
 Fiber fibers[MOST_THREADS];
 Fiber* idle[MOST_THREADS];
 u32 n_idle;
 // Threads that can go on, in a ring.
 Thread* ready[MOST_THREADS];
 u32 first_ready, n_ready, n_live;
-Thread* waiting[MOST_THREADS];   // at the barrier
+Thread* waiting[MOST_THREADS];  // at the barrier
 u32 n_waiting;
 void* main_stack;
 
@@ -108,12 +111,16 @@ const char* name_of(Waits waits) {
     for (const Thread& thread : threads) {
         if (thread.waits == Waits::no) continue;
         if (!one) one = &thread;
-        else if (thread.waits != one->waits || thread.site.line != one->site.line) { other = &thread; break; }
+        else if (thread.waits != one->waits || thread.site.line != one->site.line) {
+            other = &thread;
+            break;
+        }
     }
     char text[256];
     int n = snprintf(text, sizeof text, "deadlock: thread %u waits for %s", one->linear, name_of(one->waits));
     if (other)
-        snprintf(text + n, sizeof text - (size_t)n, ", thread %u for %s at line %d", other->linear, name_of(other->waits), other->site.line);
+        snprintf(text + n, sizeof text - (size_t)n, ", thread %u for %s at line %d", other->linear, name_of(other->waits),
+                 other->site.line);
     fail(text, one->site);
 }
 
@@ -233,7 +240,8 @@ void barrier(Site site) {
     Thread& thread = self();
     if (n_waiting > 0 && waiting[0]->site.line != site.line) {
         char text[128];
-        snprintf(text, sizeof text, "threads of a block wait at different __syncthreads, the other at line %d", waiting[0]->site.line);
+        snprintf(text, sizeof text, "threads of a block wait at different __syncthreads, the other at line %d",
+                 waiting[0]->site.line);
         fail(text, site);
     }
     thread.waits = Waits::barrier;

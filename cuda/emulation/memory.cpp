@@ -23,7 +23,8 @@ void report(const char* what, Site site) {
 }
 
 // By bytes, since AddressSanitizer's functions for memory would find the gaps that it leaves between variables.
-__attribute__((optimize("no-tree-loop-distribute-patterns"))) static void poison(unsigned char* from, const unsigned char* end) {
+__attribute__((optimize("no-tree-loop-distribute-patterns"))) static void poison(unsigned char* from,
+                                                                                 const unsigned char* end) {
     for (; from < end; ++from) *from = POISON;
 }
 
@@ -103,7 +104,9 @@ void copy_wait(u32 left) {
 
 // A barrier's word: the parity of its phase, a bit that is 0 in every barrier that was initialized, how many arrive, how
 // many are missing, how many bytes are missing.
-struct Word { u64 parity : 1, is_poison : 1, count : 15, missing : 15, bytes : 32; };
+struct Word {
+    u64 parity : 1, is_poison : 1, count : 15, missing : 15, bytes : 32;
+};
 
 static Word load(const u64* barrier, Site site) {
     check_shared(barrier, 8, "a barrier is", site);
@@ -172,7 +175,14 @@ void bulk_load(void* to, const void* from, u32 bytes, u64* barrier, Site site) {
 // come.
 static u64 step_between(u64 seed, u64 blocks) {
     if (seed <= 1) return 1;
-    const auto common = [](u64 a, u64 b) { while (b) { const u64 r = a % b; a = b; b = r; } return a; };
+    const auto common = [](u64 a, u64 b) {
+        while (b) {
+            const u64 r = a % b;
+            a = b;
+            b = r;
+        }
+        return a;
+    };
     u64 step = (seed * 7919 + 12345) % blocks;
     while (common(step, blocks) != 1) ++step;
     return step;

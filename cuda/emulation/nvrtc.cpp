@@ -3,7 +3,10 @@
 #include <cstring>
 #include "texts.h"
 
-struct Program { snn::Text text; std::string log, image; };
+struct Program {
+    snn::Text text;
+    std::string log, image;
+};
 // Answers of NVRTC.
 enum { SUCCESS = 0, INVALID_INPUT = 3, INVALID_PROGRAM = 4, INVALID_OPTION = 5, COMPILATION = 6 };
 
@@ -16,7 +19,8 @@ EXPORT int nvrtcVersion(int* major, int* minor) {
     return SUCCESS;
 }
 
-EXPORT int nvrtcCreateProgram(Program** program, const char* text, const char* name, int headers, const char* const*, const char* const*) {
+EXPORT int nvrtcCreateProgram(Program** program, const char* text, const char* name, int headers, const char* const*,
+                              const char* const*) {
     if (!program || !text || headers != 0) return INVALID_INPUT;
     *program = new Program;
     (*program)->text = {name ? name : "default_program", text, {}};
@@ -44,11 +48,23 @@ EXPORT int nvrtcCompileProgram(Program* program, int n, const char* const* optio
     return COMPILATION;
 }
 
-static int size_of(const std::string& bytes, size_t* size) { *size = bytes.size(); return SUCCESS; }
-static int copy_of(const std::string& bytes, char* to) { memcpy(to, bytes.data(), bytes.size()); return SUCCESS; }
+static int size_of(const std::string& bytes, size_t* size) {
+    *size = bytes.size();
+    return SUCCESS;
+}
+static int copy_of(const std::string& bytes, char* to) {
+    memcpy(to, bytes.data(), bytes.size());
+    return SUCCESS;
+}
 
-EXPORT int nvrtcGetProgramLogSize(Program* program, size_t* size) { *size = program->log.size() + 1; return SUCCESS; }
-EXPORT int nvrtcGetProgramLog(Program* program, char* log) { memcpy(log, program->log.c_str(), program->log.size() + 1); return SUCCESS; }
+EXPORT int nvrtcGetProgramLogSize(Program* program, size_t* size) {
+    *size = program->log.size() + 1;
+    return SUCCESS;
+}
+EXPORT int nvrtcGetProgramLog(Program* program, char* log) {
+    memcpy(log, program->log.c_str(), program->log.size() + 1);
+    return SUCCESS;
+}
 EXPORT int nvrtcGetCUBINSize(Program* program, size_t* size) { return size_of(program->image, size); }
 EXPORT int nvrtcGetCUBIN(Program* program, char* image) { return copy_of(program->image, image); }
 EXPORT int nvrtcGetPTXSize(Program* program, size_t* size) { return size_of(program->image, size); }

@@ -26,7 +26,10 @@ constexpr unsigned char POISON = 0xff;
 // copies at once. Others: at random.
 class Schedule {
 public:
-    void begin(u64 seed, u64 block) { kind_ = seed; state_ = (seed + 1) * 0x9e3779b97f4a7c15ull + block * 0xbf58476d1ce4e5b9ull; }
+    void begin(u64 seed, u64 block) {
+        kind_ = seed;
+        state_ = (seed + 1) * 0x9e3779b97f4a7c15ull + block * 0xbf58476d1ce4e5b9ull;
+    }
     bool is_reversed() const { return kind_ == 1; }
     bool is_random() const { return kind_ > 1; }
     bool is_early() { return kind_ == 0 ? false : kind_ == 1 ? true : next() & 1; }
@@ -44,18 +47,31 @@ private:
 };
 
 // A copy that a thread has started and that has not arrived.
-struct Copy { void* to; const void* from; u32 bytes, group; bool is_there; };
+struct Copy {
+    void* to;
+    const void* from;
+    u32 bytes, group;
+    bool is_there;
+};
 // The same by the copying engine.
-struct Bulk { void* to; const void* from; u32 bytes; u64* barrier; Site site; };
+struct Bulk {
+    void* to;
+    const void* from;
+    u32 bytes;
+    u64* barrier;
+    Site site;
+};
 
 enum class Waits { no, barrier, lanes, mbarrier };
 
 struct Thread : Here {
     u32 linear, lane, warp;
     Waits waits;
-    Site site;                              // where it waits
-    u64* mbarrier; u32 parity;              // for which phase of what
-    std::vector<Copy> copies; u32 groups;   // under way, and committed until now
+    Site site;  // where it waits
+    u64* mbarrier;
+    u32 parity;  // for which phase of what
+    std::vector<Copy> copies;
+    u32 groups;  // under way, and committed until now
     void* fiber;
 };
 
@@ -63,15 +79,26 @@ struct Thread : Here {
 struct Meeting;
 struct Warp;
 typedef void (*Together)(Warp&, void* const (&parts)[LANES], u32 mask, Site);
-struct Meeting { u32 mask, arrived; Together what; Site site; void* part[LANES]; };
+struct Meeting {
+    u32 mask, arrived;
+    Together what;
+    Site site;
+    void* part[LANES];
+};
 
 // A warp's product that goes on in the background.
-struct Pending { Product lanes[LANES]; u32 a[LANES][4]; u32 group; };
+struct Pending {
+    Product lanes[LANES];
+    u32 a[LANES][4];
+    u32 group;
+};
 
 struct Warp {
     u32 first, alive;
     std::vector<Meeting> meetings;
-    std::vector<Pending> products; u32 product_groups; bool is_fenced;
+    std::vector<Pending> products;
+    u32 product_groups;
+    bool is_fenced;
 };
 
 // The block that runs.
@@ -87,7 +114,10 @@ void meet(u32 mask, Together what, void* part, Site);
 // The ends of what a thread sleeps for; whoever calls them holds what `guard` gives.
 void sleep_until_phase_ends(u64* barrier, u32 parity, Site);
 void wake_phase(u64* barrier, u32 ended_parity);
-struct Guard { Guard(); ~Guard(); };
+struct Guard {
+    Guard();
+    ~Guard();
+};
 
 // Pieces of the operation of a launch that do not depend on how threads run.
 void begin_block(const Launch&, Vec3 index);

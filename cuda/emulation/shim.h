@@ -8,10 +8,17 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;
 
-struct Vec3 { u32 x, y, z; };
+struct Vec3 {
+    u32 x, y, z;
+};
 // What a thread knows of itself, and of its block.
-struct Here { Vec3 thread_index; };
-struct Block { Vec3 block_index, block_size, grid_size; unsigned char* dynamic_shared; };
+struct Here {
+    Vec3 thread_index;
+};
+struct Block {
+    Vec3 block_index, block_size, grid_size;
+    unsigned char* dynamic_shared;
+};
 #ifdef SNN_THREADS
 extern __thread Here* here;
 #else
@@ -20,14 +27,27 @@ extern Here* here;
 extern Block block;
 
 // A place in the text.
-struct Site { const char* file; int line; };
+struct Site {
+    const char* file;
+    int line;
+};
 
 // One thread's part of something that lanes of a warp do together; the last to come does it for all.
-struct Shuffle { void* value; u32 size, from; };
-struct Count { u32 mine, result; };
+struct Shuffle {
+    void* value;
+    u32 size, from;
+};
+struct Count {
+    u32 mine, result;
+};
 enum class Reduction : u32 { ballot, add, least, greatest };
 enum class Element : u32 { f16, bf16, tf32, s8 };
-struct Product { Element element; void* d; const void* a; const void* b; };
+struct Product {
+    Element element;
+    void* d;
+    const void* a;
+    const void* b;
+};
 
 u32 lane();
 void barrier(Site);
@@ -50,10 +70,18 @@ void bulk_load(void* to, const void* from, u32 bytes, u64* barrier, Site);
 
 // How a kernel is called with arguments of 8 bytes each (launch.h).
 #ifndef SNN_RUNTIME
-struct Kernel { const char* name; void (*run)(const u64*); u32 arguments, most_threads; };
+struct Kernel {
+    const char* name;
+    void (*run)(const u64*);
+    u32 arguments, most_threads;
+};
 #endif
 template <u64... I> struct Indices {};
-template <class T> inline T take(const u64* from) { T value; __builtin_memcpy(&value, from, 8); return value; }
+template <class T> inline T take(const u64* from) {
+    T value;
+    __builtin_memcpy(&value, from, 8);
+    return value;
+}
 template <class... A, u64... I> inline void call(void (*kernel)(A...), const u64* arguments, Indices<I...>) {
     kernel(take<A>(arguments + I)...);
 }
@@ -66,7 +94,8 @@ template <class... A, void (*K)(A...)> struct Entry<K> {
 }  // namespace snn
 
 #define SNN_SITE const char *snn_file = __builtin_FILE(), int snn_line = __builtin_LINE()
-#define SNN_AT ::snn::Site{snn_file, snn_line}
+#define SNN_AT \
+    ::snn::Site { snn_file, snn_line }
 
 // Names of CUDA.
 #define __global__
@@ -112,12 +141,20 @@ template <class T> inline T __shfl_xor_sync(unsigned mask, T value, int bits, in
     const unsigned own = ::snn::lane(), from = own ^ (unsigned)bits, end = (own & ~(unsigned)(width - 1)) + (unsigned)width;
     return ::snn::shuffled(mask, value, from >= end ? own : from, SNN_AT);
 }
-inline unsigned __ballot_sync(unsigned mask, int p, SNN_SITE) { return ::snn::reduce(::snn::Reduction::ballot, mask, p != 0, SNN_AT); }
+inline unsigned __ballot_sync(unsigned mask, int p, SNN_SITE) {
+    return ::snn::reduce(::snn::Reduction::ballot, mask, p != 0, SNN_AT);
+}
 inline int __any_sync(unsigned mask, int p, SNN_SITE) { return __ballot_sync(mask, p, snn_file, snn_line) != 0; }
 inline int __all_sync(unsigned mask, int p, SNN_SITE) { return __ballot_sync(mask, p, snn_file, snn_line) == mask; }
-inline unsigned __reduce_add_sync(unsigned mask, unsigned x, SNN_SITE) { return ::snn::reduce(::snn::Reduction::add, mask, x, SNN_AT); }
-inline unsigned __reduce_min_sync(unsigned mask, unsigned x, SNN_SITE) { return ::snn::reduce(::snn::Reduction::least, mask, x, SNN_AT); }
-inline unsigned __reduce_max_sync(unsigned mask, unsigned x, SNN_SITE) { return ::snn::reduce(::snn::Reduction::greatest, mask, x, SNN_AT); }
+inline unsigned __reduce_add_sync(unsigned mask, unsigned x, SNN_SITE) {
+    return ::snn::reduce(::snn::Reduction::add, mask, x, SNN_AT);
+}
+inline unsigned __reduce_min_sync(unsigned mask, unsigned x, SNN_SITE) {
+    return ::snn::reduce(::snn::Reduction::least, mask, x, SNN_AT);
+}
+inline unsigned __reduce_max_sync(unsigned mask, unsigned x, SNN_SITE) {
+    return ::snn::reduce(::snn::Reduction::greatest, mask, x, SNN_AT);
+}
 
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
@@ -131,12 +168,28 @@ inline unsigned __brev(unsigned x) {
     return reversed;
 }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)(((unsigned long long)a * b) >> 32); }
-inline unsigned __float_as_uint(float x) { unsigned u; __builtin_memcpy(&u, &x, 4); return u; }
+inline unsigned __float_as_uint(float x) {
+    unsigned u;
+    __builtin_memcpy(&u, &x, 4);
+    return u;
+}
 inline int __float_as_int(float x) { return (int)__float_as_uint(x); }
-inline float __uint_as_float(unsigned u) { float x; __builtin_memcpy(&x, &u, 4); return x; }
+inline float __uint_as_float(unsigned u) {
+    float x;
+    __builtin_memcpy(&x, &u, 4);
+    return x;
+}
 inline float __int_as_float(int i) { return __uint_as_float((unsigned)i); }
-inline long long __double_as_longlong(double x) { long long i; __builtin_memcpy(&i, &x, 8); return i; }
-inline double __longlong_as_double(long long i) { double x; __builtin_memcpy(&x, &i, 8); return x; }
+inline long long __double_as_longlong(double x) {
+    long long i;
+    __builtin_memcpy(&i, &x, 8);
+    return i;
+}
+inline double __longlong_as_double(long long i) {
+    double x;
+    __builtin_memcpy(&x, &i, 8);
+    return x;
+}
 
 // Atomic operations on integers; those on floats are left out, since their sums depend on the order of threads.
 #define SNN_ATOMIC(T) \
@@ -260,7 +313,7 @@ inline unsigned sn_f32_to_tf32(float x) {
 template <class T> inline T sn_ld_nc(const T* from) { return *from; }
 
 #define SNN_MMA(name, element, T) \
-    inline void name(T (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], SNN_SITE) { \
+    inline void name(T(&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], SNN_SITE) { \
         ::snn::multiply({::snn::Element::element, d, a, b}, SNN_AT); \
     }
 SNN_MMA(sn_mma_f16, f16, float)
@@ -269,18 +322,30 @@ SNN_MMA(sn_mma_tf32, tf32, float)
 SNN_MMA(sn_mma_s8, s8, int)
 #undef SNN_MMA
 
-inline void sn_cp_async_4(void* to, const void* from, bool is_there = true, SNN_SITE) { ::snn::copy_async(to, from, 4, is_there, SNN_AT); }
-inline void sn_cp_async_16(void* to, const void* from, bool is_there = true, SNN_SITE) { ::snn::copy_async(to, from, 16, is_there, SNN_AT); }
+inline void sn_cp_async_4(void* to, const void* from, bool is_there = true, SNN_SITE) {
+    ::snn::copy_async(to, from, 4, is_there, SNN_AT);
+}
+inline void sn_cp_async_16(void* to, const void* from, bool is_there = true, SNN_SITE) {
+    ::snn::copy_async(to, from, 16, is_there, SNN_AT);
+}
 inline void sn_cp_async_commit() { ::snn::copy_commit(); }
 template <int N> inline void sn_cp_async_wait() { ::snn::copy_wait(N); }
 
 #if __CUDA_ARCH__ >= 900
-inline void sn_mbarrier_init(unsigned long long* barrier, unsigned count, SNN_SITE) { ::snn::mbarrier_init(barrier, count, SNN_AT); }
+inline void sn_mbarrier_init(unsigned long long* barrier, unsigned count, SNN_SITE) {
+    ::snn::mbarrier_init(barrier, count, SNN_AT);
+}
 inline void sn_mbarrier_fence() {}
 inline void sn_mbarrier_arrive(unsigned long long* barrier, SNN_SITE) { ::snn::mbarrier_arrive(barrier, 0, SNN_AT); }
-inline void sn_mbarrier_arrive_expect(unsigned long long* barrier, unsigned bytes, SNN_SITE) { ::snn::mbarrier_arrive(barrier, bytes, SNN_AT); }
-inline void sn_mbarrier_wait(unsigned long long* barrier, unsigned parity, SNN_SITE) { ::snn::mbarrier_wait(barrier, parity, SNN_AT); }
-inline void sn_bulk_load(void* to, const void* from, unsigned bytes, unsigned long long* barrier, SNN_SITE) { ::snn::bulk_load(to, from, bytes, barrier, SNN_AT); }
+inline void sn_mbarrier_arrive_expect(unsigned long long* barrier, unsigned bytes, SNN_SITE) {
+    ::snn::mbarrier_arrive(barrier, bytes, SNN_AT);
+}
+inline void sn_mbarrier_wait(unsigned long long* barrier, unsigned parity, SNN_SITE) {
+    ::snn::mbarrier_wait(barrier, parity, SNN_AT);
+}
+inline void sn_bulk_load(void* to, const void* from, unsigned bytes, unsigned long long* barrier, SNN_SITE) {
+    ::snn::bulk_load(to, from, bytes, barrier, SNN_AT);
+}
 inline void sn_fence_async() {}
 #endif
 #ifdef SNN_ARCH_A
@@ -289,7 +354,7 @@ inline void sn_wgmma_commit(SNN_SITE) { ::snn::wgmma_commit(SNN_AT); }
 template <int N> inline void sn_wgmma_wait(SNN_SITE) { ::snn::wgmma_wait(N, SNN_AT); }
 template <class T> inline void sn_wgmma_touch(T (&)[8][4]) {}
 #define SNN_WGMMA(name, element, T) \
-    inline void name(T (&d)[8][4], const unsigned (&a)[4], const void* b, SNN_SITE) { \
+    inline void name(T(&d)[8][4], const unsigned (&a)[4], const void* b, SNN_SITE) { \
         ::snn::wgmma({::snn::Element::element, d, a, b}, SNN_AT); \
     }
 SNN_WGMMA(sn_wgmma_f16, f16, float)

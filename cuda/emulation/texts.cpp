@@ -88,19 +88,31 @@ static std::string without_comments(const std::string& text) {
             continue;
         }
         if (in == block) {
-            if (c == '*' && next == '/') { in = code; ++i; }
+            if (c == '*' && next == '/') {
+                in = code;
+                ++i;
+            }
             continue;
         }
         if (in == line) continue;
-        if ((c == '/' && next == '/') || (c == '#' && is_start)) { in = line; continue; }
-        if (c == '/' && next == '*') { in = block; ++i; continue; }
+        if ((c == '/' && next == '/') || (c == '#' && is_start)) {
+            in = line;
+            continue;
+        }
+        if (c == '/' && next == '*') {
+            in = block;
+            ++i;
+            continue;
+        }
         if (!isspace((unsigned char)c)) is_start = false;
         bare += c;
     }
     return bare;
 }
 
-struct KernelName { std::string name, most_threads; };
+struct KernelName {
+    std::string name, most_threads;
+};
 
 // The parenthesis that closes the one at `open`.
 static size_t closing(const std::string& text, size_t open) {
@@ -132,7 +144,10 @@ static std::vector<KernelName> kernels_of(const std::string& text) {
                 last = bare.substr(start, i - start);
             } else if (bare[i] == '(') {
                 const size_t end = closing(bare, i);
-                if (last != BOUNDS) { kernel.name = last; break; }
+                if (last != BOUNDS) {
+                    kernel.name = last;
+                    break;
+                }
                 const std::string inside = bare.substr(i + 1, end - i - 1);
                 kernel.most_threads = inside.substr(0, inside.find(','));
                 i = end + 1;
@@ -165,8 +180,18 @@ static const char SOURCE[] = "?";
 // The arguments of the C++ compiler; nothing where an option is not known.
 static bool compiler_arguments(const Text& text, const std::string& home, std::vector<std::string>& all) {
     const char* const named = getenv("CXX");
-    all = {named && *named ? named : "g++", "-std=c++17", "-O1", "-w", "-fPIC", "-shared", "-fvisibility=hidden",
-           "-ffp-contract=off", "-fno-strict-aliasing", "-fno-ipa-reference", "-I", home};
+    all = {named && *named ? named : "g++",
+           "-std=c++17",
+           "-O1",
+           "-w",
+           "-fPIC",
+           "-shared",
+           "-fvisibility=hidden",
+           "-ffp-contract=off",
+           "-fno-strict-aliasing",
+           "-fno-ipa-reference",
+           "-I",
+           home};
 #ifdef __x86_64__
     if (__builtin_cpu_supports("fma")) all.push_back("-mfma");
 #endif
@@ -176,7 +201,8 @@ static bool compiler_arguments(const Text& text, const std::string& home, std::v
     all.push_back("-D__CUDA_ARCH__=" + std::to_string(arch * 10));
     if (is_specific) all.push_back("-DSNN_ARCH_A");
     for (const std::string& option : text.options) {
-        static const char* const KNOWN[] = {"--gpu-architecture=", "--std=c++17", "-default-device", "-fmad=false", "--ptxas-options=", "-lineinfo"};
+        static const char* const KNOWN[] = {"--gpu-architecture=", "--std=c++17",      "-default-device",
+                                            "-fmad=false",         "--ptxas-options=", "-lineinfo"};
         bool is_known = starts_with(option, "-D");
         for (const char* known : KNOWN) is_known = is_known || starts_with(option, known);
         if (!is_known) return false;
@@ -239,7 +265,8 @@ static int run(const std::vector<std::string>& arguments, const std::string& out
 Compilation compile(const Text& text) {
     const std::string home = snn::home(), source = source_of(text);
     std::vector<std::string> arguments;
-    if (!compiler_arguments(text, home, arguments)) return {Compilation::unknown_option, "", "the emulation does not know an option\n"};
+    if (!compiler_arguments(text, home, arguments))
+        return {Compilation::unknown_option, "", "the emulation does not know an option\n"};
     std::string key = source;
     for (const std::string& argument : arguments) key += '\n' + argument;
     char name[40];

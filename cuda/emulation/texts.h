@@ -18,8 +18,8 @@ struct Text {
 
 struct Compilation {
     enum Outcome { done, failed, unknown_option } outcome;
-    std::string path;   // of the shared object
-    std::string log;    // what the compiler said
+    std::string path;  // of the shared object
+    std::string log;   // what the compiler said
 };
 
 // The architecture that options name: 80 of `sm_80`, 0 if none; `is_specific` of `sm_90a`.

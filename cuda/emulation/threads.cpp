@@ -9,7 +9,11 @@ __thread Here* here;
 
 namespace {
 
-struct Meetings { std::mutex lock; std::condition_variable over; u64 done[LANES]; };
+struct Meetings {
+    std::mutex lock;
+    std::condition_variable over;
+    u64 done[LANES];
+};
 Meetings meetings[MOST_THREADS / LANES];
 std::mutex barrier_lock, memory_lock;
 std::condition_variable barrier_over;

@@ -108,7 +108,8 @@ template <Element E> static void multiply_all(Warp&, void* const (&parts)[LANES]
 }
 
 void multiply(const Product& part, Site site) {
-    const Together what[] = {multiply_all<Element::f16>, multiply_all<Element::bf16>, multiply_all<Element::tf32>, multiply_all<Element::s8>};
+    const Together what[] = {multiply_all<Element::f16>, multiply_all<Element::bf16>, multiply_all<Element::tf32>,
+                             multiply_all<Element::s8>};
     meet(~0u, what[(u32)part.element], const_cast<Product*>(&part), site);
 }
 
@@ -170,7 +171,10 @@ static void start_product(Warp& warp, void* const (&parts)[LANES], u32, Site sit
 }
 
 static void fence_products(Warp& warp, void* const (&)[LANES], u32, Site) { warp.is_fenced = true; }
-static void commit_products(Warp& warp, void* const (&)[LANES], u32, Site) { ++warp.product_groups; warp.is_fenced = false; }
+static void commit_products(Warp& warp, void* const (&)[LANES], u32, Site) {
+    ++warp.product_groups;
+    warp.is_fenced = false;
+}
 static void wait_for_products(Warp& warp, void* const (&parts)[LANES], u32, Site) {
     const u32 left = *(const u32*)parts[0];
     if (warp.product_groups >= left) finish_before(warp, warp.product_groups - left);

@@ -118,7 +118,8 @@ SN_DEV u64 sn_wgmma_descriptor(const void* b) {
 }
 #define SN_WGMMA(TYPES, C, SCALES) \
     asm volatile("wgmma.mma_async.sync.aligned." TYPES " " \
-        "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, " \
+        "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15," \
+        "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, " \
         "{%32,%33,%34,%35}, %36, " SCALES ";" \
         : SN_WGMMA_ROW(C, 0), SN_WGMMA_ROW(C, 1), SN_WGMMA_ROW(C, 2), SN_WGMMA_ROW(C, 3), \
           SN_WGMMA_ROW(C, 4), SN_WGMMA_ROW(C, 5), SN_WGMMA_ROW(C, 6), SN_WGMMA_ROW(C, 7) \

@@ -12,7 +12,7 @@ use snn_cuda::{Availability, Compiler, Device};
 use snn_gpu_check::compile::Texts;
 use snn_gpu_check::models::Subject;
 use snn_gpu_check::outcome::count;
-use snn_gpu_check::speed::{Figure, WORKLOADS, copy_bandwidth, measure};
+use snn_gpu_check::speed::{Figure, WORKLOADS, copy_bandwidth, measure, neurons};
 use snn_gpu_check::{Outcome, Status, instructions, kernels, models, training};
 use snnc::Precision;
 
@@ -159,7 +159,13 @@ fn run(args: &Args, subjects: &[Subject], device: &Device, is_emulated: bool) ->
         return (outcomes, figures);
     }
     match copy_bandwidth(device) {
-        Ok(bytes) => figures.push(Figure { name: "copy".into(), value: bytes * 1e-12, unit: "TB/s", share: Some(1.0) }),
+        Ok(bytes) => {
+            figures.push(Figure { name: "copy".into(), value: bytes * 1e-12, unit: "TB/s", share: Some(1.0) });
+            match neurons(device, bytes) {
+                Ok(figure) => figures.push(figure),
+                Err(problem) => outcomes.push(Outcome::failed("LIF alone", problem)),
+            }
+        }
         Err(problem) => outcomes.push(Outcome::failed("copy", problem)),
     }
     for workload in WORKLOADS.iter().filter(|workload| wanted(workload.name)) {
@@ -169,7 +175,8 @@ fn run(args: &Args, subjects: &[Subject], device: &Device, is_emulated: bool) ->
         }
     }
     for figure in &figures {
-        println!("{:<56} {:>12.3} {}", figure.name, figure.value, figure.unit);
+        let share = figure.share.map_or(String::new(), |share| format!(", {:.0} % of the floor", 100.0 * share));
+        println!("{:<56} {:>12.3} {}{share}", figure.name, figure.value, figure.unit);
     }
     (outcomes, figures)
 }

@@ -27,7 +27,10 @@ pub fn of(model: &Model, batch: usize) -> Result<Vec<(&'static str, Program)>, S
 }
 
 /// A model's result, and what derivatives by it become for parameters and inputs.
-fn gradient(model: &Model, batch: usize) -> Result<Program, String> {
+///
+/// # Errors
+/// If it cannot be compiled.
+pub fn gradient(model: &Model, batch: usize) -> Result<Program, String> {
     let prepared = passes::run(model.graph(), &PassContext::new(model.graph(), true), None);
     let prepared = prepared.map_err(|error| error.to_string())?;
     let mut graph = prepared.graph.clone();

@@ -10,6 +10,8 @@ use snn_loops::{Access, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder
 use snnc::bench::{Settings, bench};
 use snnc::{Device, Model, Precision, Program as Text, SessionOptions, Source};
 
+use crate::programs;
+
 /// The shortest time of so many runs counts.
 const RUNS: usize = 20;
 
@@ -51,6 +53,26 @@ pub fn copy_bandwidth(device: &snn_cuda::Device) -> Result<f64, String> {
     program.launches.push(Launch::Run(kernel));
     let seconds = program_seconds(&program, device, kernel.0 as usize)?;
     Ok(2.0 * LEN as f64 * 4.0 / seconds)
+}
+
+/// Neurons alone, 16 steps of 2^20, forward and backward: the share of the copy's bandwidth, counting what must be moved:
+/// the current twice, the gradients of spikes and currents, and a bit.
+///
+/// # Errors
+/// If the device cannot run it.
+pub fn neurons(device: &snn_cuda::Device, copy: f64) -> Result<Figure, String> {
+    const ELEMENTS: f64 = 16.0 * 1_048_576.0;
+    const BYTES: f64 = 16.1;
+    let model = Text::compile(Source::from_text("lif.snn", include_str!("../../examples/bench/lif.snn")), &[])
+        .and_then(|program| program.model())
+        .map_err(|error| error.to_string())?;
+    let program = programs::gradient(&model, 1)?;
+    let mut seconds = 0.0;
+    for kernel in 0..program.kernels.len() {
+        seconds += program_seconds(&program, device, kernel)?;
+    }
+    let share = ELEMENTS * BYTES / seconds / copy;
+    Ok(Figure { name: "LIF alone, 16 x 2^20".into(), value: seconds * 1e3, unit: "ms", share: Some(share) })
 }
 
 /// The shortest time of a kernel of a program.

@@ -111,38 +111,40 @@ fn integers(count: usize, most: i64, salt: u64) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// A number, its bits in half precision, as bfloat16 and as tf32, and the first two as numbers.
-type Conversion = (f32, u16, u16, u32);
+/// The bits of a number, and those of what it becomes in half precision, as bfloat16 and as tf32.
+type Conversion = (u32, u16, u16, u32);
 
 /// Ties, both ends of the range, numbers below the normal ones. Bits from the definitions of the formats.
 const CONVERSIONS: [Conversion; 16] = [
-    (0.0, 0x0000, 0x0000, 0x0000_0000),
-    (-0.0, 0x8000, 0x8000, 0x8000_0000),
-    (1.0, 0x3c00, 0x3f80, 0x3f80_0000),
-    (-2.5, 0xc100, 0xc020, 0xc020_0000),
-    // 1 + 2^-11, a tie of half precision and of tf32; and 1 + 3 2^-11.
-    (1.000_488_3, 0x3c00, 0x3f80, 0x3f80_2000),
-    (1.001_464_8, 0x3c02, 0x3f80, 0x3f80_4000),
+    // 0, -0, 1, -2.5.
+    (0x0000_0000, 0x0000, 0x0000, 0x0000_0000),
+    (0x8000_0000, 0x8000, 0x8000, 0x8000_0000),
+    (0x3f80_0000, 0x3c00, 0x3f80, 0x3f80_0000),
+    (0xc020_0000, 0xc100, 0xc020, 0xc020_0000),
+    // 1 + 2^-11 and 1 + 3 2^-11, ties of half precision and of tf32.
+    (0x3f80_1000, 0x3c00, 0x3f80, 0x3f80_2000),
+    (0x3f80_3000, 0x3c02, 0x3f80, 0x3f80_4000),
     // 1 + 2^-8 and 1 + 3 2^-8, ties of bfloat16.
-    (1.003_906_25, 0x3c04, 0x3f80, 0x3f80_8000),
-    (1.011_718_75, 0x3c0c, 0x3f82, 0x3f81_8000),
-    // The greatest number of half precision, what still rounds to it, and what does not.
-    (65504.0, 0x7bff, 0x4780, 0x477f_e000),
-    (65519.0, 0x7bff, 0x4780, 0x477f_e000),
-    (65520.0, 0x7c00, 0x4780, 0x4780_0000),
+    (0x3f80_8000, 0x3c04, 0x3f80, 0x3f80_8000),
+    (0x3f81_8000, 0x3c0c, 0x3f82, 0x3f81_8000),
+    // 65504, the greatest number of half precision; 65519, which still rounds to it; 65520, which does not.
+    (0x477f_e000, 0x7bff, 0x4780, 0x477f_e000),
+    (0x477f_ef00, 0x7bff, 0x4780, 0x477f_e000),
+    (0x477f_f000, 0x7c00, 0x4780, 0x4780_0000),
     // 2^-24, the least of half precision; 2^-25, a tie; 1.5 2^-25; 3 2^-25, a tie.
-    (5.960_464_5e-8, 0x0001, 0x3380, 0x3380_0000),
-    (2.980_232_2e-8, 0x0000, 0x3300, 0x3300_0000),
-    (4.470_348_4e-8, 0x0001, 0x3340, 0x3340_0000),
-    (8.940_697e-8, 0x0002, 0x33c0, 0x33c0_0000),
-    (f32::INFINITY, 0x7c00, 0x7f80, 0x7f80_0000),
+    (0x3380_0000, 0x0001, 0x3380, 0x3380_0000),
+    (0x3300_0000, 0x0000, 0x3300, 0x3300_0000),
+    (0x3340_0000, 0x0001, 0x3340, 0x3340_0000),
+    (0x33c0_0000, 0x0002, 0x33c0, 0x33c0_0000),
+    // Infinity.
+    (0x7f80_0000, 0x7c00, 0x7f80, 0x7f80_0000),
 ];
 
 fn convert() -> InstructionCheck {
     let mut input = Vec::new();
     let mut expected = Vec::new();
-    for (x, f16, bf16, tf32) in CONVERSIONS.into_iter().chain(CONVERSIONS) {
-        input.push(x);
+    for (bits, f16, bf16, tf32) in CONVERSIONS.into_iter().chain(CONVERSIONS) {
+        input.push(f32::from_bits(bits));
         let halves = [tf32 >> 16, tf32 & 0xffff].map(|half| half as f32);
         expected.extend([f32::from(f16), f32::from(bf16), halves[0], halves[1]]);
         expected.extend([half_as_number(f16), f32::from_bits(u32::from(bf16) << 16)]);

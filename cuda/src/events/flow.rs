@@ -198,7 +198,8 @@ impl<'n> Flow<'n> {
                 *to = *weight;
             }
         }
-        let largest = (0..n * n).fold(0, |most, at| if matrix[at].abs() > matrix[most].abs() { at } else { most });
+        let sizes = matrix.iter().map(|entry: &f64| entry.abs()).enumerate();
+        let largest = sizes.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
         let (row, column) = (largest / n.max(1), largest % n.max(1));
         let pivot = matrix.get(largest).copied().unwrap_or(1.0);
         let left = matrix.iter().skip(row * n).take(n).map(|entry| entry / pivot).collect();

@@ -155,10 +155,12 @@ static void launching(Gpu& gpu) {
     expect(gpu.launch(gpu.reach, 1025, 0, x, 0) == 1, "more threads than a block can have");
     expect(gpu.launch(gpu.reach, 1, 50 << 10, x, 0) == 1, "more shared memory than is free");
     expect(cuFuncSetAttribute(gpu.reach, 8, 164 << 10) == 1, "more shared memory than there is");
-    expect(cuFuncSetAttribute(gpu.reach, 8, 100 << 10) == 0 && gpu.launch(gpu.reach, 1, 100 << 10, x, 0) == 0, "a launch that is allowed");
+    expect(cuFuncSetAttribute(gpu.reach, 8, 100 << 10) == 0 && gpu.launch(gpu.reach, 1, 100 << 10, x, 0) == 0,
+           "a launch that is allowed");
     void* none;
     expect(cuModuleGetFunction(&none, gpu.module, "nothing") == 500, "a function that is not there");
-    const char elf[64] = "\x7f" "ELF";
+    const char elf[64] = "\x7f"
+                         "ELF";
     expect(cuModuleLoadData(&none, elf) == 200, "code of a device");
     cuMemFree_v2(x);
 }

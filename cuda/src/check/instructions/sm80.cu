@@ -74,10 +74,18 @@ template <class E> SN_DEV void check_product(const float* in, float* out) {
     E::multiply(d, ra, rb);
     for (u32 i = 0; i < 4; ++i) out[(g + 8 * (i / 2)) * 8 + 2 * q + i % 2] = (float)d[i];
 }
-SN_KERNEL void __launch_bounds__(32) check_mma_f16(const float* __restrict__ in, float* __restrict__ out) { check_product<as_f16>(in, out); }
-SN_KERNEL void __launch_bounds__(32) check_mma_bf16(const float* __restrict__ in, float* __restrict__ out) { check_product<as_bf16>(in, out); }
-SN_KERNEL void __launch_bounds__(32) check_mma_tf32(const float* __restrict__ in, float* __restrict__ out) { check_product<as_tf32>(in, out); }
-SN_KERNEL void __launch_bounds__(32) check_mma_s8(const float* __restrict__ in, float* __restrict__ out) { check_product<as_s8>(in, out); }
+SN_KERNEL void __launch_bounds__(32) check_mma_f16(const float* __restrict__ in, float* __restrict__ out) {
+    check_product<as_f16>(in, out);
+}
+SN_KERNEL void __launch_bounds__(32) check_mma_bf16(const float* __restrict__ in, float* __restrict__ out) {
+    check_product<as_bf16>(in, out);
+}
+SN_KERNEL void __launch_bounds__(32) check_mma_tf32(const float* __restrict__ in, float* __restrict__ out) {
+    check_product<as_tf32>(in, out);
+}
+SN_KERNEL void __launch_bounds__(32) check_mma_s8(const float* __restrict__ in, float* __restrict__ out) {
+    check_product<as_s8>(in, out);
+}
 
 // 8 rows of 128 numbers, through three stages of shared memory; of the last row only lanes below 20 exist. Neighboring lanes
 // read what others have copied.

@@ -57,6 +57,12 @@ template <class E> SN_DEV void check_product(const float* in, float* out) {
         for (u32 i = 0; i < 4; ++i)
             out[(first_row + g + 8 * (i / 2)) * 64 + 8 * j + 2 * q + i % 2] = (float)d[j][i];
 }
-SN_KERNEL void __launch_bounds__(128) check_wgmma_f16(const float* __restrict__ in, float* __restrict__ out) { check_product<as_f16>(in, out); }
-SN_KERNEL void __launch_bounds__(128) check_wgmma_bf16(const float* __restrict__ in, float* __restrict__ out) { check_product<as_bf16>(in, out); }
-SN_KERNEL void __launch_bounds__(128) check_wgmma_s8(const float* __restrict__ in, float* __restrict__ out) { check_product<as_s8>(in, out); }
+SN_KERNEL void __launch_bounds__(128) check_wgmma_f16(const float* __restrict__ in, float* __restrict__ out) {
+    check_product<as_f16>(in, out);
+}
+SN_KERNEL void __launch_bounds__(128) check_wgmma_bf16(const float* __restrict__ in, float* __restrict__ out) {
+    check_product<as_bf16>(in, out);
+}
+SN_KERNEL void __launch_bounds__(128) check_wgmma_s8(const float* __restrict__ in, float* __restrict__ out) {
+    check_product<as_s8>(in, out);
+}

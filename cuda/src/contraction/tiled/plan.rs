@@ -78,7 +78,8 @@ impl Plan {
     pub(crate) fn of(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Plan {
         let operand = Operands::of(target);
         let gather = gather(c, geometry, storage, operand);
-        let tile = warpgroups(geometry, gather, operand, target).unwrap_or_else(|| tile(c.kind, geometry, operand));
+        let tile =
+            warpgroups(geometry, gather, operand, target).unwrap_or_else(|| tile(c.kind, geometry, operand, gather));
         Plan::with(c, geometry, storage, (operand, gather), tile, None)
     }
 
@@ -268,7 +269,7 @@ fn warpgroups(geometry: &Geometry, gather: Gather, operand: Operands, target: &T
     suits.then_some(Tile { size: [rows, columns], warps: [8, 1], threads: 256, blocks: 1, warpgroups: true })
 }
 
-fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands) -> Tile {
+fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands, gather: Gather) -> Tile {
     let rows = if geometry.m <= 64 || operand == Operands::F64 { 64 } else { 128 };
     let most = if operand.is_tensor() { 128 } else { 64 };
     let columns = geometry.n.next_power_of_two().clamp(32, most);
@@ -276,8 +277,9 @@ fn tile(kind: ContractionKind, geometry: &Geometry, operand: Operands) -> Tile {
         (128, 32 | 64) | (64, 32) => [4, 2],
         _ => [2, 4],
     };
-    // What turns pixels over into slices takes the registers of a second block.
-    let blocks = if kind == ContractionKind::WeightGradient && rows * columns == 128 * 128 { 1 } else { 2 };
+    // What turns pixels over into slices, or holds chunks until they are stored, takes the registers of a second block.
+    let holds = kind != ContractionKind::WeightGradient && matches!(gather, Gather::Any | Gather::Tap);
+    let blocks = if rows * columns == 128 * 128 || holds { 1 } else { 2 };
     Tile { size: [rows, columns], warps, threads: 256, blocks, warpgroups: false }
 }
 

@@ -60,7 +60,7 @@ impl Writer<'_> {
         let own = if falling { format!("{count} - 1 - mine{i}") } else { format!("mine{i}") };
         self.line(format_args!("const {int} i{i} = {own};"));
         parts.free.iter().for_each(|stmt| self.statement(stmt));
-        if extent.limit() % TEAM as usize == 0 && matches!(extent, Extent::Fixed(_)) {
+        if extent.limit().is_multiple_of(TEAM as usize) && matches!(extent, Extent::Fixed(_)) {
             self.line(format_args!("#pragma unroll"));
             self.line(format_args!("for (i32 from = 0; from < {TEAM}; ++from) {{"));
         } else {
