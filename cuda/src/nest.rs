@@ -22,6 +22,8 @@ mod independence;
 mod index;
 mod ordered;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 use std::collections::BTreeMap;
