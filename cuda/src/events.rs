@@ -22,7 +22,7 @@
 //!
 //! | what | bytes | operations | expected |
 //! | --- | --- | --- | --- |
-//! | lists of 784 and 2,400 arrivals, three times | 2 MB, cached | 10 to 12 rounds of sorting | 10, 20 us |
+//! | lists of 784 and 2,400 arrivals | 2 MB, cached | 10 to 12 rounds of sorting | 10, 20 us |
 //! | weights transposed, and back | 2 x 5 MB | - | 10 us |
 //! | first layer forward | 125 MB of weights, cached | 31 M x 12 in double precision, 784 steps of 100 cycles | 60 us |
 //! | last layer forward, by warps | 5 MB, cached | 500 warps, 75 rounds of 600 cycles | 30 us |

@@ -145,8 +145,8 @@ fn convert() -> InstructionCheck {
     let mut expected = Vec::new();
     for (bits, f16, bf16, tf32) in CONVERSIONS.into_iter().chain(CONVERSIONS) {
         input.push(f32::from_bits(bits));
-        let halves = [tf32 >> 16, tf32 & 0xffff].map(|half| half as f32);
-        expected.extend([f32::from(f16), f32::from(bf16), halves[0], halves[1]]);
+        let [high, low] = [tf32 >> 16, tf32 & 0xffff].map(|half| half as f32);
+        expected.extend([f32::from(f16), f32::from(bf16), high, low]);
         expected.extend([half_as_number(f16), f32::from_bits(u32::from(bf16) << 16)]);
     }
     InstructionCheck::of_a_warp("check_convert", input, expected)
