@@ -345,9 +345,11 @@ fn tensor_cores_multiply_what_is_rounded() {
     let target = Target { arch: Arch::Sm90a, dtype: Dtype::F32, precision: Precision::F16 };
     let neurons = Neurons::new(convolution([64, 64], [8, 8], [3, 3]), 2, 4, true);
     let units = fuse(&neurons, 4, &target).unwrap().units;
-    let unit = units.iter().find(|unit| unit.name.starts_with("fused.")).unwrap();
-    let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
-    assert!(String::from_utf8_lossy(&ptx).contains("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16"));
+    let multiplies = units.iter().filter(|unit| unit.name.starts_with("fused.")).any(|unit| {
+        let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
+        String::from_utf8_lossy(&ptx).contains("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16")
+    });
+    assert!(multiplies, "warpgroups multiply spikes on Hopper");
 }
 
 /// Text of a contraction alone.
