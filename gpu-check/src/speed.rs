@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use snn_cuda::{Executable, Instance, Target};
 use snn_loops::{Access, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Program, RandomKey, Role};
 use snnc::bench::{Settings, bench};
-use snnc::{Device, Model, Precision, Program as Text, SessionOptions, Source};
+use snnc::{Model, Precision, Program as Text, SessionOptions, Source};
 
-use crate::programs;
+use crate::{programs, training};
 
 /// The shortest time of so many runs counts.
 const RUNS: usize = 20;
@@ -148,11 +148,7 @@ pub fn measure(workload: &Workload) -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
     for precision in workload.precisions {
         let model = compile(workload).map_err(|error| error.to_string())?;
-        let options = SessionOptions {
-            batch: workload.batch,
-            device: Device::Cuda { ordinal: 0, precision: *precision },
-            ..model.options()
-        };
+        let options = SessionOptions { batch: workload.batch, device: training::device(*precision), ..model.options() };
         let settings = Settings {
             options,
             training: workload.training,

@@ -4,6 +4,7 @@
 //! errors of a step show in all later ones. Where products round more, spikes at the threshold fall the other way, and nets
 //! as small as these go other ways soon: there the first loss must be near, and all must be numbers. Must never know kernels.
 
+use snnc::runtime::device::first_cuda;
 use snnc::{Device, Model, Precision, Session, SessionOptions, random_batch};
 
 use crate::outcome::Outcome;
@@ -20,11 +21,16 @@ fn tolerance(precision: Precision, step: usize) -> Option<f64> {
     }
 }
 
+/// The device that is checked.
+pub(crate) fn device(precision: Precision) -> Device {
+    Device::Cuda { ordinal: first_cuda().unwrap_or_default(), precision }
+}
+
 /// Trains for so many steps on both machines.
 pub fn check(name: &str, model: &Model, batch: usize, steps: u64, precision: Precision) -> Outcome {
     let name = format!("{name}.training {}", precision.name());
     let losses = |device: Device| losses(model, batch, steps, device).map_err(|error| error.to_string());
-    let both = losses(Device::cpu(1)).and_then(|cpu| Ok((cpu, losses(Device::Cuda { ordinal: 0, precision })?)));
+    let both = losses(Device::cpu(1)).and_then(|cpu| Ok((cpu, losses(device(precision))?)));
     match both {
         Err(problem) => Outcome::failed(name, problem),
         Ok((cpu, cuda)) => compare(name, &cpu, &cuda, precision),
@@ -49,8 +55,8 @@ fn compare(name: String, cpu: &[f64], cuda: &[f64], precision: Precision) -> Out
 /// products round more at least be a number.
 pub fn check_inference(name: &str, model: &Model, batch: usize, precision: Precision) -> Outcome {
     let name = format!("{name}.inference {}", precision.name());
-    let both = inferred(model, batch, Device::cpu(1))
-        .and_then(|cpu| Ok((cpu, inferred(model, batch, Device::Cuda { ordinal: 0, precision })?)));
+    let both =
+        inferred(model, batch, Device::cpu(1)).and_then(|cpu| Ok((cpu, inferred(model, batch, device(precision))?)));
     let (expected, found) = match both {
         Ok(both) => both,
         Err(problem) => return Outcome::failed(name, problem.to_string()),

@@ -90,11 +90,14 @@ impl Device {
     }
 }
 
-/// Why no CUDA device can be used, in a sentence; `None` if one can.
-pub fn cuda_problem() -> Option<String> {
+/// The number of the first CUDA device that can be used; or why none can, in a sentence.
+///
+/// # Errors
+/// If there is none.
+pub fn first_cuda() -> std::result::Result<usize, String> {
     match snn_cuda::availability() {
-        Availability::Ready(_) => None,
-        Availability::Absent(reason) => Some(reason.to_string()),
+        Availability::Ready(devices) => Ok(devices.first().map_or(0, |device| device.ordinal)),
+        Availability::Absent(reason) => Err(reason.to_string()),
     }
 }
 
@@ -104,9 +107,10 @@ pub fn cuda_problem() -> Option<String> {
 /// If there is no such device.
 pub fn cuda_name(ordinal: usize) -> Result<String> {
     match snn_cuda::availability() {
-        Availability::Ready(devices) => match devices.get(ordinal) {
+        // Devices that are too old are left out of the list and keep their numbers.
+        Availability::Ready(devices) => match devices.iter().find(|device| device.ordinal == ordinal) {
             Some(device) => Ok(device.name.clone()),
-            None => Err(RuntimeError::new(format!("there is no CUDA device {ordinal}, only {}", devices.len()))),
+            None => Err(RuntimeError::new(format!("no CUDA device of number {ordinal} can be used"))),
         },
         Availability::Absent(reason) => Err(RuntimeError::new(reason.to_string())),
     }

@@ -8,7 +8,7 @@ use snn_runtime::RuntimeError;
 use snn_runtime::checkpoint;
 use snn_runtime::data::Dataset;
 use snn_runtime::data::events::Lost;
-use snn_runtime::device::{Device, Kernels};
+use snn_runtime::device::{Device, Kernels, first_cuda};
 use snn_runtime::feed;
 use snn_runtime::run_dir::{RunDir, TrainingState};
 use snn_runtime::session::{Session, SessionOptions};
@@ -140,7 +140,10 @@ impl Run {
     fn options_with(&self, threads: usize, kernels: Kernels) -> SessionOptions {
         let device = match self.device.as_str() {
             "reference" => Device::Reference,
-            "cuda" => Device::Cuda { ordinal: 0, precision: self.model.precision() },
+            "cuda" => {
+                // Where there is none, whoever opens it says why.
+                Device::Cuda { ordinal: first_cuda().unwrap_or_default(), precision: self.model.precision() }
+            }
             _ => Device::Cpu { threads, kernels },
         };
         SessionOptions { device, ..self.model.options() }

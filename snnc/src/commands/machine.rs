@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
-use snnc::runtime::device::cuda_problem;
+use snnc::runtime::device::first_cuda;
 use snnc::{
     Device, Isa, KernelChoice, Model, Override, Precision, Program, Result, Run, RuntimeError, SessionOptions, Source,
     SpikeKernels,
@@ -81,10 +81,10 @@ impl Machine {
         match kind {
             Kind::Reference => return Ok(Device::Reference),
             Kind::Cpu => {}
-            Kind::Cuda | Kind::Auto => match cuda_problem() {
-                None => return Ok(Device::Cuda { ordinal: 0, precision }),
-                Some(problem) if kind == Kind::Auto => note(format_args!("note: on the CPU: {problem}")),
-                Some(problem) => {
+            Kind::Cuda | Kind::Auto => match first_cuda() {
+                Ok(ordinal) => return Ok(Device::Cuda { ordinal, precision }),
+                Err(problem) if kind == Kind::Auto => note(format_args!("note: on the CPU: {problem}")),
+                Err(problem) => {
                     let message = format!("no CUDA device can be used: {problem}");
                     let help = "`snnc doctor` says what was looked for and where; `--device cpu` runs here";
                     return Err(RuntimeError::new(message).with_help(help).into());
