@@ -42,7 +42,10 @@ pub(super) fn pairs(program: &Program, storage: &[Storage], target: &Target) -> 
         let (Some(first), Some(last)) = (launched.get(&id), launched.get(&reader)) else { continue };
         let reads = [contraction.a.buffer, contraction.b.buffer];
         let is_kept = launched.iter().filter(|(_, at)| (first..=last).contains(at)).all(|(kernel, _)| {
-            touched.get(kernel.0 as usize).is_some_and(|t| reads.iter().all(|read| !t.writes.contains(read)))
+            let writes = touched.get(kernel.0 as usize).map(|touched| &touched.writes);
+            writes.is_some_and(|writes| {
+                writes.iter().all(|write| !reads.iter().any(|read| may_be(program, *write, *read)))
+            })
         });
         if first < last && is_kept {
             pairs.extend(pair(program, contraction, id, reader, storage, target));
@@ -58,6 +61,13 @@ pub(super) fn pairs(program: &Program, storage: &[Storage], target: &Target) -> 
         }
     });
     pairs
+}
+
+/// Whether writing one buffer may change another: if it is that, or a result that replaces an input and lies over it.
+fn may_be(program: &Program, written: BufferId, read: BufferId) -> bool {
+    let of = |id: BufferId| program.buffers.get(id.0 as usize);
+    let (Some(new), Some(old)) = (of(written), of(read)) else { return true };
+    written == read || ((&new.role, &old.role) == (&Role::Output, &Role::Input) && new.len == old.len)
 }
 
 /// Where each kernel is launched, of those that are launched once and not in a `Repeat`; `None` if there are `Repeat`s, whose
@@ -101,4 +111,86 @@ fn pair(
     let reads = [c.a.buffer, c.b.buffer];
     let emitted = fused::emit(c, steps, &epilogue, reads.map(of), target)?;
     Some(Pair { contraction, nest: reader, between: c.out.buffer, reads, emitted })
+}
+
+#[cfg(test)]
+mod tests {
+    use snn_loops::{
+        Access, ContractionKind, ConvShape, Dtype, Extent, Ix, LoopKind, NestBuilder, Operand, Scalar, verify,
+    };
+
+    use super::*;
+    use crate::target::{Arch, Precision};
+
+    const N: usize = 64;
+
+    /// `to = from`, element by element.
+    fn copy(program: &mut Program, from: BufferId, to: BufferId, len: usize) {
+        let mut nest = NestBuilder::new("copy");
+        let lane = nest.fresh_var();
+        nest.open(lane, Extent::Fixed(len), LoopKind::Lanes);
+        let value = nest.load(Access::new(from, Ix::var(lane)));
+        nest.store(Access::new(to, Ix::var(lane)), value);
+        launch(program, Kernel::Nest(nest.finish()));
+    }
+
+    fn launch(program: &mut Program, kernel: Kernel) {
+        let id = program.add_kernel(kernel);
+        program.launches.push(Launch::Run(id));
+    }
+
+    /// A linear map of spikes that is heard for two steps; in between something else writes `updated` numbers, if any.
+    fn program(updated: Option<usize>) -> Program {
+        let mut program = Program::new(Dtype::F32);
+        let input = program.add_buffer("input", N, Role::Input);
+        let weight = program.add_buffer("weight", N * N, Role::Input);
+        let a = program.add_packed_buffer("a", N);
+        let sums = program.add_buffer("sums", N, Role::Temporary);
+        let spikes = program.add_packed_buffer("spikes", 2 * N);
+        copy(&mut program, input, a, N);
+        let [a, b, out] = [a, weight, sums].map(Operand::whole);
+        let (name, kind, shape) = ("map".to_owned(), ContractionKind::Forward, ConvShape::linear(N, N));
+        launch(&mut program, Kernel::Contraction(Contraction { name, kind, shape, rows: 1, packed: true, a, b, out }));
+        if let Some(len) = updated {
+            let (from, to) =
+                (program.add_buffer("from", len, Role::Input), program.add_buffer("to", len, Role::Output));
+            copy(&mut program, from, to, len);
+        }
+        let mut nest = NestBuilder::new("neurons");
+        let (lane, time, membrane) = (nest.fresh_var(), nest.fresh_var(), nest.fresh_reg());
+        nest.open(lane, Extent::Fixed(N), LoopKind::Lanes);
+        let zero = nest.constant(0.0);
+        nest.set(membrane, zero);
+        nest.open(time, Extent::Fixed(2), LoopKind::Serial);
+        let current = nest.load(Access::new(sums, Ix::var(lane)));
+        let before = nest.get(membrane);
+        let after = nest.scalar(Scalar::Add, &[before, current]);
+        nest.set(membrane, after);
+        nest.store(Access::new(spikes, Ix::var(lane).plus(&Ix::var(time).times(N as i64))), after);
+        launch(&mut program, Kernel::Nest(nest.finish()));
+        assert_eq!(verify::verify(&program), Ok(()));
+        program
+    }
+
+    fn fused(program: &Program) -> usize {
+        let target = Target { arch: Arch::Sm80, dtype: Dtype::F32, precision: Precision::F16 };
+        let storage: Vec<Storage> =
+            program.buffers.iter().map(|b| if b.packed { Storage::Bits } else { Storage::Float }).collect();
+        pairs(program, &storage, &target).len()
+    }
+
+    #[test]
+    fn sums_stay_in_registers_unless_weights_may_be_replaced_before_they_are_heard() {
+        assert_eq!(fused(&program(None)), 1);
+        assert_eq!(fused(&program(Some(N))), 1, "a result that is no weight");
+        assert_eq!(fused(&program(Some(N * N))), 0, "a result that may lie over the weights");
+    }
+
+    #[test]
+    fn sums_that_somebody_else_reads_go_to_memory() {
+        let mut program = program(None);
+        let result = program.add_buffer("result", N, Role::Output);
+        copy(&mut program, BufferId(3), result, N);
+        assert_eq!(fused(&program), 0);
+    }
 }

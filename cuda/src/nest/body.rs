@@ -11,6 +11,7 @@ use std::fmt::Write;
 use snn_loops::scalar::ScalarType;
 use snn_loops::{Access, BufferId, Dtype, Expr, Extent, Ix, Nest, Stmt, Val, Var};
 
+use super::independence::collect_limits;
 use super::index::{Int, magnitude};
 use super::ordered::TEAM;
 use super::threads::Threads;
@@ -318,15 +319,6 @@ fn element_name(storage: Storage, dtype: Dtype) -> &'static str {
         Storage::Float | Storage::Registers => scalar::type_name(dtype),
         Storage::F16 | Storage::Bf16 => "u16",
         Storage::Bits => "u32",
-    }
-}
-
-fn collect_limits(body: &[Stmt], limits: &mut BTreeMap<Var, usize>) {
-    for stmt in body {
-        if let Stmt::For { var, extent, body, .. } = stmt {
-            limits.insert(*var, extent.limit());
-            collect_limits(body, limits);
-        }
     }
 }
 

@@ -6,10 +6,13 @@
 //!
 //! Must never know how sums come about.
 
+use std::collections::BTreeMap;
+
 use snn_loops::plan::each_access;
 use snn_loops::{BufferId, Contraction, ContractionKind, Ix, LoopKind, Nest, Operand, Program, Stmt, Var, WORD};
 
 use super::body::{Sums, Writer};
+use super::independence::collect_limits;
 use super::threads::Threads;
 use super::{SCALAR, slots};
 use crate::contraction::fused::Epilogue;
@@ -35,11 +38,13 @@ pub(crate) fn epilogue(
     }
     let threads = Threads::of(nest, program);
     let (time, channel) = loops_of(nest, &threads)?;
+    let mut limits = BTreeMap::new();
+    collect_limits(&nest.body, &mut limits);
     let channels = u64::try_from(c.shape.cout).ok().filter(|channels| *channels == threads.lanes)?;
     let all = (c.rows * c.shape.output[0] * c.shape.output[1]) as u64;
     let access = only_load(nest, c.out.buffer)?;
     let stride = access.stride(time)?;
-    let steps = if stride == 0 { 1 } else { limit(nest, time)? as u64 };
+    let steps = if stride == 0 { 1 } else { *limits.get(&time)? as u64 };
     if steps == 0 || !all.is_multiple_of(steps) {
         return None;
     }
@@ -48,7 +53,7 @@ pub(crate) fn epilogue(
         return None;
     }
     let axes = axes_of(&threads, &access, time, channel, channels, pixels)?;
-    let (spikes, planes) = only_store(nest, program, &axes, time, pixels, c.shape.cout)?;
+    let (spikes, planes) = only_store(nest, program, &limits, &axes, time, pixels, c.shape.cout)?;
     let slots = slots(nest, program, storage);
     let sums = Sums { from: c.out.buffer, to: spikes, time, steps: steps as usize };
     let (body, parameters) = Writer::epilogue(nest, program.dtype, &slots, &threads, &axes, sums);
@@ -84,17 +89,6 @@ fn loops_of(nest: &Nest, threads: &Threads) -> Option<(Var, Var)> {
         [time] if is_only_loop && is_flat => Some((*time, *channel)),
         _ => None,
     }
-}
-
-fn limit(nest: &Nest, var: Var) -> Option<usize> {
-    fn search(body: &[Stmt], wanted: Var) -> Option<usize> {
-        body.iter().find_map(|stmt| match stmt {
-            Stmt::For { var, extent, .. } if *var == wanted => Some(extent.limit()),
-            Stmt::For { body, .. } => search(body, wanted),
-            Stmt::Let(..) | Stmt::Set(..) | Stmt::Store(..) => None,
-        })
-    }
-    search(&nest.body, var)
 }
 
 /// The one place that the nest loads of a buffer.
@@ -141,13 +135,14 @@ fn axes_of(threads: &Threads, load: &Ix, time: Var, channel: Var, channels: u64,
 fn only_store(
     nest: &Nest,
     program: &Program,
+    limits: &BTreeMap<Var, usize>,
     pixels: &Pixels,
     time: Var,
     count: u64,
     channels: usize,
 ) -> Option<(BufferId, usize)> {
     let pitch = channels.next_multiple_of(WORD) as u64;
-    let planes = limit(nest, time)?;
+    let planes = *limits.get(&time)?;
     let mut expected = Ix::var(pixels.channel);
     for (var, worth, _) in pixels.axes.iter().filter(|(.., limit)| *limit > 1) {
         expected = expected.plus(&Ix::var(*var).times(i64::try_from(worth * pitch).ok()?));

@@ -156,7 +156,8 @@ fn access_range(atom: &Atom, limit: &dyn Fn(Var) -> Option<usize>) -> Option<u64
     Some(high.abs_diff(low))
 }
 
-fn collect_limits(body: &[Stmt], limits: &mut BTreeMap<Var, usize>) {
+/// The most iterations of every loop, by its variable.
+pub(super) fn collect_limits(body: &[Stmt], limits: &mut BTreeMap<Var, usize>) {
     for stmt in body {
         if let Stmt::For { var, extent, body, .. } = stmt {
             limits.insert(*var, extent.limit());
