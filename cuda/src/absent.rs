@@ -5,14 +5,13 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use snn_loops::{BufferId, Program, RandomKey};
+use snn_loops::{BufferId, Program, RandomKey, Timings};
 
 use crate::availability::{Availability, DeviceInfo, Reason, Report, Version};
 use crate::code::{Compiled, Resources};
 use crate::emit::Emission;
 use crate::error::CudaError;
 use crate::target::Arch;
-use crate::timings::Timings;
 
 /// That this build has no CUDA.
 pub fn availability() -> &'static Availability {

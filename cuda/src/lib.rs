@@ -24,7 +24,6 @@ pub mod launch;
 mod names;
 mod nest;
 pub mod target;
-pub mod timings;
 
 #[cfg(not(all(unix, feature = "driver")))]
 mod absent;
@@ -41,4 +40,3 @@ pub use emit::{Emission, Storage, Unit, emit, units};
 pub use error::CudaError;
 pub use launch::{Argument, Call, Emitted};
 pub use target::{Arch, Precision, Target};
-pub use timings::{KernelTime, Timings};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use snn_cuda::{Executable, Instance, Target};
-use snn_loops::{Access, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Program, RandomKey, Role};
+use snn_loops::{Access, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Program, RandomKey, Role, Timings};
 use snnc::bench::{Settings, bench};
 use snnc::{Model, Precision, Program as Text, SessionOptions, Source};
 
@@ -83,7 +83,7 @@ fn program_seconds(program: &Program, device: &snn_cuda::Device, kernel: usize) 
     let mut instance = Instance::new(&executable).map_err(text)?;
     let mut best = f64::INFINITY;
     for _ in 0..RUNS {
-        let mut timings = snn_cuda::Timings::new();
+        let mut timings = Timings::new();
         instance.run_timed(RandomKey::default(), &mut timings).map_err(text)?;
         if let Some(time) = timings.kernels().get(kernel) {
             best = best.min(time.nanoseconds as f64 * 1e-9);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use snn_loops::{BufferId, Dtype, RandomKey, Role};
+use snn_loops::{BufferId, Dtype, RandomKey, Role, Timings};
 
 use crate::alloc::Block;
 use crate::call::{Buffers, Place};
@@ -12,7 +12,7 @@ use crate::element::Element;
 use crate::error::JitError;
 use crate::execute;
 use crate::steady::Steady;
-use crate::watch::{Densities, Timings, Unwatched, Watch};
+use crate::watch::{Clock, Densities, Unwatched, Watch};
 
 /// An executable with memory of its own. Inputs keep what the host wrote until it writes again; all memory starts as zeros.
 /// Copies of weights in the order in which kernels read them are kept until the weights are written again.
@@ -67,7 +67,7 @@ impl Instance {
 
     /// Runs all launches once and adds the time of each kernel to `timings`.
     pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<(), JitError> {
-        self.watched(key, 0, timings)
+        self.watched(key, 0, &mut Clock::new(timings))
     }
 
     /// Runs all launches once and counts, before each contraction, the elements of its first operand that are not 0.

@@ -52,4 +52,4 @@ pub use footprint::Footprint;
 pub use instance::Instance;
 pub use kernels::events::SweepNeeds;
 pub use options::{Crossovers, Isa, Kernels, Options, SpikeKernels};
-pub use watch::{Densities, KernelTime, Timings};
+pub use watch::Densities;

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use snn_loops::{Contraction, Dtype, Kernel, KernelId, Program};
+use snn_loops::{Contraction, Dtype, Kernel, KernelId, Program, Timings};
 
 use crate::call::Buffers;
 use crate::element::Element;
@@ -29,45 +29,26 @@ impl Watch for Unwatched {
     fn after(&mut self, _id: KernelId) {}
 }
 
-/// The time that runs spent in each kernel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Timings {
-    kernels: Vec<KernelTime>,
+/// Adds the time of every launch to the kernel's.
+pub(crate) struct Clock<'a> {
+    timings: &'a mut Timings,
     begin: Option<Instant>,
 }
 
-/// The time of one kernel over all of its launches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KernelTime {
-    /// Number of launches; each step of a repeat counts.
-    pub launches: u64,
-    /// Their time together.
-    pub nanoseconds: u64,
-}
-
-impl Timings {
-    /// No run yet.
-    pub fn new() -> Timings {
-        Timings::default()
-    }
-
-    /// One entry for each kernel of the program; fewer if the last ones were never launched.
-    pub fn kernels(&self) -> &[KernelTime] {
-        &self.kernels
+impl Clock<'_> {
+    pub fn new(timings: &mut Timings) -> Clock<'_> {
+        Clock { timings, begin: None }
     }
 }
 
-impl Watch for Timings {
+impl Watch for Clock<'_> {
     fn before(&mut self, _program: &Program, _id: KernelId, _buffers: &mut Buffers<'_>, _step: i64) {
         self.begin = Some(Instant::now());
     }
 
     fn after(&mut self, id: KernelId) {
         let elapsed = self.begin.take().map_or(0, |begin| begin.elapsed().as_nanos() as u64);
-        if let Some(time) = entry(&mut self.kernels, id) {
-            time.launches += 1;
-            time.nanoseconds += elapsed;
-        }
+        self.timings.add(id, elapsed);
     }
 }
 

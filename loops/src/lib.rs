@@ -22,6 +22,7 @@ pub mod plan;
 pub mod print;
 pub mod program;
 pub mod scalar;
+pub mod timings;
 pub mod verify;
 
 pub use contraction::{Contraction, ContractionKind, ConvShape};
@@ -32,3 +33,4 @@ pub use index::{Atom, Ix, Var};
 pub use nest::{Access, Expr, Extent, LoopKind, Nest, NestBuilder, Reg, Stmt, Val};
 pub use program::{Buffer, BufferId, Kernel, KernelId, Launch, Operand, Program, Role, WORD};
 pub use scalar::Scalar;
+pub use timings::{KernelTime, Timings};

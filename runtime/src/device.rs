@@ -4,9 +4,10 @@ pub use snn_cuda::{
     Arch, Availability, DeviceInfo, LibraryReport, Precision, Report as CudaReport, report as cuda_report,
 };
 use snn_graph::lower::LowerOptions;
-pub use snn_jit::{Crossovers, Densities, Footprint, Isa, KernelTime, Kernels, SpikeKernels, SweepNeeds, Timings};
+pub use snn_jit::{Crossovers, Densities, Footprint, Isa, Kernels, SpikeKernels, SweepNeeds};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
+pub use snn_loops::{KernelTime, Timings};
 
 use crate::error::{Result, RuntimeError};
 
@@ -289,18 +290,12 @@ impl Engine {
     /// # Errors
     /// If the machine does not watch kernels.
     pub fn run_watched(&mut self, key: RandomKey, watch: Watch<'_>) -> Result<()> {
-        let instance = self.compiled()?;
-        match watch {
-            Watch::Time(timings) => instance.run_timed(key, timings).map_err(failed),
-            Watch::Density(densities) => instance.run_counted(key, densities).map_err(failed),
-        }
-    }
-
-    fn compiled(&mut self) -> Result<&mut Instance> {
-        match &mut self.loaded {
-            Loaded::Cpu(instance) => Ok(instance),
-            Loaded::Cuda(_) => Err(RuntimeError::new("kernels are watched on the CPU only")),
-            Loaded::Reference(_) => Err(RuntimeError::new("the interpreter does not watch kernels")),
+        match (&mut self.loaded, watch) {
+            (Loaded::Cpu(instance), Watch::Time(timings)) => instance.run_timed(key, timings).map_err(failed),
+            (Loaded::Cpu(instance), Watch::Density(densities)) => instance.run_counted(key, densities).map_err(failed),
+            (Loaded::Cuda(instance), Watch::Time(timings)) => instance.run_timed(key, timings).map_err(failed),
+            (Loaded::Cuda(_), Watch::Density(_)) => Err(RuntimeError::new("spikes are counted on the CPU only")),
+            (Loaded::Reference(_), _) => Err(RuntimeError::new("the interpreter does not watch kernels")),
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use snn_loops::{BufferId, Dtype, RandomKey, Role};
+use snn_loops::{BufferId, Dtype, KernelId, RandomKey, Role, Timings};
 
 use super::executable::{Executable, Shared};
 use super::handles::{Event, Graph, Stream};
@@ -18,7 +18,6 @@ use super::memory::{DeviceMemory, Element, bytes_of};
 use super::staging::Staging;
 use crate::emit::Storage;
 use crate::error::CudaError;
-use crate::timings::Timings;
 
 /// Graphs that are kept: training swaps weights and knows two.
 const GRAPHS: usize = 4;
@@ -144,7 +143,7 @@ impl Instance {
         self.is_warm = true;
         for (kernel, pair) in kernels.into_iter().zip(events.windows(2)) {
             if let [before, after] = pair {
-                timings.add(kernel, before.nanoseconds_to(after)?);
+                timings.add(KernelId(kernel as u32), before.nanoseconds_to(after)?);
             }
         }
         Ok(())

@@ -1,10 +1,10 @@
 //! Programs on the fake device give the interpreter's bits, launch by launch and as graphs.
 
 use snn_cuda::{
-    Argument, Call, CudaError, Device, Emission, Executable, Instance, Precision, Storage, Target, Timings, Unit, emit,
+    Argument, Call, CudaError, Device, Emission, Executable, Instance, Precision, Storage, Target, Unit, emit,
 };
 use snn_loops::interp::{self, Memory};
-use snn_loops::{BufferId, Dtype, Ix, Kernel, Launch, Operand, Program, RandomKey, Role};
+use snn_loops::{BufferId, Dtype, Ix, Kernel, Launch, Operand, Program, RandomKey, Role, Timings};
 
 use crate::programs::{KEY, LEN, Loop, STEPS, Update, draws};
 use crate::support::{alone, fakes, search_path};

@@ -1,6 +1,8 @@
-//! The time that runs spent in each kernel of a program.
+//! The time that runs of a program spent in each kernel.
 //!
 //! Must never know who measures.
+
+use crate::program::KernelId;
 
 /// The time of each kernel, over all runs that were timed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,13 +30,13 @@ impl Timings {
         &self.kernels
     }
 
-    /// Adds one launch of the kernel at a position of the program.
-    #[cfg_attr(not(all(unix, feature = "driver")), allow(dead_code, reason = "without a driver nothing is timed"))]
-    pub(crate) fn add(&mut self, kernel: usize, nanoseconds: u64) {
-        if self.kernels.len() <= kernel {
-            self.kernels.resize(kernel + 1, KernelTime::default());
+    /// Adds one launch.
+    pub fn add(&mut self, kernel: KernelId, nanoseconds: u64) {
+        let at = kernel.0 as usize;
+        if self.kernels.len() <= at {
+            self.kernels.resize(at + 1, KernelTime::default());
         }
-        if let Some(time) = self.kernels.get_mut(kernel) {
+        if let Some(time) = self.kernels.get_mut(at) {
             time.launches += 1;
             time.nanoseconds += nanoseconds;
         }
