@@ -10,7 +10,6 @@ use std::ops::Range;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::Method;
 use super::gather::{Entry, Gather, Pass};
 use super::pack::{Block, Shared, pack, packed_len};
 use super::plane::Plane;
@@ -37,25 +36,25 @@ pub(crate) fn words(geometry: &Geometry, bits: Bits) -> Option<usize> {
     geometry.rows.checked_mul(height)?.checked_mul(width)?.checked_mul(bits.words)
 }
 
-/// Convolves with packed spikes; the lengths were checked.
+/// Convolves with packed spikes, by look-up tables or one addition a spike; the lengths were checked.
 pub(crate) fn run(
     width: Width,
-    method: Method,
+    tables: bool,
     geometry: &Geometry,
     bits: Bits,
     weights: Weights<'_, f32>,
     out: &mut [f32],
 ) {
     let plane = Plane::windows(geometry);
-    let by_rows = method == Method::Gather && wide_enough(geometry);
-    let vectors = if by_rows { rows::block_vectors(width) } else { method.block_vectors(width) };
+    let by_rows = !tables && wide_enough(geometry);
+    let vectors = if by_rows { rows::block_vectors(width) } else { block_vectors(tables, width) };
     let blocks = Block::all(geometry.cout, vectors, width);
     with_scratch(geometry.rows * plane.pixels() * bits.words, |words: &mut [u64]| {
         plane.copy(geometry, bits, words);
         let (given, len) = (weights.given, packed_len(&blocks, geometry.window()));
         let make = |packed: &mut [f32]| pack(width, geometry, &blocks, given, packed);
         weights.in_form(Form::Blocks(vectors), len, make, |packed| {
-            let job = Job { width, method, geometry, plane, blocks: &blocks, words, pixel: bits.words, packed };
+            let job = Job { width, tables, geometry, plane, blocks: &blocks, words, pixel: bits.words, packed };
             if by_rows { job.run_rows(out) } else { job.run(out) }
         });
     });
@@ -67,22 +66,20 @@ fn wide_enough(geometry: &Geometry) -> bool {
     kernel[1] == rows::COLUMNS && stride[1] == 1 && dilation[1] == 1 && output[1] >= ROW
 }
 
-impl Method {
-    /// Vectors of a block of outputs: as many sums as the registers hold, or tables as the L1 cache holds.
-    fn block_vectors(self, width: Width) -> usize {
-        match (self, width) {
-            (Method::Gather, Width::Avx512 | Width::Avx2) => 8,
-            (Method::Gather, Width::Plain) => 4,
-            (Method::Table, Width::Avx512) => 2,
-            (Method::Table, Width::Avx2 | Width::Plain) => table::VECTORS,
-        }
+/// Vectors of a block of outputs: as many sums as the registers hold, or tables as the L1 cache holds.
+fn block_vectors(tables: bool, width: Width) -> usize {
+    match (tables, width) {
+        (false, Width::Avx512 | Width::Avx2) => 8,
+        (false, Width::Plain) => 4,
+        (true, Width::Avx512) => 2,
+        (true, Width::Avx2 | Width::Plain) => table::VECTORS,
     }
 }
 
 /// What all tasks share.
 struct Job<'a> {
     width: Width,
-    method: Method,
+    tables: bool,
     geometry: &'a Geometry,
     plane: Plane,
     blocks: &'a [Block],
@@ -178,10 +175,7 @@ impl Job<'_> {
         // SAFETY: all blocks before this one are full.
         let weights = unsafe { self.packed.as_ptr().add(block.first * window) };
         let entries = self.entries(block);
-        let visit = match self.method {
-            Method::Gather => (VISIT / (64 * block.lanes)).max(1),
-            Method::Table => 1,
-        };
+        let visit = if self.tables { 1 } else { (VISIT / (64 * block.lanes)).max(1) };
         with_scratch(pixels.len(), |spots: &mut [u32]| {
             self.spots(pixels, spots);
             with_scratch(spots.len() * block.lanes, |sums: &mut [f32]| {
@@ -212,12 +206,12 @@ impl Job<'_> {
 
     /// Adds what the entries of a pass contribute.
     fn visit(&self, pass: Pass, block: Block) {
-        match self.method {
-            Method::Gather => dispatch(self.width, Gather(pass)),
-            Method::Table => with_scratch(tables_len(block.lanes), |tables: &mut [f32]| {
-                dispatch(self.width, Lookup { pass, tables: tables.as_mut_ptr() });
-            }),
+        if !self.tables {
+            return dispatch(self.width, Gather(pass));
         }
+        with_scratch(tables_len(block.lanes), |tables: &mut [f32]| {
+            dispatch(self.width, Lookup { pass, tables: tables.as_mut_ptr() });
+        });
     }
 
     /// Entries of every block.
