@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the emulation of CUDA into a directory: `libcuda.so.1`, `libnvrtc.so.13` and what they compile texts with.
+# Builds the emulation of CUDA into a directory: `libcuda.so.1`, `libnvrtc.so.13` and what they compile texts with,
+# `libcublasLt.so.13` and `libcudnn.so.9`.
 # Quick where nothing has changed. Prints the directory.
 set -eu
 if [ $# -ne 1 ]; then
@@ -32,6 +33,8 @@ done
 "$cxx" $flags -O1 -c "$from/texts.cpp" -o "$to/texts.o"
 "$cxx" $flags -O1 -shared "$from/driver.cpp" "$from/device.cpp" "$to/texts.o" -Wl,-soname,libcuda.so.1 -o "$to/libcuda.so.1" -ldl -pthread
 "$cxx" $flags -O1 -shared "$from/nvrtc.cpp" "$to/texts.o" -Wl,-soname,libnvrtc.so.13 -o "$to/libnvrtc.so.13" -ldl -pthread
+"$cxx" $flags -shared "$from/matrices.cpp" "$to/libcuda.so.1" -Wl,-soname,libcublasLt.so.13 -Wl,-rpath,'$ORIGIN' -o "$to/libcublasLt.so.13"
+"$cxx" $flags -shared "$from/convolutions.cpp" "$to/libcuda.so.1" -Wl,-soname,libcudnn.so.9 -Wl,-rpath,'$ORIGIN' -o "$to/libcudnn.so.9"
 cp "$from/shim.h" "$to/shim.h"
 echo "$mark" >"$to/.built"
 echo "$to"

@@ -7,11 +7,12 @@ use std::path::Path;
 
 use snn_loops::{BufferId, Program, RandomKey, Timings};
 
+use crate::accelerators::Accelerators;
 use crate::availability::{Availability, DeviceInfo, Reason, Report, Version};
 use crate::code::{Compiled, Resources};
 use crate::emit::Emission;
 use crate::error::CudaError;
-use crate::target::Arch;
+use crate::target::{Arch, Target};
 
 /// That this build has no CUDA.
 pub fn availability() -> &'static Availability {
@@ -28,6 +29,11 @@ pub fn report() -> Report {
         cache: None,
         advice: vec![Reason::NotBuilt.help()],
     }
+}
+
+/// No library.
+pub fn accelerator_versions() -> String {
+    String::new()
 }
 
 fn absent<T>() -> Result<T, CudaError> {
@@ -106,6 +112,25 @@ impl Executable {
     /// None: there is no device to compile for.
     pub fn compile(_program: &Program, _emission: Emission, device: &Device) -> Result<Executable, CudaError> {
         match device.0 {}
+    }
+
+    /// The same with libraries.
+    ///
+    /// # Errors
+    /// None: there is no device to compile for.
+    pub fn accelerated(
+        _program: &Program,
+        _emission: Emission,
+        _target: &Target,
+        device: &Device,
+        _accelerators: Accelerators,
+    ) -> Result<Executable, CudaError> {
+        match device.0 {}
+    }
+
+    /// How many contractions libraries compute.
+    pub fn library_products(&self) -> usize {
+        match self.0 {}
     }
 
     /// What its functions take of a multiprocessor.

@@ -13,6 +13,8 @@ mod constants;
 mod direct;
 pub mod fused;
 mod geometry;
+#[cfg(feature = "accelerators")]
+pub mod library;
 mod tiled;
 
 use snn_loops::{Contraction, Operand};

@@ -49,6 +49,15 @@ pub enum CudaError {
         /// The answer in words.
         message: String,
     },
+    /// A library that computes in our place refused something.
+    Library {
+        /// Its name.
+        library: &'static str,
+        /// The function that was called.
+        call: &'static str,
+        /// Its answer.
+        code: u32,
+    },
     /// The program has no such buffer.
     NoBuffer(u32),
     /// The program computes in another type.
@@ -102,6 +111,9 @@ impl fmt::Display for CudaError {
                     f.write_str("; the device can no longer be used by this process, start it again")?;
                 }
                 Ok(())
+            }
+            CudaError::Library { library, call, code } => {
+                write!(f, "{library} failed: {call} answers {code}; SNNC_ACCELERATORS=off does without it")
             }
             CudaError::NoBuffer(id) => write!(f, "the program has no buffer b{id}"),
             CudaError::WrongType { program, asked } => {

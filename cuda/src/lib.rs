@@ -12,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod accelerators;
 pub mod availability;
 pub mod check;
 pub mod code;
@@ -31,11 +32,12 @@ mod absent;
 mod driver;
 
 #[cfg(not(all(unix, feature = "driver")))]
-pub use absent::{Compiler, Device, Executable, Instance, availability, report};
+pub use absent::{Compiler, Device, Executable, Instance, accelerator_versions, availability, report};
+pub use accelerators::{Accelerators, Choices, Winner};
 pub use availability::{Availability, DeviceInfo, LibraryReport, Reason, Report};
 pub use code::{Compiled, Resources};
 #[cfg(all(unix, feature = "driver"))]
-pub use driver::{Compiler, Device, Executable, Instance, availability, report};
+pub use driver::{Compiler, Device, Executable, Instance, accelerator_versions, availability, report};
 pub use emit::{Emission, Storage, Unit, emit, units};
 pub use error::CudaError;
 pub use launch::{Argument, Call, Emitted};

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use snn_cuda::check::{Isolated, Values, distinct, isolate};
-use snn_cuda::{CudaError, Device, Executable, Instance, Precision, Target};
+use snn_cuda::{Accelerators, CudaError, Device, Executable, Instance, Precision, Target};
 use snn_loops::{BufferId, Dtype, Kernel, KernelId, Program, RandomKey, interp};
 use snnc::Model;
 
@@ -134,7 +134,10 @@ fn by_interpreter(isolated: &Isolated, inputs: &Contents) -> Result<Contents, St
 fn on_device(isolated: &Isolated, inputs: &Contents, device: &Device, target: &Target) -> Result<Contents, String> {
     let text = |error: CudaError| error.to_string();
     let emission = snn_cuda::emit(&isolated.program, target);
-    let executable = Executable::compile(&isolated.program, emission, device).map_err(text)?;
+    // With `SNNC_ACCELERATORS=always` it is the libraries that are checked.
+    let accelerators = Accelerators::of_the_user();
+    let executable =
+        Executable::accelerated(&isolated.program, emission, target, device, accelerators).map_err(text)?;
     let mut instance = Instance::new(&executable).map_err(text)?;
     for (id, values) in inputs {
         match isolated.program.dtype {

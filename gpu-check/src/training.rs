@@ -23,7 +23,7 @@ fn tolerance(precision: Precision, step: usize) -> Option<f64> {
 
 /// The device that is checked.
 pub(crate) fn device(precision: Precision) -> Device {
-    Device::Cuda { ordinal: first_cuda().unwrap_or_default(), precision }
+    Device::cuda(first_cuda().unwrap_or_default(), precision)
 }
 
 /// Trains for so many steps on both machines.

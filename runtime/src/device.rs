@@ -1,7 +1,8 @@
 //! Which machine runs a program: the one place that knows every back end.
 
 pub use snn_cuda::{
-    Arch, Availability, DeviceInfo, LibraryReport, Precision, Report as CudaReport, report as cuda_report,
+    Accelerators, Arch, Availability, Choices, DeviceInfo, LibraryReport, Precision, Report as CudaReport, Winner,
+    report as cuda_report,
 };
 use snn_graph::lower::LowerOptions;
 pub use snn_jit::{Crossovers, Densities, Footprint, Isa, Kernels, SpikeKernels, SweepNeeds};
@@ -27,6 +28,8 @@ pub enum Device {
         ordinal: usize,
         /// How linear maps and convolutions round.
         precision: Precision,
+        /// Which of them libraries compute; results depend on it, by rounding.
+        accelerators: Accelerators,
     },
     /// The interpreter that defines what programs mean; slow.
     Reference,
@@ -55,6 +58,19 @@ impl Device {
         match self {
             Device::Cpu { kernels, .. } => Some(kernels),
             Device::Cuda { .. } | Device::Reference => None,
+        }
+    }
+
+    /// A CUDA device as a new run uses it: with the libraries that the user wants.
+    pub fn cuda(ordinal: usize, precision: Precision) -> Device {
+        Device::Cuda { ordinal, precision, accelerators: Accelerators::of_the_user() }
+    }
+
+    /// Which contractions libraries compute, as far as that is decided; `None` where they are not asked.
+    pub fn choices(self) -> Option<Choices> {
+        match self {
+            Device::Cuda { accelerators, .. } => accelerators.choices(),
+            Device::Cpu { .. } | Device::Reference => None,
         }
     }
 
@@ -117,6 +133,11 @@ pub fn cuda_name(ordinal: usize) -> Result<String> {
     }
 }
 
+/// The libraries that may compute on CUDA devices, with their versions, in words; empty if there are none.
+pub fn accelerator_versions() -> String {
+    snn_cuda::accelerator_versions()
+}
+
 /// What is learned about the kernels of a run while it happens.
 #[derive(Debug)]
 pub enum Watch<'a> {
@@ -160,11 +181,12 @@ impl Engine {
                 let executable = snn_jit::compile(&program, &Options { threads, kernels }).map_err(failed)?;
                 Loaded::Cpu(Box::new(Instance::replacing(&executable, replaced).map_err(failed)?))
             }
-            Device::Cuda { ordinal, precision } => {
+            Device::Cuda { ordinal, precision, accelerators } => {
                 let device = snn_cuda::Device::open(ordinal).map_err(failed)?;
                 let target = snn_cuda::Target { arch: device.arch(), dtype, precision };
                 let emission = snn_cuda::emit(&program, &target);
-                let executable = snn_cuda::Executable::compile(&program, emission, &device).map_err(failed)?;
+                let executable = snn_cuda::Executable::accelerated(&program, emission, &target, &device, accelerators);
+                let executable = executable.map_err(failed)?;
                 Loaded::Cuda(Box::new(snn_cuda::Instance::replacing(&executable, replaced).map_err(failed)?))
             }
             Device::Reference => {

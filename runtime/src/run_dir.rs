@@ -14,7 +14,7 @@ use crate::error::{Result, RuntimeError};
 use crate::files;
 use crate::hash::sha256;
 use crate::health::Health;
-use crate::kernels::Recorded;
+use crate::kernels::{Recorded, RecordedChoices};
 use crate::metrics::MetricsLog;
 use crate::session::TrainOutcome;
 
@@ -71,6 +71,9 @@ pub struct Manifest {
     /// The kernels that the run began with, where the kind of machine has a choice.
     #[serde(default)]
     pub kernels: Option<Recorded>,
+    /// The contractions of which it was known who computes them when the run began, where libraries are asked.
+    #[serde(default)]
+    pub choices: Option<RecordedChoices>,
 }
 
 /// A file that a model uses, kept whole so that the run can be continued without it.
@@ -105,6 +108,9 @@ pub struct TrainingState {
     /// The kernels that the last update was computed with, where the kind of machine has a choice.
     #[serde(default)]
     pub kernels: Option<Recorded>,
+    /// Who computed which contraction until now, where libraries are asked.
+    #[serde(default)]
+    pub choices: Option<RecordedChoices>,
 }
 
 /// Running sums of an epoch in progress.

@@ -13,7 +13,7 @@ use crate::data::{Dataset, Split};
 use crate::error::{Result, RuntimeError};
 use crate::feed::Feed;
 use crate::health::Health;
-use crate::kernels::Recorded;
+use crate::kernels::{Recorded, RecordedChoices};
 use crate::metrics::EpochRecord;
 use crate::run_dir::{Best, PartialEpoch, RunDir, TrainingState};
 use crate::schedule::Schedule;
@@ -106,7 +106,7 @@ pub fn train(
         }
         let finished = epoch(session, data, config, &mut feed, &mut state, observer)?;
         if !finished {
-            save(session, run, &state)?;
+            save(session, run, &mut state)?;
             return Ok(Outcome { state, finished: false });
         }
         let record = close_epoch(session, data, &mut state)?;
@@ -119,7 +119,7 @@ pub fn train(
             }
             checkpoint::save(&run.weights(), &session.tensors(false)?, &BTreeMap::new())?;
         }
-        save(session, run, &state)?;
+        save(session, run, &mut state)?;
         observer.event(Event::Epoch(&record));
         if observer.stop() && state.epoch < config.epochs {
             return Ok(Outcome { state, finished: false });
@@ -147,7 +147,9 @@ pub fn check(session: &Session, data: &Dataset, config: &TrainConfig) -> Result<
     Ok(())
 }
 
-fn save(session: &mut Session, run: Option<&RunDir>, state: &TrainingState) -> Result<()> {
+fn save(session: &mut Session, run: Option<&RunDir>, state: &mut TrainingState) -> Result<()> {
+    // Programs that were compiled meanwhile have added theirs.
+    state.choices = session.options().device.choices().map(RecordedChoices::from);
     match run {
         Some(run) => run.save_checkpoint(&session.tensors(true)?, state),
         None => Ok(()),

@@ -162,6 +162,7 @@ fn manifest() -> Manifest {
         precision: text(),
         machine: text(),
         kernels: None,
+        choices: None,
     }
 }
 

@@ -37,7 +37,7 @@ pub use snn_lang::Method;
 pub use snn_lang::codes::Code;
 pub use snn_lang::elaborate::StageRow;
 pub use snn_runtime as runtime;
-pub use snn_runtime::device::{Arch, Crossovers, Device, Isa, Kernels, Precision, SpikeKernels};
+pub use snn_runtime::device::{Accelerators, Arch, Crossovers, Device, Isa, Kernels, Precision, SpikeKernels};
 pub use snn_runtime::session::{Inference, MemoryUse, Session, SessionOptions};
 pub use snn_runtime::stream::{Stream, StreamOutput};
 pub use snn_runtime::train::{Evaluation, Event, Observer, Outcome, Silent};

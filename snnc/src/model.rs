@@ -14,7 +14,7 @@ use snn_runtime::calibration;
 use snn_runtime::data::{self, Dataset};
 use snn_runtime::device::{Device, Precision};
 use snn_runtime::hash::sha256;
-use snn_runtime::kernels::Recorded;
+use snn_runtime::kernels::{Recorded, RecordedChoices};
 use snn_runtime::optim::UpdateRule;
 use snn_runtime::run_dir::Manifest;
 use snn_runtime::session::{Session, SessionOptions};
@@ -215,6 +215,7 @@ impl Model {
             precision: precision(options).to_owned(),
             machine: machine(options.device)?,
             kernels: options.device.kernels().map(Recorded),
+            choices: options.device.choices().map(RecordedChoices::from),
         })
     }
 
@@ -254,8 +255,12 @@ fn precision(options: &SessionOptions) -> &'static str {
 pub(crate) fn machine(device: Device) -> Result<String> {
     match device {
         Device::Cpu { kernels, .. } => Ok(calibration::machine(kernels.isa)?),
-        Device::Cuda { ordinal, precision } => {
-            Ok(format!("{}, {}", snn_runtime::device::cuda_name(ordinal)?, precision.name()))
+        Device::Cuda { ordinal, precision, accelerators } => {
+            let mut words = vec![snn_runtime::device::cuda_name(ordinal)?, precision.name().to_owned()];
+            if accelerators.is_on() {
+                words.push(snn_runtime::device::accelerator_versions());
+            }
+            Ok(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", "))
         }
         Device::Reference => Ok("interpreter".to_owned()),
     }

@@ -80,7 +80,7 @@ pub fn program(model: &Model, form: Form, training: bool) -> Result<String> {
     let options = model.options();
     let lowering = LowerOptions::new(options.batch, options.dtype);
     let lowering = match form {
-        Form::Cuda(_, precision) if !training => Device::Cuda { ordinal: 0, precision }.evaluation(lowering),
+        Form::Cuda(_, precision) if !training => Device::cuda(0, precision).evaluation(lowering),
         Form::Loops | Form::Clif | Form::Assembly | Form::Cuda(..) => lowering,
     };
     let text = |plan: &TrainStep| listing(&plan.graph, &plan.outputs, lowering, form);

@@ -8,7 +8,7 @@ use snn_runtime::RuntimeError;
 use snn_runtime::checkpoint;
 use snn_runtime::data::Dataset;
 use snn_runtime::data::events::Lost;
-use snn_runtime::device::{Device, Kernels, first_cuda};
+use snn_runtime::device::{Accelerators, Choices, Device, Kernels, first_cuda};
 use snn_runtime::feed;
 use snn_runtime::run_dir::{RunDir, TrainingState};
 use snn_runtime::session::{Session, SessionOptions};
@@ -136,13 +136,14 @@ impl Run {
         SessionOptions { device, ..self.model.options() }
     }
 
-    /// Those of its training: on a machine of the same kind.
-    fn options_with(&self, threads: usize, kernels: Kernels) -> SessionOptions {
+    /// Those of its training: on a machine of the same kind, with what was chosen until then.
+    fn options_with(&self, threads: usize, kernels: Kernels, choices: Option<Choices>) -> SessionOptions {
         let device = match self.device.as_str() {
             "reference" => Device::Reference,
             "cuda" => {
                 // Where there is none, whoever opens it says why.
-                Device::Cuda { ordinal: first_cuda().unwrap_or_default(), precision: self.model.precision() }
+                let (ordinal, precision) = (first_cuda().unwrap_or_default(), self.model.precision());
+                Device::Cuda { ordinal, precision, accelerators: Accelerators::going_on(choices) }
             }
             _ => Device::Cpu { threads, kernels },
         };
@@ -212,7 +213,8 @@ impl Run {
         let recipe = self.model.recipe().ok_or_else(|| RuntimeError::new("the run's model has no `train`"))?;
         let (path, file, state) = self.dir.load_checkpoint()?;
         let kernels = state.kernels.map_or(self.kernels, |recorded| recorded.0);
-        let options = SessionOptions { memory_limit, ..self.options_with(threads, choice.over(kernels)) };
+        let choices = state.choices.clone().map(Choices::from);
+        let options = SessionOptions { memory_limit, ..self.options_with(threads, choice.over(kernels), choices) };
         let mut session = self.model.session(options)?;
         session.restore(&file.take(&session.tensor_specs(true), &path)?)?;
         self.dir.metrics().truncate(state.epoch)?;

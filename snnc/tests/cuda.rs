@@ -103,3 +103,58 @@ fn an_interrupted_training_goes_on_on_its_device_to_the_same_bits() {
     assert_eq!(nowhere.code, Some(1), "{}", nowhere.stderr);
     assert!(nowhere.stderr.contains("CUDA"), "{}", nowhere.stderr);
 }
+
+/// Runs a command on the emulated device, with the libraries beside it wherever they can compute.
+#[cfg(feature = "accelerators")]
+fn accelerated(place: &Place, libraries: &std::path::Path, words: &str, accelerators: &str) -> Done {
+    let mut command = place.command(words);
+    command.env("SNNC_CUDA_LIBS", libraries).env_remove("SNNC_NO_GPU").env("SNNC_ACCELERATORS", accelerators);
+    Done::of(command.output().unwrap())
+}
+
+#[cfg(feature = "accelerators")]
+#[test]
+fn digits_learn_with_libraries_what_they_learn_without_and_go_on_with_the_same_choices() {
+    let Some(libraries) = emulation() else { return };
+    let place = Place::new();
+    let run = |words: &str, accelerators: &str| {
+        let done = accelerated(&place, &libraries, words, accelerators);
+        assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+        done
+    };
+    run(&format!("run DIGITS --device cuda {SHORT} --out whole"), "always");
+    let plain = on_device(&place, &libraries, &format!("run DIGITS {SHORT} --out cpu"));
+    assert_eq!(plain.code, Some(0), "{}", plain.stderr);
+    let loss = |run: &str| place.metrics(run)[0]["train_loss"].as_f64().unwrap();
+    let (found, expected) = (loss("whole"), loss("cpu"));
+    assert!((found - expected).abs() <= 1e-3 * expected, "the loss is {found} and should be {expected}");
+    let manifest = place.read("whole/manifest.json");
+    assert!(manifest.contains("cuBLASLt 13.0.2, cuDNN 9.21.0"), "{manifest}");
+
+    // The checkpoint knows who computed what, and a run that goes on asks nobody else.
+    run(&format!("run DIGITS --device cuda {SHORT} --max-updates 7 --out part"), "always");
+    let choices = |run: &str| {
+        let state: serde_json::Value = serde_json::from_str(&place.read(&format!("{run}/checkpoint.json"))).unwrap();
+        state["choices"].as_object().unwrap().clone()
+    };
+    let before = choices("part");
+    assert!(!before.is_empty() && before.values().all(|winner| winner == "library"), "{before:?}");
+    let resumed = run("run --resume part", "measured");
+    assert!(!resumed.stderr.contains("another machine"), "{}", resumed.stderr);
+    let after = choices("part");
+    assert!(before.iter().all(|(key, winner)| after.get(key) == Some(winner)), "{before:?}\n{after:?}");
+    assert_eq!(place.bytes("part/weights.safetensors"), place.bytes("whole/weights.safetensors"));
+
+    // Without libraries the bits may be others, and the run says so.
+    run(&format!("run DIGITS --device cuda {SHORT} --max-updates 7 --out other"), "always");
+    let without = run("run --resume other", "off");
+    assert!(without.stderr.contains("the run began on another machine"), "{}", without.stderr);
+
+    // What was trained without libraries goes on without.
+    run(&format!("run DIGITS --device cuda {SHORT} --max-updates 7 --out ours"), "off");
+    run("run --resume ours", "always");
+    let manifest = place.read("ours/manifest.json");
+    assert!(!manifest.contains("cuBLASLt"), "{manifest}");
+    let state: serde_json::Value = serde_json::from_str(&place.read("ours/checkpoint.json")).unwrap();
+    assert!(state["choices"].is_null(), "{state}");
+}

@@ -40,21 +40,31 @@ impl Key {
         }
         Key(hex(&hash.finalize()))
     }
+
+    /// The key as the name of a file.
+    #[cfg(feature = "accelerators")]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The folder that the user lets be kept in: `SNNC_CACHE`, `snnc` in `XDG_CACHE_HOME` or in `~/.cache`; none if `SNNC_CACHE` is
+/// `off`.
+pub(super) fn of_the_user() -> Option<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    match env::var_os("SNNC_CACHE").filter(|value| !value.is_empty()) {
+        Some(value) if value == "off" => None,
+        Some(value) => Some(PathBuf::from(value)),
+        None => absolute("XDG_CACHE_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+            .map(|folder| folder.join("snnc")),
+    }
 }
 
 impl Cache {
-    /// That of the user: `cubins` in `SNNC_CACHE`, in `snnc` of `XDG_CACHE_HOME` or of `~/.cache`; `SNNC_CACHE=off` for
-    /// none.
+    /// That of the user, `cubins` in the user's folder.
     pub fn of_the_user() -> Cache {
-        let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let folder = match env::var_os("SNNC_CACHE").filter(|value| !value.is_empty()) {
-            Some(value) if value == "off" => None,
-            Some(value) => Some(PathBuf::from(value)),
-            None => absolute("XDG_CACHE_HOME")
-                .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-                .map(|folder| folder.join("snnc")),
-        };
-        Cache { folder: folder.map(|folder| folder.join("cubins")) }
+        Cache { folder: of_the_user().map(|folder| folder.join("cubins")) }
     }
 
     /// Where entries are.

@@ -10,17 +10,21 @@ use std::thread;
 
 use snn_loops::{BufferId, Dtype, Program, Role};
 
+use super::accelerators::Candidates;
 use super::cache::{Cache, Key};
 use super::device::Device;
-use super::handles::{Function, Module, Stream};
+use super::handles::{Module, Stream};
 use super::layout::Layout;
 use super::memory::{DeviceMemory, Element, bytes_of};
 use super::nvrtc::{self, Compiler, Refusal};
 use super::staging::Staging;
+use super::work::{self, Functions, Work};
+use crate::accelerators::Accelerators;
 use crate::code::{Compiled, Resources};
 use crate::emit::{Emission, Storage, Unit};
 use crate::error::CudaError;
 use crate::launch::Call;
+use crate::target::Target;
 
 /// Shared memory that a launch may ask for without being allowed to.
 const FREE_SHARED: u32 = 48 << 10;
@@ -39,19 +43,14 @@ pub struct Executable {
 pub(super) struct Shared {
     pub program: Program,
     pub device: Device,
-    /// What each kernel of the program launches.
-    pub kernels: Vec<Vec<Launchable>>,
+    /// What each kernel of the program gives to a stream.
+    pub kernels: Vec<Vec<Work>>,
     pub layout: Layout,
     pub workspace: usize,
     /// Constants, which no instance changes.
     pub constants: BTreeMap<BufferId, Arc<DeviceMemory>>,
     resources: Vec<Resources>,
-}
-
-/// A call whose function is loaded.
-pub(super) struct Launchable {
-    pub call: Call,
-    pub function: Arc<Function>,
+    library_products: usize,
 }
 
 impl fmt::Debug for Executable {
@@ -67,28 +66,63 @@ impl Executable {
     /// # Errors
     /// If NVRTC is missing or refuses a text, the device is out of memory, or the emission does not go with the program.
     pub fn compile(program: &Program, emission: Emission, device: &Device) -> Result<Executable, CudaError> {
-        check(program, &emission, device)?;
-        let layout = Layout::of(program, &emission)?;
-        let codes = compile_units(&emission.units, device)?;
-        let mut functions = BTreeMap::new();
-        for (unit, code) in emission.units.iter().zip(&codes) {
-            let module = Module::load(device.context(), &code.image)?;
-            for name in &unit.functions {
-                functions.insert(name.as_str(), Arc::new(module.function(name)?));
-            }
-        }
-        let kernels = link(&emission, &functions)?;
-        let resources = codes.into_iter().flat_map(|code| code.resources).collect();
-        let constants = upload_constants(program, device)?;
-        let (program, device, workspace) = (program.clone(), device.clone(), emission.workspace);
-        let shared = Shared { program, device, kernels, layout, workspace, constants, resources };
-        Ok(Executable { shared: Arc::new(shared) })
+        build(program, emission, device, |_| Candidates::none())
+    }
+
+    /// The same for a program that was emitted for `target`, where libraries compute dense contractions for which they are
+    /// chosen; choices that are missing are made here, by running both on memory of their own.
+    ///
+    /// # Errors
+    /// As for [`Self::compile`], and what goes wrong while a choice is made.
+    pub fn accelerated(
+        program: &Program,
+        emission: Emission,
+        target: &Target,
+        device: &Device,
+        accelerators: Accelerators,
+    ) -> Result<Executable, CudaError> {
+        build(program, emission, device, |emission| Candidates::of(program, emission, target, device, accelerators))
+    }
+
+    /// How many contractions libraries compute.
+    pub fn library_products(&self) -> usize {
+        self.shared.library_products
     }
 
     /// What its functions take of a multiprocessor, as far as the compiler said.
     pub fn resources(&self) -> &[Resources] {
         &self.shared.resources
     }
+}
+
+/// Compiles everything and puts libraries where they are chosen.
+fn build(
+    program: &Program,
+    mut emission: Emission,
+    device: &Device,
+    candidates: impl FnOnce(&Emission) -> Candidates,
+) -> Result<Executable, CudaError> {
+    check(program, &emission, device)?;
+    let candidates = candidates(&emission);
+    let units: Vec<&Unit> = emission.units.iter().chain(candidates.units()).collect();
+    let codes = compile_units(&units, device)?;
+    let mut functions = BTreeMap::new();
+    for (unit, code) in units.iter().zip(&codes) {
+        let module = Module::load(device.context(), &code.image)?;
+        for name in &unit.functions {
+            functions.insert(name.clone(), Arc::new(module.function(name)?));
+        }
+    }
+    let mut kernels = link(&emission, &functions)?;
+    let room = (program.dtype, emission.workspace);
+    let (library_products, their_workspace) = candidates.choose(&mut kernels, &functions, room, device)?;
+    emission.workspace = emission.workspace.max(their_workspace);
+    let layout = Layout::of(program, &emission)?;
+    let resources = codes.into_iter().flat_map(|code| code.resources).collect();
+    let constants = upload_constants(program, device)?;
+    let (program, device, workspace) = (program.clone(), device.clone(), emission.workspace);
+    let shared = Shared { program, device, kernels, layout, workspace, constants, resources, library_products };
+    Ok(Executable { shared: Arc::new(shared) })
 }
 
 /// Whether what the driver is told makes sense.
@@ -118,7 +152,7 @@ fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), 
 }
 
 /// The calls of each kernel with their functions.
-fn link(emission: &Emission, functions: &BTreeMap<&str, Arc<Function>>) -> Result<Vec<Vec<Launchable>>, CudaError> {
+fn link(emission: &Emission, functions: &Functions) -> Result<Vec<Vec<Work>>, CudaError> {
     let mut shared: BTreeMap<&str, u32> = BTreeMap::new();
     for call in emission.kernels.iter().flatten() {
         let most = shared.entry(call.function.as_str()).or_default();
@@ -129,15 +163,11 @@ fn link(emission: &Emission, functions: &BTreeMap<&str, Arc<Function>>) -> Resul
             function.allow_shared(bytes)?;
         }
     }
-    let link = |call: &Call| match functions.get(call.function.as_str()) {
-        Some(function) => Ok(Launchable { call: call.clone(), function: Arc::clone(function) }),
-        None => Err(CudaError::Emission(format!("no unit has the function `{}`", call.function))),
-    };
-    emission.kernels.iter().map(|calls| calls.iter().map(link).collect()).collect()
+    emission.kernels.iter().map(|calls| work::link(calls, functions)).collect()
 }
 
 /// The code of each unit, on as many threads as there are.
-fn compile_units(units: &[Unit], device: &Device) -> Result<Vec<Compiled>, CudaError> {
+fn compile_units(units: &[&Unit], device: &Device) -> Result<Vec<Compiled>, CudaError> {
     let next = AtomicUsize::new(0);
     let done: Vec<Mutex<Option<Result<Compiled, CudaError>>>> = units.iter().map(|_| Mutex::new(None)).collect();
     let cache = Cache::of_the_user();
@@ -161,9 +191,9 @@ fn compile_units(units: &[Unit], device: &Device) -> Result<Vec<Compiled>, CudaE
 }
 
 /// The next unit that nobody has taken.
-fn take<'a, S>(units: &'a [Unit], slots: &'a [S], next: &AtomicUsize) -> Option<(&'a Unit, &'a S)> {
+fn take<'a, S>(units: &[&'a Unit], slots: &'a [S], next: &AtomicUsize) -> Option<(&'a Unit, &'a S)> {
     let at = next.fetch_add(1, Ordering::Relaxed);
-    Some((units.get(at)?, slots.get(at)?))
+    Some((*units.get(at)?, slots.get(at)?))
 }
 
 /// The code of a unit for the device, or the intermediate form for a device that NVRTC does not know.

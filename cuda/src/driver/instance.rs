@@ -16,6 +16,7 @@ use super::launch::{Addresses, each_launch};
 use super::layout::{Block, Place, WORKSPACE};
 use super::memory::{DeviceMemory, Element, bytes_of};
 use super::staging::Staging;
+use super::work::{Work, give};
 use crate::emit::Storage;
 use crate::error::CudaError;
 
@@ -223,16 +224,11 @@ impl Instance {
         };
         self.stream.context.enter()?;
         each_launch(&shared.program.launches, 0, &mut |kernel, step| {
-            for launchable in shared.kernels.get(kernel).into_iter().flatten() {
-                let call = &launchable.call;
-                let mut arguments = addresses.arguments(&call.arguments, step)?;
-                // SAFETY: the emission was made for this function, and its kernels keep inside of the buffers and the
-                // workspace that they are given, as the program was verified. All of it is this value's memory, which is
-                // dropped after the stream; constants are only read.
-                unsafe {
-                    self.stream.launch(&launchable.function, call.grid, call.block, call.shared, &mut arguments)?;
-                }
-            }
+            let works = shared.kernels.get(kernel).map_or(&[] as &[Work], Vec::as_slice);
+            // SAFETY: the emission was made for these functions, and they keep inside of the buffers and the workspace that
+            // they are given, as the program was verified. All of it is this value's memory, which is dropped after the
+            // stream; constants are only read.
+            unsafe { give(&self.stream, works, &addresses, step)? };
             behind(kernel)
         })
     }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use cudarc::driver::sys::{CUdevice, CUdevice_attribute};
 
+use super::accelerators;
 use super::api::{Answer, AnswerText, DriverFunctions};
 use super::cache::Cache;
 use super::libraries::{self, Problem, Wanted};
@@ -104,6 +105,7 @@ pub fn report() -> Report {
         version: probe.driver.as_ref().ok().map(|driver| driver.version),
     }];
     libraries.extend(nvrtc::library_reports(compiler));
+    libraries.extend(accelerators::reports());
     let mut advice = Vec::new();
     if let Availability::Absent(reason) = &probe.availability {
         advice.push(reason.help());

@@ -65,7 +65,8 @@ fn compare_program(program: &Program, cases: &[Case], precision: Precision, tole
     }
 }
 
-fn inputs(program: &Program, case: &Case, seed: u64, is_exact: bool) -> [(BufferId, Vec<f64>); 2] {
+/// Numbers for the inputs of a case, spikes where it takes spikes.
+pub fn inputs(program: &Program, case: &Case, seed: u64, is_exact: bool) -> [(BufferId, Vec<f64>); 2] {
     let len = |id: BufferId| program.buffers[id.0 as usize].len;
     let [a, b] = case.inputs;
     let first = if case.is_spikes { spikes(len(a), seed) } else { numbers(len(a), 2 * seed + 1, is_exact) };

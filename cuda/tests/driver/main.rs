@@ -4,6 +4,8 @@
 //! What a process finds out about CUDA it finds out once, so every test runs in a process of its own.
 
 mod absence;
+#[cfg(feature = "accelerators")]
+mod accelerators;
 mod compiler;
 mod contraction_cases;
 mod contractions;

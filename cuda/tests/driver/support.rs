@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 /// Says to a process that it was started for one test.
 const ALONE: &str = "SNN_CUDA_TEST_ALONE";
 /// What would lead a test to other libraries than its own.
-const LEADING_ASTRAY: [&str; 9] = [
+const LEADING_ASTRAY: [&str; 10] = [
+    "SNNC_ACCELERATORS",
     "SNNC_NO_GPU",
     "SNNC_CUDA_LIBS",
     "SNNC_CACHE",

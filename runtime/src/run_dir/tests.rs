@@ -1,7 +1,7 @@
 //! Creating, refusing, replacing and reopening folders of runs.
 
 use super::*;
-use crate::device::{Kernels, SpikeKernels};
+use crate::device::{Choices, Kernels, SpikeKernels, Winner};
 
 fn manifest() -> Manifest {
     Manifest {
@@ -21,6 +21,7 @@ fn manifest() -> Manifest {
         precision: "f32".to_owned(),
         machine: "portable".to_owned(),
         kernels: Some(Recorded(Kernels::NATIVE)),
+        choices: None,
     }
 }
 
@@ -106,6 +107,7 @@ fn checkpoints_hold_tensors_and_state_together() {
         best: Some(Best { epoch: 3, test_accuracy: 0.1 + 0.2 }),
         partial: None,
         kernels: Some(Recorded(Kernels { spikes: SpikeKernels::Sparse, ..Kernels::NATIVE })),
+        choices: Some(Choices::from([("a product".to_owned(), Winner::Library)]).into()),
     };
     let tensors = [NamedTensor { name: "w".to_owned(), shape: vec![1], data: checkpoint::TensorData::F32(vec![0.5]) }];
     run.save_checkpoint(&tensors, &state).unwrap();

@@ -14,7 +14,8 @@ use super::terminal::{say, write};
 ///
 /// Names the processor, the CUDA devices and the libraries behind them, where each was found, and what to do where
 /// something is missing. `SNNC_CUDA_LIBS` names directories to look in first, `SNNC_NO_GPU=1` switches CUDA off,
-/// `SNNC_CACHE` names the folder of what is kept, and is `off` where nothing shall be.
+/// `SNNC_CACHE` names the folder of what is kept, and is `off` where nothing shall be; `SNNC_ACCELERATORS=off` keeps cuBLASLt
+/// and cuDNN, which builds with the feature `accelerators` use where they are faster, out of it.
 #[derive(clap::Args)]
 pub struct Args {
     /// The result as JSON.
@@ -62,7 +63,7 @@ fn as_text(diagnosis: &Diagnosis) -> String {
 }
 
 fn libraries(libraries: &[LibraryReport]) -> String {
-    let mut table = Table::new(&[("library", Align::Left), ("CUDA", Align::Left), ("found", Align::Left)]);
+    let mut table = Table::new(&[("library", Align::Left), ("version", Align::Left), ("found", Align::Left)]);
     for library in libraries {
         let version = library.version.map_or_else(String::new, version);
         let found = match &library.found {

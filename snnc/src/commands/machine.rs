@@ -82,7 +82,7 @@ impl Machine {
             Kind::Reference => return Ok(Device::Reference),
             Kind::Cpu => {}
             Kind::Cuda | Kind::Auto => match first_cuda() {
-                Ok(ordinal) => return Ok(Device::Cuda { ordinal, precision }),
+                Ok(ordinal) => return Ok(Device::cuda(ordinal, precision)),
                 Err(problem) if kind == Kind::Auto => note(format_args!("note: on the CPU: {problem}")),
                 Err(problem) => {
                     let message = format!("no CUDA device can be used: {problem}");
