@@ -4,7 +4,7 @@
 
 use snn_loops::Operand;
 
-/// What a function is called with. Every argument is 8 bytes.
+/// What a function is called with. Every argument is 8 bytes; a function may take all of them as one table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Argument {
     /// The address of an operand's first element at the step of the launch. Into packed buffers the offset is a multiple of
@@ -14,6 +14,8 @@ pub enum Argument {
     Workspace(usize),
     /// The step of the enclosing `Repeat` as a 64-bit integer, 0 outside of one.
     Step,
+    /// This number.
+    Number(u64),
     /// The address of what changes from run to run: `{ u64 seed; u64 run; i64 step; }`, where `step` is that of a program
     /// which is itself a step.
     Run,

@@ -92,7 +92,7 @@ impl InstructionCheck {
             kernels: vec![vec![call]],
             workspace: 0,
             storage: vec![Storage::Float; 2],
-            kept: vec![],
+            moved: vec![],
         }
     }
 

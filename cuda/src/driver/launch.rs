@@ -51,6 +51,7 @@ impl Addresses<'_> {
     fn argument(&self, argument: &Argument, step: i64) -> Result<u64, CudaError> {
         match argument {
             Argument::Step => Ok(step as u64),
+            Argument::Number(number) => Ok(*number),
             Argument::Run => Ok(self.run),
             Argument::Workspace(offset) if *offset <= self.workspace_bytes => Ok(self.workspace + *offset as u64),
             Argument::Workspace(offset) => Err(CudaError::Emission(format!(
@@ -123,11 +124,12 @@ mod tests {
             at(2, step()),
             Argument::Workspace(16),
             Argument::Step,
+            Argument::Number(1 << 40),
             Argument::Run,
             at(0, Ix::constant(0)),
         ];
         let found = addresses.arguments(&all, 2).unwrap();
-        assert_eq!(found, [0x1200, 0x2300, 0x2010, 0x3010, 2, 0x4000, 0x1000]);
+        assert_eq!(found, [0x1200, 0x2300, 0x2010, 0x3010, 2, 1 << 40, 0x4000, 0x1000]);
         let outside = [at(0, step()), at(2, Ix::step()), at(7, Ix::constant(0)), Argument::Workspace(257)];
         for wrong in outside {
             assert!(matches!(addresses.argument(&wrong, 5), Err(CudaError::Emission(_))), "{wrong:?}");

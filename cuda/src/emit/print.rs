@@ -50,6 +50,7 @@ impl Display for Argument {
             Argument::Operand(operand) => write!(f, "{operand}"),
             Argument::Workspace(offset) => write!(f, "workspace + {offset}"),
             Argument::Step => f.write_str("step"),
+            Argument::Number(number) => write!(f, "{number}"),
             Argument::Run => f.write_str("run"),
         }
     }

@@ -13,3 +13,4 @@ mod programs;
 mod search;
 mod shared_use;
 mod support;
+mod together;
