@@ -20,6 +20,7 @@ mod memory;
 mod nvrtc;
 mod probe;
 mod staging;
+mod steady;
 
 pub use device::Device;
 pub use executable::Executable;

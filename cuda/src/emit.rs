@@ -4,6 +4,7 @@
 
 mod fuse;
 mod print;
+mod steady;
 mod storage;
 mod together;
 mod units;
@@ -65,6 +66,10 @@ pub struct Emission {
     pub units: Vec<Unit>,
     /// What each kernel of the program launches, in order.
     pub kernels: Vec<Vec<Call>>,
+    /// What each kernel needs to have run since what it reads was written, none for most; it reads nothing else.
+    pub prepare: Vec<Vec<Call>>,
+    /// Bytes of memory that it writes, which stay from run to run.
+    pub prepared: usize,
     /// Bytes of memory that a kernel has to itself while it runs, the most of all kernels.
     pub workspace: usize,
     /// How each buffer lies in memory.
@@ -121,17 +126,21 @@ fn written(
     }
     let mut functions: BTreeMap<String, Function> = BTreeMap::new();
     let mut kernels = Vec::with_capacity(program.kernels.len());
-    let mut workspace = 0;
+    let (mut workspace, mut prepare, mut prepared) = (0, Vec::with_capacity(program.kernels.len()), 0);
     for (at, kernel) in program.kernels.iter().enumerate() {
         let emitted = match placed.remove(&KernelId(at as u32)) {
             Some(emitted) => emitted,
             None => emit_kernel(kernel, program, &storage, target),
         };
+        let emitted = steady::placed(emitted, program, prepared);
+        prepared += emitted.prepared;
         workspace = workspace.max(emitted.workspace);
+        prepare.push(emitted.prepare);
         kernels.push(emitted.calls);
         functions.extend(emitted.functions.into_iter().map(|function| (function.name.clone(), function)));
     }
-    Emission { units: units::group(functions.into_values().collect(), target), kernels, workspace, storage, moved }
+    let units = units::group(functions.into_values().collect(), target);
+    Emission { units, kernels, prepare, prepared, workspace, storage, moved }
 }
 
 /// Functions as texts to compile, as those of an emission.

@@ -12,6 +12,8 @@ pub enum Argument {
     Operand(Operand),
     /// The address of this many bytes into the memory that a kernel has to itself while it runs.
     Workspace(usize),
+    /// The address of this many bytes into what was prepared for a kernel, or, in an emission, for all of them.
+    Prepared(usize),
     /// The step of the enclosing `Repeat` as a 64-bit integer, 0 outside of one.
     Step,
     /// This number.
@@ -41,10 +43,30 @@ pub struct Call {
 pub struct Emitted {
     /// Functions with external linkage, whose names nobody else uses.
     pub functions: Vec<Function>,
+    /// What must have run once since what it reads has changed: it writes [`Argument::Prepared`], which the calls read.
+    pub prepare: Vec<Call>,
+    /// Bytes that are prepared, 256-aligned.
+    pub prepared: usize,
     /// What runs, in order; a call sees what those before it wrote.
     pub calls: Vec<Call>,
     /// Bytes of memory that the calls share, 256-aligned; full of anything at first.
     pub workspace: usize,
+}
+
+impl Emitted {
+    /// The same prepared at every call, in the workspace.
+    pub fn unprepared(mut self) -> Emitted {
+        let begin = self.workspace.next_multiple_of(256);
+        let mut calls = std::mem::take(&mut self.prepare);
+        calls.append(&mut self.calls);
+        for argument in calls.iter_mut().flat_map(|call| &mut call.arguments) {
+            if let Argument::Prepared(offset) = argument {
+                *argument = Argument::Workspace(begin + *offset);
+            }
+        }
+        (self.calls, self.workspace) = (calls, begin + std::mem::take(&mut self.prepared));
+        self
+    }
 }
 
 /// The text of one function.

@@ -89,7 +89,7 @@ pub(crate) fn emit(nest: &Nest, program: &Program, storage: &[Storage]) -> Emitt
         arguments,
     };
     let text = text.replace(names::PLACEHOLDER, &name);
-    Emitted { functions: vec![Function { name, needs: vec![&SCALAR], text }], calls: vec![call], workspace: 0 }
+    Emitted { functions: vec![Function { name, needs: vec![&SCALAR], text }], calls: vec![call], ..Emitted::default() }
 }
 
 /// The buffers that a nest touches, arguments numbered in the order of first use.

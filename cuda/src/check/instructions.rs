@@ -90,6 +90,8 @@ impl InstructionCheck {
         Emission {
             units: vec![unit],
             kernels: vec![vec![call]],
+            prepare: vec![vec![]],
+            prepared: 0,
             workspace: 0,
             storage: vec![Storage::Float; 2],
             moved: vec![],

@@ -41,8 +41,11 @@ pub(super) struct Shared {
     pub device: Device,
     /// What each kernel of the program launches.
     pub kernels: Vec<Vec<Launchable>>,
+    /// What must have run before each of them since its weights were written.
+    pub prepare: Vec<Vec<Launchable>>,
     pub layout: Layout,
     pub workspace: usize,
+    pub prepared: usize,
     /// Constants, which no instance changes.
     pub constants: BTreeMap<BufferId, Arc<DeviceMemory>>,
     resources: Vec<Resources>,
@@ -77,11 +80,21 @@ impl Executable {
                 functions.insert(name.as_str(), Arc::new(module.function(name)?));
             }
         }
-        let kernels = link(&emission, &functions)?;
+        allow_shared(&emission, &functions)?;
+        let [kernels, prepare] = [&emission.kernels, &emission.prepare].map(|calls| link(calls, &functions));
         let resources = codes.into_iter().flat_map(|code| code.resources).collect();
         let constants = upload_constants(program, device)?;
-        let (program, device, workspace) = (program.clone(), device.clone(), emission.workspace);
-        let shared = Shared { program, device, kernels, layout, workspace, constants, resources };
+        let shared = Shared {
+            program: program.clone(),
+            device: device.clone(),
+            kernels: kernels?,
+            prepare: prepare?,
+            layout,
+            workspace: emission.workspace,
+            prepared: emission.prepared,
+            constants,
+            resources,
+        };
         Ok(Executable { shared: Arc::new(shared) })
     }
 
@@ -95,7 +108,7 @@ impl Executable {
 fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), CudaError> {
     let wrong = |message: String| Err(CudaError::Emission(message));
     let lengths = [emission.kernels.len(), emission.storage.len()];
-    if lengths != [program.kernels.len(), program.buffers.len()] {
+    if lengths != [program.kernels.len(), program.buffers.len()] || emission.prepare.len() != lengths[0] {
         return wrong(format!("it has {} kernels and {} buffers", lengths[0], lengths[1]));
     }
     for (buffer, storage) in program.buffers.iter().zip(&emission.storage) {
@@ -104,7 +117,7 @@ fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), 
             return wrong(format!("buffer `{}` is the host's and not of floats", buffer.name));
         }
     }
-    for call in emission.kernels.iter().flatten() {
+    for call in emission.kernels.iter().chain(&emission.prepare).flatten() {
         let blocks = call.grid.iter().zip(MOST_BLOCKS).all(|(blocks, most)| (1..=most).contains(blocks));
         let threads = (1..=MOST_THREADS).contains(&call.block);
         if !blocks || !threads || call.shared > device.info().shared_bytes {
@@ -117,10 +130,10 @@ fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), 
     Ok(())
 }
 
-/// The calls of each kernel with their functions.
-fn link(emission: &Emission, functions: &BTreeMap<&str, Arc<Function>>) -> Result<Vec<Vec<Launchable>>, CudaError> {
+/// Lets functions have the shared memory that calls ask for.
+fn allow_shared(emission: &Emission, functions: &BTreeMap<&str, Arc<Function>>) -> Result<(), CudaError> {
     let mut shared: BTreeMap<&str, u32> = BTreeMap::new();
-    for call in emission.kernels.iter().flatten() {
+    for call in emission.kernels.iter().chain(&emission.prepare).flatten() {
         let most = shared.entry(call.function.as_str()).or_default();
         *most = call.shared.max(*most);
     }
@@ -129,11 +142,16 @@ fn link(emission: &Emission, functions: &BTreeMap<&str, Arc<Function>>) -> Resul
             function.allow_shared(bytes)?;
         }
     }
+    Ok(())
+}
+
+/// The calls of each kernel with their functions.
+fn link(kernels: &[Vec<Call>], functions: &BTreeMap<&str, Arc<Function>>) -> Result<Vec<Vec<Launchable>>, CudaError> {
     let link = |call: &Call| match functions.get(call.function.as_str()) {
         Some(function) => Ok(Launchable { call: call.clone(), function: Arc::clone(function) }),
         None => Err(CudaError::Emission(format!("no unit has the function `{}`", call.function))),
     };
-    emission.kernels.iter().map(|calls| calls.iter().map(link).collect()).collect()
+    kernels.iter().map(|calls| calls.iter().map(link).collect()).collect()
 }
 
 /// The code of each unit, on as many threads as there are.

@@ -38,7 +38,7 @@ pub(super) struct Place {
 /// The memory of a program's instances.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    /// The first holds temporary buffers, the second is what kernels have to themselves.
+    /// The first holds temporary buffers, the second is what kernels have to themselves, the third is prepared.
     pub blocks: Vec<Block>,
     /// One a buffer.
     pub places: Vec<Place>,
@@ -50,6 +50,8 @@ pub(super) struct Layout {
 const ARENA: usize = 0;
 /// The block that kernels have to themselves.
 pub(super) const WORKSPACE: usize = 1;
+/// The block of what stays prepared from run to run.
+pub(super) const PREPARED: usize = 2;
 
 impl Layout {
     /// The layout of a program as it was emitted, which has a storage for each buffer.
@@ -60,7 +62,8 @@ impl Layout {
             return Err(CudaError::OutOfMemory { asked: *huge, free: None });
         }
         let plan = plan_bytes(program, ALIGNMENT, &bytes, &kept(program, &emission.moved));
-        let mut blocks = vec![Block::Own(plan.arena_bytes), Block::Own(emission.workspace)];
+        let own = [plan.arena_bytes, emission.workspace, emission.prepared];
+        let mut blocks = own.map(Block::Own).to_vec();
         let mut places = Vec::with_capacity(program.buffers.len());
         let stored = program.buffers.iter().zip(&plan.slots).zip(emission.storage.iter().zip(&bytes));
         for (at, ((buffer, slot), (storage, bytes))) in stored.enumerate() {
@@ -163,11 +166,22 @@ mod tests {
         }
         program.add_buffer("t", 4, Role::Temporary);
         let storage = vec![Storage::Float; 4];
-        let emission = Emission { units: vec![], kernels: vec![], workspace: 512, storage, moved: vec![] };
+        let emission = Emission {
+            units: vec![],
+            kernels: vec![],
+            prepare: vec![],
+            prepared: 256,
+            workspace: 512,
+            storage,
+            moved: vec![],
+        };
         let layout = Layout::of(&program, &emission).unwrap();
         let own = Block::Own(16);
-        assert_eq!(layout.blocks, [Block::Own(0), Block::Own(512), own, Block::Constant(BufferId(1)), own]);
-        assert_eq!(layout.places.iter().map(|place| place.block).collect::<Vec<_>>(), [2, 3, 4, ARENA]);
+        assert_eq!(
+            layout.blocks,
+            [Block::Own(0), Block::Own(512), Block::Own(256), own, Block::Constant(BufferId(1)), own]
+        );
+        assert_eq!(layout.places.iter().map(|place| place.block).collect::<Vec<_>>(), [3, 4, 5, ARENA]);
         assert_eq!(layout.places[3].len, 0, "nothing touches it");
         program.buffers[0].len = usize::MAX / 2;
         assert!(matches!(Layout::of(&program, &emission), Err(CudaError::OutOfMemory { .. })));

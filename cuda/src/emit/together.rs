@@ -128,7 +128,7 @@ fn emit(texts: &[Vec<&Member>]) -> Emitted {
     needs.push(&TOGETHER);
     let function = Function { text: text.replace(names::PLACEHOLDER, &name), name: name.clone(), needs };
     let call = Call { function: name, grid: [first, 1], block: Member::BLOCK, shared: 0, arguments };
-    Emitted { functions: vec![function], calls: vec![call], workspace: 0 }
+    Emitted { functions: vec![function], calls: vec![call], ..Emitted::default() }
 }
 
 /// A call of a nest's function with what stands in its row.

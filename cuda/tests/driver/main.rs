@@ -9,6 +9,7 @@ mod contraction_cases;
 mod contractions;
 mod emulation;
 mod instances;
+mod prepared;
 mod programs;
 mod search;
 mod shared_use;
