@@ -75,8 +75,8 @@ fn launch_kernel(
         }
         (Some(Kernel::EventSweep(sweep)), _, Dtype::F32) => events::<f32>(&shared.policy, sweep, buffers, step),
         (Some(Kernel::EventSweep(sweep)), _, Dtype::F64) => events::<f64>(&shared.policy, sweep, buffers, step),
-        (Some(Kernel::Draw(draw)), _, Dtype::F32) => fill::<f32>(draw, buffers, key, step),
-        (Some(Kernel::Draw(draw)), _, Dtype::F64) => fill::<f64>(draw, buffers, key, step),
+        (Some(Kernel::Draw(draw)), _, Dtype::F32) => fill::<f32>(&shared.policy, draw, buffers, key, step),
+        (Some(Kernel::Draw(draw)), _, Dtype::F64) => fill::<f64>(&shared.policy, draw, buffers, key, step),
         _ => None,
     };
     // Verified programs never get here without a result.
@@ -122,10 +122,10 @@ fn events<T: Real>(policy: &Policy, sweep: &EventSweep, buffers: &mut Buffers<'_
     kernels::events::run(policy.width, sweep, &reads, writes)
 }
 
-fn fill<T: Element>(draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Option<()> {
+fn fill<T: Element>(policy: &Policy, draw: &Draw, buffers: &mut Buffers<'_>, key: RandomKey, step: i64) -> Option<()> {
     let ([], out) = buffers.views::<T, 0>([], span(&draw.out, draw.len, step)?)?;
     let first = u64::try_from(step).ok()?.checked_mul(draw.len as u64)?;
-    kernels::draw::fill(draw.distribution, key, draw.stream, first, out);
+    kernels::draw::fill(policy.width, draw.distribution, key, draw.stream, first, out);
     Some(())
 }
 

@@ -92,6 +92,7 @@ fn run(
                     width,
                     Product {
                         table: &table,
+                        outside: zeros.as_ptr(),
                         taps,
                         depth: filters.inputs,
                         lattice: task.lattice,

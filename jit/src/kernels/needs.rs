@@ -92,7 +92,7 @@ impl Needs {
         if single && packs_nothing && !packed {
             return Needs::default();
         }
-        if single && is_read_in_place(&geometry) && *kind != ContractionKind::WeightGradient {
+        if single && is_read_in_place(*kind, &geometry) {
             return Needs { copies: weights, ..Needs::default() }.with_copy(copy_stays);
         }
         let window = shape.weight_len() / shape.cout.max(1);

@@ -17,6 +17,12 @@ use super::{Special, direct, dots, outer, spikes, winograd};
 /// Channels, of input and output, from which both pay.
 const CHANNELS: usize = 16;
 
+/// Channels of a pixel from which it is faster read where it lies than gathered, with a stride of 1.
+const PIXEL: usize = 64;
+
+/// Channels of a gradient of an input from which half of a vector or more is used.
+const COLUMNS: usize = 8;
+
 /// What a tile of a strided gradient costs, of 16 places, in places that are computed by sums.
 const TILE: usize = 10;
 
@@ -33,9 +39,17 @@ pub(super) fn is_for_winograd(precise: bool, geometry: &Geometry) -> bool {
     is_wide(geometry) && !precise && winograd::fits(geometry)
 }
 
-/// Whether pixels are read where they lie, except for gradients of weights.
-pub(super) fn is_read_in_place(geometry: &Geometry) -> bool {
-    is_wide(geometry) && geometry.stride != [1, 1] && geometry.taps() > 1
+/// Whether pixels are read where they lie, by a forward convolution or a gradient of an input.
+pub(super) fn is_read_in_place(kind: ContractionKind, geometry: &Geometry) -> bool {
+    if geometry.groups != 1 || geometry.taps() == 1 {
+        return false;
+    }
+    match (kind, geometry.stride) {
+        (ContractionKind::WeightGradient, _) => false,
+        (ContractionKind::Forward, [1, 1]) => geometry.cin >= PIXEL,
+        (ContractionKind::InputGradient, [1, 1]) => geometry.cin >= COLUMNS && geometry.cout >= CHANNELS,
+        _ => is_wide(geometry),
+    }
 }
 
 /// Whether a gradient of an input is faster by tiles of phases, and that is wanted.
@@ -75,7 +89,7 @@ impl Special for f32 {
         out: &mut [f32],
     ) -> Option<()> {
         let by_tiles = is_for_winograd(policy.precise, geometry);
-        let in_place = is_read_in_place(geometry);
+        let in_place = is_read_in_place(kind, geometry);
         match kind {
             _ if by_tiles => by_winograd(policy, kind, geometry, Images::Floats(a), b, out),
             ContractionKind::Forward if in_place => direct::convolve_with(policy.width, geometry, a, b, out),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::kernels::block::{ROWS, Sums, WIDEST_PANEL, accumulate, zeros};
 use crate::kernels::lattice::Lattice;
 use crate::kernels::shared::Shared;
-use crate::kernels::vector::{Kernel, Vector};
+use crate::kernels::vector::{Kernel, Vector, WIDEST};
 
 /// Elements of a panel's part that is used for all pixels before the next: it stays in the L2 cache.
 const PART: usize = 96 * 1024;
@@ -44,6 +44,8 @@ pub(super) fn table(
 pub(super) struct Product<'a> {
     /// Rows of the blocks of pixels.
     pub table: &'a [Rows],
+    /// The row of what lies outside of the image.
+    pub outside: *const f32,
     /// Kernel elements.
     pub taps: usize,
     /// Channels of the source.
@@ -73,23 +75,25 @@ impl Kernel for Product<'_> {
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the caller of `run` vouches for the vectors.
         unsafe {
-            match self.width / V::LANES {
-                1 => self.parts::<V, 1>(),
-                2 => self.parts::<V, 2>(),
-                3 => self.parts::<V, 3>(),
-                _ => self.parts::<V, 4>(),
+            // A narrow panel has too few sums in a block to keep the multipliers busy: two blocks go together.
+            match (self.width / V::LANES, V::LANES) {
+                (1, _) => self.parts::<V, 1, { 2 * ROWS }>(),
+                (2, WIDEST) => self.parts::<V, 2, { 2 * ROWS }>(),
+                (2, _) => self.parts::<V, 2, ROWS>(),
+                (3, _) => self.parts::<V, 3, ROWS>(),
+                _ => self.parts::<V, 4, ROWS>(),
             }
         }
     }
 }
 
 impl Product<'_> {
-    /// The product with a panel of `N` vectors, some kernel elements at a time.
+    /// The product with a panel of `N` vectors, `M` pixels at once and some kernel elements at a time.
     ///
     /// # Safety
     /// The machine has the vectors.
     #[inline(always)]
-    unsafe fn parts<V: Vector, const N: usize>(&self) {
+    unsafe fn parts<V: Vector, const N: usize, const M: usize>(&self) {
         let matrix = self.depth * N * V::LANES;
         let blocks = self.pixels.len().div_ceil(ROWS);
         assert!(self.width == N * V::LANES && self.b.len() >= self.taps * matrix);
@@ -98,8 +102,8 @@ impl Product<'_> {
         let mut sink = [0.0f32; WIDEST_PANEL];
         for first in (0..self.taps.max(1)).step_by(part) {
             let taps = first..self.taps.min(first + part);
-            for block in 0..blocks {
-                let to: [*mut f32; ROWS] = std::array::from_fn(|row| {
+            for block in (0..blocks).step_by(M / ROWS) {
+                let to: [*mut f32; M] = std::array::from_fn(|row| {
                     let pixel = self.pixels.start + block * ROWS + row;
                     if pixel >= self.pixels.end {
                         return sink.as_mut_ptr();
@@ -111,10 +115,16 @@ impl Product<'_> {
                 // SAFETY: all pointers of the table have `depth` elements, as the panel has for each of its taps; every
                 // pixel has the channels of the panel, and the sink has as many as the widest panel.
                 unsafe {
-                    let mut sums = if first == 0 { zeros::<V, ROWS, N>() } else { self.load(&to) };
+                    let mut sums = if first == 0 { zeros::<V, M, N>() } else { self.load(&to) };
                     for tap in taps.clone() {
-                        let rows = self.table.get_unchecked(block * self.taps + tap);
-                        accumulate(&mut sums, rows, self.depth, self.b.as_ptr().add(tap * matrix));
+                        // Behind the last block there is none: it comes twice, and goes to the sink.
+                        let rows = |row: usize| (block + row / ROWS).min(blocks - 1) * self.taps + tap;
+                        let rows: [*const f32; M] =
+                            std::array::from_fn(|row| self.table.get_unchecked(rows(row))[row % ROWS]);
+                        if rows.iter().all(|row| *row == self.outside) {
+                            continue;
+                        }
+                        accumulate(&mut sums, &rows, self.depth, self.b.as_ptr().add(tap * matrix));
                     }
                     self.store(&sums, &to);
                 }
@@ -127,7 +137,7 @@ impl Product<'_> {
     /// # Safety
     /// All pixels have the channels of the panel.
     #[inline(always)]
-    unsafe fn load<V: Vector, const N: usize>(&self, from: &[*mut f32; ROWS]) -> Sums<V, ROWS, N> {
+    unsafe fn load<V: Vector, const N: usize, const M: usize>(&self, from: &[*mut f32; M]) -> Sums<V, M, N> {
         let count = self.channels.len();
         std::array::from_fn(|row| {
             std::array::from_fn(|n| {
@@ -146,7 +156,7 @@ impl Product<'_> {
     /// # Safety
     /// All pixels have the channels of the panel.
     #[inline(always)]
-    unsafe fn store<V: Vector, const N: usize>(&self, sums: &Sums<V, ROWS, N>, to: &[*mut f32; ROWS]) {
+    unsafe fn store<V: Vector, const N: usize, const M: usize>(&self, sums: &Sums<V, M, N>, to: &[*mut f32; M]) {
         let count = self.channels.len();
         for (sums, to) in sums.iter().zip(to) {
             for (n, sum) in sums.iter().enumerate() {
