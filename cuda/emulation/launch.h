@@ -12,7 +12,7 @@ constexpr u32 MOST_THREADS = 1024;
 constexpr size_t STACK = 256 << 10, BETWEEN_STACKS = 64 << 10;
 constexpr size_t STACKS = MOST_THREADS * (STACK + BETWEEN_STACKS);
 
-// A kernel by its name, called with arguments of 8 bytes each. `most_threads` is 0 where the text does not say.
+// A kernel by its name, called with arguments of 8 bytes each, or one table of such. `most_threads` is 0 where the text does not say.
 struct Kernel {
     const char* name;
     void (*run)(const u64*);

@@ -68,7 +68,7 @@ void mbarrier_wait(u64*, u32 parity, Site);
 void bulk_load(void* to, const void* from, u32 bytes, u64* barrier, Site);
 [[noreturn]] void fail(const char* what, Site);
 
-// How a kernel is called with arguments of 8 bytes each (launch.h).
+// How a kernel is called with arguments of 8 bytes each (launch.h), or with one that is a table of all of them.
 #ifndef SNN_RUNTIME
 struct Kernel {
     const char* name;
@@ -79,7 +79,7 @@ struct Kernel {
 template <u64... I> struct Indices {};
 template <class T> inline T take(const u64* from) {
     T value;
-    __builtin_memcpy(&value, from, 8);
+    __builtin_memcpy(&value, from, sizeof(T));
     return value;
 }
 template <class... A, u64... I> inline void call(void (*kernel)(A...), const u64* arguments, Indices<I...>) {
@@ -87,8 +87,9 @@ template <class... A, u64... I> inline void call(void (*kernel)(A...), const u64
 }
 template <auto K> struct Entry;
 template <class... A, void (*K)(A...)> struct Entry<K> {
-    static_assert(((sizeof(A) == 8) && ...), "every argument of a kernel has 8 bytes");
-    static constexpr u32 arguments = sizeof...(A);
+    static_assert(((sizeof(A) == 8) && ...) || (sizeof...(A) == 1 && ((sizeof(A) % 8 == 0) && ...)),
+                  "every argument of a kernel has 8 bytes, or is a table of such and the only one");
+    static constexpr u32 arguments = (sizeof(A) + ... + 0) / 8;
     static void run(const u64* from) { call(K, from, Indices<__integer_pack(sizeof...(A))...>{}); }
 };
 }  // namespace snn
@@ -280,6 +281,7 @@ template <class T> inline bool isfinite(T x) { return __builtin_isfinite(x); }
 // The prelude.
 #define SN_DEV inline
 #define SN_KERNEL extern "C"
+#define SN_TABLE
 #define SN_DYN_SHARED(T, name) T* const name = (T*)::snn::block.dynamic_shared
 
 inline unsigned short sn_f32_to_f16(float x) {

@@ -44,5 +44,5 @@ pub(crate) fn emit(draw: &Draw, dtype: Dtype) -> Emitted {
         arguments: vec![Argument::Operand(draw.out.clone()), Argument::Run, Argument::Step],
     };
     let text = text.replace(names::PLACEHOLDER, &name);
-    Emitted { functions: vec![Function { name, needs: vec![&DRAW], text }], calls: vec![call], workspace: 0 }
+    Emitted { functions: vec![Function { name, needs: vec![&DRAW], text }], calls: vec![call], ..Emitted::default() }
 }

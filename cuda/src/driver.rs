@@ -26,6 +26,7 @@ mod memory;
 mod nvrtc;
 mod probe;
 mod staging;
+mod steady;
 mod work;
 
 pub use accelerators::versions as accelerator_versions;

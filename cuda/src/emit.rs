@@ -4,12 +4,14 @@
 
 mod fuse;
 mod print;
+mod steady;
 mod storage;
+mod together;
 mod units;
 
 use std::collections::BTreeMap;
 
-use snn_loops::{BufferId, Kernel, KernelId, Operand, Program};
+use snn_loops::{Buffer, Dtype, Kernel, KernelId, Operand, Program, WORD};
 
 use crate::launch::{Call, Emitted, Function};
 use crate::target::Target;
@@ -32,6 +34,18 @@ pub enum Storage {
     Bits,
 }
 
+impl Storage {
+    /// Bytes of a buffer; saturates.
+    pub(crate) fn bytes(self, buffer: &Buffer, dtype: Dtype) -> usize {
+        match self {
+            Storage::Float => buffer.len.saturating_mul(dtype.size()),
+            Storage::Bf16 | Storage::F16 => buffer.len.saturating_mul(2),
+            Storage::Registers => 0,
+            Storage::Bits => buffer.len.div_ceil(WORD).saturating_mul(WORD / 8),
+        }
+    }
+}
+
 /// A text to compile by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
@@ -52,43 +66,81 @@ pub struct Emission {
     pub units: Vec<Unit>,
     /// What each kernel of the program launches, in order.
     pub kernels: Vec<Vec<Call>>,
+    /// What each kernel needs to have run since what it reads was written, none for most; it reads nothing else.
+    pub prepare: Vec<Vec<Call>>,
+    /// Bytes of memory that it writes, which stay from run to run.
+    pub prepared: usize,
     /// Bytes of memory that a kernel has to itself while it runs, the most of all kernels.
     pub workspace: usize,
     /// How each buffer lies in memory.
     pub storage: Vec<Storage>,
-    /// Buffers that kernels read besides what the program says: they run in the place of others, too.
-    pub kept: Vec<(KernelId, BufferId)>,
+    /// Kernels that do not run where the program launches them; each at most once.
+    pub moved: Vec<Moved>,
+}
+
+/// A kernel that runs in the place of a later one, which is launched behind it exactly once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The kernel.
+    pub kernel: KernelId,
+    /// In whose place it runs.
+    pub to: KernelId,
 }
 
 /// A verified program as text for a target. The same program gives the same text.
 pub fn emit(program: &Program, target: &Target) -> Emission {
     let mut storage = storage::of(program, target.precision);
     let pairs = fuse::pairs(program, &storage, target);
-    let mut kept = Vec::new();
-    for pair in &pairs {
-        kept.extend(pair.reads.map(|buffer| (pair.nest, buffer)));
+    let mut moved: Vec<Moved> = Vec::new();
+    let mut placed: BTreeMap<KernelId, Emitted> = BTreeMap::new();
+    for pair in pairs {
         if let Some(between) = storage.get_mut(pair.between.0 as usize) {
             *between = Storage::Registers;
         }
+        moved.push(Moved { kernel: pair.contraction, to: pair.nest });
+        placed.insert(pair.nest, pair.emitted);
     }
-    let mut fused: BTreeMap<KernelId, Emitted> = BTreeMap::new();
-    for pair in pairs {
-        fused.insert(pair.contraction, Emitted::default());
-        fused.insert(pair.nest, pair.emitted);
+    for together in together::launches(program, &storage, &moved) {
+        let [members @ .., last] = together.members.as_slice() else { continue };
+        moved.extend(members.iter().map(|kernel| Moved { kernel: *kernel, to: *last }));
+        placed.insert(*last, together.emitted);
+    }
+    written(program, target, storage, moved, placed)
+}
+
+/// The same where every kernel is launched by itself, in its own place.
+pub fn emit_apart(program: &Program, target: &Target) -> Emission {
+    written(program, target, storage::of(program, target.precision), Vec::new(), BTreeMap::new())
+}
+
+/// The text of a program of which some kernels are written already, and some run in the place of these.
+fn written(
+    program: &Program,
+    target: &Target,
+    storage: Vec<Storage>,
+    moved: Vec<Moved>,
+    mut placed: BTreeMap<KernelId, Emitted>,
+) -> Emission {
+    for moved in &moved {
+        placed.insert(moved.kernel, Emitted::default());
     }
     let mut functions: BTreeMap<String, Function> = BTreeMap::new();
     let mut kernels = Vec::with_capacity(program.kernels.len());
-    let mut workspace = 0;
+    let (mut workspace, mut prepare, mut prepared) = (0, Vec::with_capacity(program.kernels.len()), 0);
     for (at, kernel) in program.kernels.iter().enumerate() {
-        let emitted = match fused.remove(&KernelId(at as u32)) {
+        let emitted = match placed.remove(&KernelId(at as u32)) {
             Some(emitted) => emitted,
             None => emit_kernel(kernel, program, &storage, target),
         };
+        let emitted = steady::placed(emitted, program, prepared);
+        prepared += emitted.prepared;
         workspace = workspace.max(emitted.workspace);
+        prepare.push(emitted.prepare);
         kernels.push(emitted.calls);
         functions.extend(emitted.functions.into_iter().map(|function| (function.name.clone(), function)));
     }
-    Emission { units: units::group(functions.into_values().collect(), target), kernels, workspace, storage, kept }
+    let units = units::group(functions.into_values().collect(), target);
+    Emission { units, kernels, prepare, prepared, workspace, storage, moved }
 }
 
 /// Functions as texts to compile, as those of an emission.

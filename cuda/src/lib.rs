@@ -38,7 +38,7 @@ pub use availability::{Availability, DeviceInfo, LibraryReport, Reason, Report};
 pub use code::{Compiled, Resources};
 #[cfg(all(unix, feature = "driver"))]
 pub use driver::{Compiler, Device, Executable, Instance, accelerator_versions, availability, report};
-pub use emit::{Emission, Storage, Unit, emit, units};
+pub use emit::{Emission, Moved, Storage, Unit, emit, emit_apart, units};
 pub use error::CudaError;
 pub use launch::{Argument, Call, Emitted};
 pub use target::{Arch, Precision, Target};

@@ -9,6 +9,8 @@
 //! | `scalar` | scalar instructions |
 //! | `body` | statements |
 //! | `epilogue` | a nest for sums that a contraction has in registers |
+//! | `flat` | loops over all elements of a tensor without the processor's blocks |
+//! | `member` | a small nest as one of several that are launched together |
 //!
 //! A thread computes one iteration of all loops that `threads` takes, the lanes of a `Lanes` loop being neighbors; what is
 //! left of the nest runs inside of it, in the program's order, so every bit is the interpreter's. Threads of a nest never
@@ -18,8 +20,10 @@
 
 mod body;
 mod epilogue;
+mod flat;
 mod independence;
 mod index;
+mod member;
 mod ordered;
 mod scalar;
 #[cfg(test)]
@@ -36,6 +40,7 @@ use crate::launch::{Argument, Call, Emitted, Function, Template};
 use crate::names;
 use body::Writer;
 pub(crate) use epilogue::epilogue;
+pub(crate) use member::Member;
 pub(crate) use scalar::{constant, type_name};
 use threads::Threads;
 
@@ -84,7 +89,7 @@ pub(crate) fn emit(nest: &Nest, program: &Program, storage: &[Storage]) -> Emitt
         arguments,
     };
     let text = text.replace(names::PLACEHOLDER, &name);
-    Emitted { functions: vec![Function { name, needs: vec![&SCALAR], text }], calls: vec![call], workspace: 0 }
+    Emitted { functions: vec![Function { name, needs: vec![&SCALAR], text }], calls: vec![call], ..Emitted::default() }
 }
 
 /// The buffers that a nest touches, arguments numbered in the order of first use.

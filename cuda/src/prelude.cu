@@ -10,6 +10,8 @@ typedef long long i64;
 #ifndef SNN_EMULATED
 #define SN_DEV __device__ __forceinline__
 #define SN_KERNEL extern "C" __global__
+// Stands before a table of arguments, which is read where the launch put it.
+#define SN_TABLE __grid_constant__
 // The memory that a launch asks for, 128-byte aligned.
 #define SN_DYN_SHARED(T, name) \
     extern __shared__ __align__(128) unsigned char sn_dynamic_shared[]; \

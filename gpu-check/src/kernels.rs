@@ -42,7 +42,7 @@ pub fn check_model(
     let mut outcomes = Vec::new();
     for (part, program) in programs::of(model, batch)? {
         let target = Target { arch: device.arch(), dtype: program.dtype, precision };
-        let emission = snn_cuda::emit(&program, &target);
+        let emission = snn_cuda::emit_apart(&program, &target);
         let standing: Vec<KernelId> = distinct(&emission)
             .into_iter()
             .filter(|id| !matches!(kernel(&program, *id), Some(Kernel::EventSweep(_)) | None))

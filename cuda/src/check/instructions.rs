@@ -90,9 +90,11 @@ impl InstructionCheck {
         Emission {
             units: vec![unit],
             kernels: vec![vec![call]],
+            prepare: vec![vec![]],
+            prepared: 0,
             workspace: 0,
             storage: vec![Storage::Float; 2],
-            kept: vec![],
+            moved: vec![],
         }
     }
 

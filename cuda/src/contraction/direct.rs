@@ -96,7 +96,7 @@ pub(super) fn emit(c: &Contraction, storage: [Storage; 3], target: &Target) -> E
         functions.push(add);
         workspace = (results * parts * if sum == "double" { 8 } else { 4 }).next_multiple_of(256);
     }
-    Emitted { functions, calls, workspace }
+    Emitted { functions, calls, workspace, ..Emitted::default() }
 }
 
 fn constants(

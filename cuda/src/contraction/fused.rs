@@ -94,7 +94,7 @@ pub fn emit(
         needs: &needs,
     });
     let of = |operand: &Operand| Argument::Operand(operand.clone());
-    let mut arguments = vec![of(&c.a), Argument::Workspace(0), of(&epilogue.spikes)];
+    let mut arguments = vec![of(&c.a), Argument::Prepared(0), of(&epilogue.spikes)];
     arguments.extend(epilogue.parameters.iter().map(|(_, operand)| of(operand)));
     let call = Call {
         function: fused.name.clone(),
@@ -103,7 +103,8 @@ pub fn emit(
         shared: 0,
         arguments,
     };
-    Some(Emitted { functions: vec![pack, fused], calls: vec![packing, call], workspace: plan.packed_bytes() })
+    let prepared = plan.packed_bytes().next_multiple_of(256);
+    Some(Emitted { functions: vec![pack, fused], prepare: vec![packing], prepared, calls: vec![call], workspace: 0 })
 }
 
 fn neuron(epilogue: &Epilogue, steps: usize) -> String {

@@ -36,13 +36,12 @@ pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], 
     let small = SMALL_BLOCK.to_string();
     let sum_bytes = if target.dtype == Dtype::F64 { 8 } else { 4 };
     let weights = c.kind != ContractionKind::WeightGradient;
-    let parts_at = if weights { plan.packed_bytes() } else { 0 };
-    let workspace = if plan.parts > 1 { parts_at + plan.parts * c.lengths()[2] * sum_bytes } else { parts_at };
+    let workspace = if plan.parts > 1 { plan.parts * c.lengths()[2] * sum_bytes } else { 0 };
     let [a, b, out] = [&c.a, &c.b, &c.out].map(|operand| Argument::Operand(operand.clone()));
-    let (mut functions, mut calls) = (Vec::new(), Vec::new());
+    let (mut functions, mut prepare, mut calls) = (Vec::new(), Vec::new(), Vec::new());
     if weights {
         let (pack, call) = pack(c, &plan, &constants);
-        calls.push(call);
+        prepare.push(call);
         functions.push(pack);
     }
     let products = constants.function(&Kernel {
@@ -53,13 +52,13 @@ pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], 
         bounds: &format!("{}, {}", plan.tile.threads, plan.tile.blocks),
         needs,
     });
-    let b = if weights { Argument::Workspace(0) } else { b };
+    let b = if weights { Argument::Prepared(0) } else { b };
     calls.push(Call {
         function: products.name.clone(),
         grid: [u32::try_from(plan.blocks()).unwrap_or(u32::MAX), 1],
         block: plan.tile.threads as u32,
         shared: 0,
-        arguments: vec![a, b, out.clone(), Argument::Workspace(parts_at)],
+        arguments: vec![a, b, out.clone(), Argument::Workspace(0)],
     });
     functions.push(products);
     if plan.parts > 1 {
@@ -71,13 +70,14 @@ pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], 
             bounds: &small,
             needs,
         });
-        calls.push(launch(&add, c.lengths()[2], SMALL_BLOCK, vec![Argument::Workspace(parts_at), out]));
+        calls.push(launch(&add, c.lengths()[2], SMALL_BLOCK, vec![Argument::Workspace(0), out]));
         functions.push(add);
     }
-    Emitted { functions, calls, workspace: workspace.next_multiple_of(256) }
+    let prepared = if weights { plan.packed_bytes().next_multiple_of(256) } else { 0 };
+    Emitted { functions, prepare, prepared, calls, workspace: workspace.next_multiple_of(256) }
 }
 
-/// What puts the weights at the workspace's beginning, in the order of slices.
+/// What puts the weights in the order of slices, once for all calls as long as they stay as they are.
 pub(super) fn pack(c: &Contraction, plan: &Plan, constants: &Constants) -> (Function, Call) {
     let pack = constants.function(&Kernel {
         kind: "pack",
@@ -87,7 +87,7 @@ pub(super) fn pack(c: &Contraction, plan: &Plan, constants: &Constants) -> (Func
         bounds: &SMALL_BLOCK.to_string(),
         needs: &NEEDS,
     });
-    let arguments = vec![Argument::Operand(c.b.clone()), Argument::Workspace(0)];
+    let arguments = vec![Argument::Operand(c.b.clone()), Argument::Prepared(0)];
     let call = launch(&pack, plan.packed_chunks(), SMALL_BLOCK, arguments);
     (pack, call)
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use snn_loops::{Contraction, Dtype, Kernel, Operand, Program};
+use snn_loops::{Contraction, Kernel, Operand, Program};
 
 use api::{ConvolutionFunctions, MatrixFunctions, version};
 use convolutions::{ConvolutionProduct, Convolutions};
@@ -27,7 +27,7 @@ use super::device::Device;
 use super::handles::Stream;
 use super::libraries::{self, Wanted};
 use super::probe;
-use super::work::{self, Functions, Work};
+use super::work::{self, Functions, Room, Work};
 use crate::accelerators::{Accelerators, Winner};
 use crate::availability::{LibraryReport, Version};
 use crate::contraction::library::{self, Alternative};
@@ -269,8 +269,8 @@ impl Candidates {
         &self.units
     }
 
-    /// Puts libraries where they are chosen, in a program of this type whose own kernels take so many bytes of workspace; gives
-    /// how many there are, and the bytes of workspace that they take.
+    /// Puts libraries where they are chosen, in a program with this room; gives the kernels where they are, and the bytes of
+    /// workspace that they take.
     ///
     /// # Errors
     /// What goes wrong while both are timed, but for a lack of memory.
@@ -278,15 +278,15 @@ impl Candidates {
         self,
         kernels: &mut [Vec<Work>],
         functions: &Functions,
-        (dtype, ours_workspace): (Dtype, usize),
+        room: Room,
         device: &Device,
-    ) -> Result<(usize, usize), CudaError> {
-        let (mut chosen, mut workspace) = (0, 0);
+    ) -> Result<(Vec<usize>, usize), CudaError> {
+        let (mut chosen, mut workspace) = (Vec::new(), 0);
         for candidate in self.all {
             let Some(ours) = kernels.get_mut(candidate.kernel) else { continue };
             let theirs = candidate.works(functions)?;
             let measure = || {
-                let room = (dtype, ours_workspace.max(candidate.workspace));
+                let room = Room { workspace: room.workspace.max(candidate.workspace), ..room };
                 let measure =
                     || timing::faster(&candidate.contraction, candidate.storage, [ours, &theirs], room, device);
                 kept::winner(&candidate.key, measure)
@@ -295,7 +295,7 @@ impl Candidates {
                 Ok(Winner::Ours) | Err(CudaError::OutOfMemory { .. }) => {}
                 Ok(Winner::Library) => {
                     *ours = theirs;
-                    chosen += 1;
+                    chosen.push(candidate.kernel);
                     workspace = workspace.max(candidate.workspace);
                 }
                 Err(error) => return Err(error),

@@ -18,7 +18,7 @@ use super::layout::Layout;
 use super::memory::{DeviceMemory, Element, bytes_of};
 use super::nvrtc::{self, Compiler, Refusal};
 use super::staging::Staging;
-use super::work::{self, Functions, Work};
+use super::work::{self, Functions, Room, Work};
 use crate::accelerators::Accelerators;
 use crate::code::{Compiled, Resources};
 use crate::emit::{Emission, Storage, Unit};
@@ -45,8 +45,11 @@ pub(super) struct Shared {
     pub device: Device,
     /// What each kernel of the program gives to a stream.
     pub kernels: Vec<Vec<Work>>,
+    /// What must have run before each of them since its weights were written.
+    pub prepare: Vec<Vec<Work>>,
     pub layout: Layout,
     pub workspace: usize,
+    pub prepared: usize,
     /// Constants, which no instance changes.
     pub constants: BTreeMap<BufferId, Arc<DeviceMemory>>,
     resources: Vec<Resources>,
@@ -113,15 +116,32 @@ fn build(
             functions.insert(name.clone(), Arc::new(module.function(name)?));
         }
     }
-    let mut kernels = link(&emission, &functions)?;
-    let room = (program.dtype, emission.workspace);
-    let (library_products, their_workspace) = candidates.choose(&mut kernels, &functions, room, device)?;
+    allow_shared(&emission, &functions)?;
+    let mut kernels = link(&emission.kernels, &functions)?;
+    let mut prepare = link(&emission.prepare, &functions)?;
+    let room = Room { dtype: program.dtype, workspace: emission.workspace, prepared: emission.prepared };
+    let (chosen, their_workspace) = candidates.choose(&mut kernels, &functions, room, device)?;
     emission.workspace = emission.workspace.max(their_workspace);
+    // What a library computes needs none of our copies.
+    for kernel in &chosen {
+        prepare.get_mut(*kernel).into_iter().for_each(Vec::clear);
+        emission.prepare.get_mut(*kernel).into_iter().for_each(Vec::clear);
+    }
     let layout = Layout::of(program, &emission)?;
     let resources = codes.into_iter().flat_map(|code| code.resources).collect();
     let constants = upload_constants(program, device)?;
-    let (program, device, workspace) = (program.clone(), device.clone(), emission.workspace);
-    let shared = Shared { program, device, kernels, layout, workspace, constants, resources, library_products };
+    let shared = Shared {
+        program: program.clone(),
+        device: device.clone(),
+        kernels,
+        prepare,
+        layout,
+        workspace: emission.workspace,
+        prepared: emission.prepared,
+        constants,
+        resources,
+        library_products: chosen.len(),
+    };
     Ok(Executable { shared: Arc::new(shared) })
 }
 
@@ -129,7 +149,7 @@ fn build(
 fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), CudaError> {
     let wrong = |message: String| Err(CudaError::Emission(message));
     let lengths = [emission.kernels.len(), emission.storage.len()];
-    if lengths != [program.kernels.len(), program.buffers.len()] {
+    if lengths != [program.kernels.len(), program.buffers.len()] || emission.prepare.len() != lengths[0] {
         return wrong(format!("it has {} kernels and {} buffers", lengths[0], lengths[1]));
     }
     for (buffer, storage) in program.buffers.iter().zip(&emission.storage) {
@@ -138,7 +158,7 @@ fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), 
             return wrong(format!("buffer `{}` is the host's and not of floats", buffer.name));
         }
     }
-    for call in emission.kernels.iter().flatten() {
+    for call in emission.kernels.iter().chain(&emission.prepare).flatten() {
         let blocks = call.grid.iter().zip(MOST_BLOCKS).all(|(blocks, most)| (1..=most).contains(blocks));
         let threads = (1..=MOST_THREADS).contains(&call.block);
         if !blocks || !threads || call.shared > device.info().shared_bytes {
@@ -151,10 +171,10 @@ fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), 
     Ok(())
 }
 
-/// The calls of each kernel with their functions.
-fn link(emission: &Emission, functions: &Functions) -> Result<Vec<Vec<Work>>, CudaError> {
+/// Lets functions have the shared memory that calls ask for.
+fn allow_shared(emission: &Emission, functions: &Functions) -> Result<(), CudaError> {
     let mut shared: BTreeMap<&str, u32> = BTreeMap::new();
-    for call in emission.kernels.iter().flatten() {
+    for call in emission.kernels.iter().chain(&emission.prepare).flatten() {
         let most = shared.entry(call.function.as_str()).or_default();
         *most = call.shared.max(*most);
     }
@@ -163,7 +183,12 @@ fn link(emission: &Emission, functions: &Functions) -> Result<Vec<Vec<Work>>, Cu
             function.allow_shared(bytes)?;
         }
     }
-    emission.kernels.iter().map(|calls| work::link(calls, functions)).collect()
+    Ok(())
+}
+
+/// The calls of each kernel with their functions.
+fn link(kernels: &[Vec<Call>], functions: &Functions) -> Result<Vec<Vec<Work>>, CudaError> {
+    kernels.iter().map(|calls| work::link(calls, functions)).collect()
 }
 
 /// The code of each unit, on as many threads as there are.

@@ -117,6 +117,7 @@ impl Stream {
         arguments: &mut [u64],
     ) -> Result<(), CudaError> {
         let driver = self.context.driver;
+        // A function whose one argument is a table reads all of it behind the first pointer.
         let mut pointers: Vec<*mut c_void> =
             arguments.iter_mut().map(|argument| std::ptr::from_mut(argument).cast()).collect();
         let (none, raw) = (std::ptr::null_mut(), function.raw);

@@ -1,7 +1,7 @@
 //! A program's memory on a device, and what the host does with it.
 //!
 //! The first run launches kernel by kernel, so that all code is there; the second is captured as a graph, which is replayed
-//! from then on. A graph holds addresses: buffers that are swapped give another graph, and the last few are kept.
+//! from then on. What is prepared once runs before, where what it is made of was written since. A graph holds addresses: buffers that are swapped give another graph, and the last few are kept.
 
 #![allow(unsafe_code, reason = "launches functions on memory of the device")]
 
@@ -13,9 +13,10 @@ use snn_loops::{BufferId, Dtype, KernelId, RandomKey, Role, Timings};
 use super::executable::{Executable, Shared};
 use super::handles::{Event, Graph, Stream};
 use super::launch::{Addresses, each_launch};
-use super::layout::{Block, Place, WORKSPACE};
+use super::layout::{Block, PREPARED, Place, WORKSPACE};
 use super::memory::{DeviceMemory, Element, bytes_of};
 use super::staging::Staging;
+use super::steady::Steady;
 use super::work::{Work, give};
 use crate::emit::Storage;
 use crate::error::CudaError;
@@ -36,6 +37,7 @@ pub struct Instance {
     places: Vec<Place>,
     run: DeviceMemory,
     staging: Staging,
+    steady: Steady,
     graphs: Vec<Replay>,
     is_warm: bool,
 }
@@ -84,10 +86,12 @@ impl Instance {
                 }
             }
         };
-        let blocks = layout.blocks.iter().map(allocate).collect::<Result<_, _>>()?;
+        let blocks = layout.blocks.iter().map(allocate).collect::<Result<Vec<_>, _>>()?;
+        let prepare = shared.prepare.iter().map(|works| works.iter().filter_map(Work::call).collect());
+        let steady = Steady::of(&shared.program, prepare, blocks.len());
         let (run, staging) = (DeviceMemory::new(context, RUN_BYTES)?, Staging::new(context));
         let places = layout.places;
-        Ok(Instance { stream, shared, blocks, places, run, staging, graphs: Vec::new(), is_warm: false })
+        Ok(Instance { stream, shared, blocks, places, run, staging, steady, graphs: Vec::new(), is_warm: false })
     }
 
     /// Runs all launches once; what the run draws depends on nothing but the key.
@@ -104,6 +108,7 @@ impl Instance {
     /// As for [`Self::run`].
     pub fn run_at(&mut self, key: RandomKey, step: i64) -> Result<(), CudaError> {
         self.send_key(key, step)?;
+        self.prepare()?;
         if !self.is_warm {
             self.launch_all(&mut |_| Ok(()))?;
             self.is_warm = true;
@@ -127,6 +132,7 @@ impl Instance {
     /// As for [`Self::run`], and what fails on the device.
     pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<(), CudaError> {
         self.send_key(key, 0)?;
+        self.prepare()?;
         let context = &self.stream.context;
         let mut events = vec![Event::timed(context)?];
         if let Some(first) = events.first() {
@@ -210,25 +216,52 @@ impl Instance {
         self.staging.send(&self.stream, &self.run, 0, &bytes)
     }
 
+    /// Prepares again what is made of something that was written since. It is launched behind all earlier runs, which read
+    /// what was there.
+    fn prepare(&mut self) -> Result<(), CudaError> {
+        for kernel in self.steady.begin(&self.places) {
+            let blocks = self.addresses_of_blocks();
+            self.stream.context.enter()?;
+            self.launch(self.shared.prepare.get(kernel), &self.addresses(&blocks), 0)?;
+            self.steady.prepared(kernel, &self.places);
+        }
+        Ok(())
+    }
+
+    fn addresses_of_blocks(&self) -> Vec<u64> {
+        self.blocks.iter().map(|block| block.address()).collect()
+    }
+
+    fn addresses<'a>(&'a self, blocks: &'a [u64]) -> Addresses<'a> {
+        let of = |block: usize| blocks.get(block).copied().unwrap_or_default();
+        Addresses {
+            dtype: self.shared.program.dtype,
+            places: &self.places,
+            workspace: of(WORKSPACE),
+            workspace_bytes: self.shared.workspace,
+            prepared: of(PREPARED),
+            prepared_bytes: self.shared.prepared,
+            run: self.run.address(),
+            blocks,
+        }
+    }
+
+    /// Launches the calls of a kernel, if it has any.
+    fn launch(&self, works: Option<&Vec<Work>>, addresses: &Addresses<'_>, step: i64) -> Result<(), CudaError> {
+        let works = works.map_or(&[] as &[Work], Vec::as_slice);
+        // SAFETY: the emission was made for these functions, and they keep inside of the buffers, the workspace and the
+        // prepared memory that they are given, as the program was verified. All of it is this value's memory, which is
+        // dropped after the stream; constants are only read.
+        unsafe { give(&self.stream, works, addresses, step) }
+    }
+
     /// Launches everything, and tells `behind` of each kernel that was launched.
     fn launch_all(&self, behind: &mut dyn FnMut(usize) -> Result<(), CudaError>) -> Result<(), CudaError> {
-        let shared = &self.shared;
-        let blocks: Vec<u64> = self.blocks.iter().map(|block| block.address()).collect();
-        let addresses = Addresses {
-            dtype: shared.program.dtype,
-            places: &self.places,
-            workspace: blocks.get(WORKSPACE).copied().unwrap_or_default(),
-            workspace_bytes: shared.workspace,
-            run: self.run.address(),
-            blocks: &blocks,
-        };
+        let blocks = self.addresses_of_blocks();
+        let addresses = self.addresses(&blocks);
         self.stream.context.enter()?;
-        each_launch(&shared.program.launches, 0, &mut |kernel, step| {
-            let works = shared.kernels.get(kernel).map_or(&[] as &[Work], Vec::as_slice);
-            // SAFETY: the emission was made for these functions, and they keep inside of the buffers and the workspace that
-            // they are given, as the program was verified. All of it is this value's memory, which is dropped after the
-            // stream; constants are only read.
-            unsafe { give(&self.stream, works, &addresses, step)? };
+        each_launch(&self.shared.program.launches, 0, &mut |kernel, step| {
+            self.launch(self.shared.kernels.get(kernel), &addresses, step)?;
             behind(kernel)
         })
     }
@@ -262,6 +295,7 @@ impl Instance {
         if place.len != values.len() {
             return Err(self.wrong_length(buffer, values.len()));
         }
+        self.steady.wrote(place.block);
         match self.blocks.get(place.block) {
             Some(block) => self.staging.send(&self.stream, block, place.offset, bytes_of(values)),
             None => Err(CudaError::NoBuffer(buffer.0)),

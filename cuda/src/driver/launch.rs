@@ -38,6 +38,9 @@ pub(super) struct Addresses<'a> {
     pub workspace: u64,
     /// Bytes of the workspace.
     pub workspace_bytes: usize,
+    pub prepared: u64,
+    /// Bytes that are prepared.
+    pub prepared_bytes: usize,
     /// What changes from run to run.
     pub run: u64,
 }
@@ -51,11 +54,17 @@ impl Addresses<'_> {
     fn argument(&self, argument: &Argument, step: i64) -> Result<u64, CudaError> {
         match argument {
             Argument::Step => Ok(step as u64),
+            Argument::Number(number) => Ok(*number),
             Argument::Run => Ok(self.run),
             Argument::Workspace(offset) if *offset <= self.workspace_bytes => Ok(self.workspace + *offset as u64),
             Argument::Workspace(offset) => Err(CudaError::Emission(format!(
                 "byte {offset} of a workspace of {} bytes is asked for",
                 self.workspace_bytes
+            ))),
+            Argument::Prepared(offset) if *offset <= self.prepared_bytes => Ok(self.prepared + *offset as u64),
+            Argument::Prepared(offset) => Err(CudaError::Emission(format!(
+                "byte {offset} of {} prepared bytes is asked for",
+                self.prepared_bytes
             ))),
             Argument::Operand(operand) => {
                 let element = operand.offset.evaluate(&|_| 0, step);
@@ -113,6 +122,8 @@ mod tests {
             blocks: &[0x1000, 0x2000],
             workspace: 0x3000,
             workspace_bytes: 256,
+            prepared: 0x5000,
+            prepared_bytes: 512,
             run: 0x4000,
         };
         let at = |buffer, offset| Argument::Operand(Operand { buffer: BufferId(buffer), offset });
@@ -123,12 +134,20 @@ mod tests {
             at(2, step()),
             Argument::Workspace(16),
             Argument::Step,
+            Argument::Number(1 << 40),
+            Argument::Prepared(512),
             Argument::Run,
             at(0, Ix::constant(0)),
         ];
         let found = addresses.arguments(&all, 2).unwrap();
-        assert_eq!(found, [0x1200, 0x2300, 0x2010, 0x3010, 2, 0x4000, 0x1000]);
-        let outside = [at(0, step()), at(2, Ix::step()), at(7, Ix::constant(0)), Argument::Workspace(257)];
+        assert_eq!(found, [0x1200, 0x2300, 0x2010, 0x3010, 2, 1 << 40, 0x5200, 0x4000, 0x1000]);
+        let outside = [
+            at(0, step()),
+            at(2, Ix::step()),
+            at(7, Ix::constant(0)),
+            Argument::Workspace(257),
+            Argument::Prepared(513),
+        ];
         for wrong in outside {
             assert!(matches!(addresses.argument(&wrong, 5), Err(CudaError::Emission(_))), "{wrong:?}");
         }

@@ -4,10 +4,10 @@
 //! Must never know a driver.
 
 use snn_loops::in_place::may_share;
-use snn_loops::plan::plan_bytes;
-use snn_loops::{Buffer, BufferId, Dtype, Program, Role, WORD};
+use snn_loops::plan::{Touched, plan_bytes, touched};
+use snn_loops::{BufferId, Dtype, KernelId, Launch, Program, Role, WORD};
 
-use crate::emit::{Emission, Storage};
+use crate::emit::{Emission, Moved, Storage};
 use crate::error::CudaError;
 
 /// Bytes of every address's multiple: kernels copy in units of up to 128 bytes.
@@ -38,31 +38,32 @@ pub(super) struct Place {
 /// The memory of a program's instances.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    /// The first holds temporary buffers, the second is what kernels have to themselves.
+    /// The first holds temporary buffers, the second is what kernels have to themselves, the third is prepared.
     pub blocks: Vec<Block>,
     /// One a buffer.
     pub places: Vec<Place>,
+    /// Kernels that run later than the program says.
+    moved: Vec<Moved>,
 }
 
 /// The block of temporary buffers.
 const ARENA: usize = 0;
 /// The block that kernels have to themselves.
 pub(super) const WORKSPACE: usize = 1;
+/// The block of what stays prepared from run to run.
+pub(super) const PREPARED: usize = 2;
 
 impl Layout {
     /// The layout of a program as it was emitted, which has a storage for each buffer.
     pub fn of(program: &Program, emission: &Emission) -> Result<Layout, CudaError> {
-        let bytes: Vec<usize> = program
-            .buffers
-            .iter()
-            .zip(&emission.storage)
-            .map(|(buffer, storage)| bytes(buffer, *storage, program.dtype))
-            .collect();
+        let stored = program.buffers.iter().zip(&emission.storage);
+        let bytes: Vec<usize> = stored.map(|(buffer, storage)| storage.bytes(buffer, program.dtype)).collect();
         if let Some(huge) = bytes.iter().find(|bytes| **bytes > isize::MAX as usize) {
             return Err(CudaError::OutOfMemory { asked: *huge, free: None });
         }
-        let plan = plan_bytes(program, ALIGNMENT, &bytes, &emission.kept);
-        let mut blocks = vec![Block::Own(plan.arena_bytes), Block::Own(emission.workspace)];
+        let plan = plan_bytes(program, ALIGNMENT, &bytes, &kept(program, &emission.moved));
+        let own = [plan.arena_bytes, emission.workspace, emission.prepared];
+        let mut blocks = own.map(Block::Own).to_vec();
         let mut places = Vec::with_capacity(program.buffers.len());
         let stored = program.buffers.iter().zip(&plan.slots).zip(emission.storage.iter().zip(&bytes));
         for (at, ((buffer, slot), (storage, bytes))) in stored.enumerate() {
@@ -80,7 +81,7 @@ impl Layout {
                 (Role::Temporary | Role::Scratch, _) => Place { block: ARENA, offset: 0, len: 0, storage: *storage },
             });
         }
-        Ok(Layout { blocks, places })
+        Ok(Layout { blocks, places, moved: emission.moved.clone() })
     }
 
     /// The same with one block for an output and the input that it replaces, for all pairs where that is possible.
@@ -89,7 +90,7 @@ impl Layout {
         for (output, input) in pairs {
             let place = |id: &BufferId| layout.places.get(id.0 as usize).copied();
             let (Some(new), Some(old)) = (place(output), place(input)) else { continue };
-            if !may_share(program, *output, *input) {
+            if !may_share(program, *output, *input) || !is_last(program, &self.moved, *output, *input) {
                 continue;
             }
             if let (Some(block), Some(place)) =
@@ -102,14 +103,32 @@ impl Layout {
     }
 }
 
-/// Bytes of a buffer; saturates.
-fn bytes(buffer: &Buffer, storage: Storage, dtype: Dtype) -> usize {
-    match storage {
-        Storage::Float => buffer.len.saturating_mul(dtype.size()),
-        Storage::Bf16 | Storage::F16 => buffer.len.saturating_mul(2),
-        Storage::Registers => 0,
-        Storage::Bits => buffer.len.div_ceil(WORD).saturating_mul(WORD / 8),
-    }
+/// What kernels touch besides what the program says, as others run in their place, too.
+fn kept(program: &Program, moved: &[Moved]) -> Vec<(KernelId, BufferId)> {
+    let of = |moved: &Moved| {
+        let touched = program.kernels.get(moved.kernel.0 as usize).map(touched).unwrap_or_default();
+        let to = moved.to;
+        touched.reads.into_iter().chain(touched.writes).map(move |buffer| (to, buffer))
+    };
+    moved.iter().flat_map(of).collect()
+}
+
+/// Whether everybody else who touches an input has run before the launch that writes the output which replaces it. The
+/// program says so of its own order, in which each kernel is launched once ([`may_share`]); some run later.
+fn is_last(program: &Program, moved: &[Moved], output: BufferId, input: BufferId) -> bool {
+    let place = |kernel: KernelId| {
+        let to = moved.iter().find(|moved| moved.kernel == kernel).map_or(kernel, |moved| moved.to);
+        program.launches.iter().position(|launch| *launch == Launch::Run(to))
+    };
+    let launched = program.launches.iter().filter_map(|launch| match launch {
+        Launch::Run(kernel) => Some((*kernel, touched(program.kernels.get(kernel.0 as usize)?))),
+        Launch::Repeat { .. } => None,
+    });
+    let all: Vec<(KernelId, Touched)> = launched.collect();
+    let writer = all.iter().find(|(_, touched)| touched.writes.contains(&output)).map(|(kernel, _)| *kernel);
+    let Some(last) = writer.and_then(place) else { return false };
+    let mut others = all.iter().filter(|(kernel, touched)| Some(*kernel) != writer && touched.reads.contains(&input));
+    others.all(|(kernel, _)| place(*kernel).is_some_and(|at| at < last))
 }
 
 /// The bytes before an element, where one can be pointed at: bits only where a word begins.
@@ -124,12 +143,14 @@ pub(super) fn bytes_before(element: usize, storage: Storage, dtype: Dtype) -> Op
 
 #[cfg(test)]
 mod tests {
+    use snn_loops::Buffer;
+
     use super::*;
 
     #[test]
     fn elements_take_what_their_storage_says() {
         let buffer = Buffer { name: "b".into(), len: 65, role: Role::Temporary, packed: false };
-        let of = |storage| bytes(&buffer, storage, Dtype::F64);
+        let of = |storage: Storage| storage.bytes(&buffer, Dtype::F64);
         assert_eq!([Storage::Float, Storage::Bf16, Storage::F16, Storage::Bits].map(of), [520, 130, 130, 16]);
         assert_eq!(bytes_before(128, Storage::Bits, Dtype::F32), Some(16));
         assert_eq!(bytes_before(32, Storage::Bits, Dtype::F32), None);
@@ -145,11 +166,22 @@ mod tests {
         }
         program.add_buffer("t", 4, Role::Temporary);
         let storage = vec![Storage::Float; 4];
-        let emission = Emission { units: vec![], kernels: vec![], workspace: 512, storage, kept: vec![] };
+        let emission = Emission {
+            units: vec![],
+            kernels: vec![],
+            prepare: vec![],
+            prepared: 256,
+            workspace: 512,
+            storage,
+            moved: vec![],
+        };
         let layout = Layout::of(&program, &emission).unwrap();
         let own = Block::Own(16);
-        assert_eq!(layout.blocks, [Block::Own(0), Block::Own(512), own, Block::Constant(BufferId(1)), own]);
-        assert_eq!(layout.places.iter().map(|place| place.block).collect::<Vec<_>>(), [2, 3, 4, ARENA]);
+        assert_eq!(
+            layout.blocks,
+            [Block::Own(0), Block::Own(512), Block::Own(256), own, Block::Constant(BufferId(1)), own]
+        );
+        assert_eq!(layout.places.iter().map(|place| place.block).collect::<Vec<_>>(), [3, 4, 5, ARENA]);
         assert_eq!(layout.places[3].len, 0, "nothing touches it");
         program.buffers[0].len = usize::MAX / 2;
         assert!(matches!(Layout::of(&program, &emission), Err(CudaError::OutOfMemory { .. })));

@@ -6,11 +6,11 @@
 
 use std::convert::Infallible;
 
-use snn_loops::{Dtype, Program};
+use snn_loops::Program;
 
 use super::device::Device;
 use super::handles::Stream;
-use super::work::{Functions, Work};
+use super::work::{Functions, Room, Work};
 use crate::accelerators::Accelerators;
 use crate::availability::LibraryReport;
 use crate::emit::{Emission, Unit};
@@ -71,9 +71,9 @@ impl Candidates {
         self,
         _: &mut [Vec<Work>],
         _: &Functions,
-        _: (Dtype, usize),
+        _: Room,
         _: &Device,
-    ) -> Result<(usize, usize), CudaError> {
-        Ok((0, 0))
+    ) -> Result<(Vec<usize>, usize), CudaError> {
+        Ok((Vec::new(), 0))
     }
 }

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use snn_loops::Dtype;
+
 use super::accelerators::Product;
 use super::handles::{Function, Stream};
 use super::launch::Addresses;
@@ -22,10 +24,32 @@ pub(super) enum Work {
     Product(Product),
 }
 
+impl Work {
+    /// The call, if it is a launch of ours.
+    pub fn call(&self) -> Option<&Call> {
+        match self {
+            Work::Launch(launchable) => Some(&launchable.call),
+            Work::Product(_) => None,
+        }
+    }
+}
+
 /// A call whose function is loaded.
 pub(super) struct Launchable {
     pub call: Call,
     pub function: Arc<Function>,
+}
+
+/// What the kernels of a program have besides their operands.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "accelerators"), allow(dead_code, reason = "only builds with libraries look into it"))]
+pub(super) struct Room {
+    /// The program's type.
+    pub dtype: Dtype,
+    /// Bytes of workspace.
+    pub workspace: usize,
+    /// Bytes of copies of weights.
+    pub prepared: usize,
 }
 
 /// Functions by name.

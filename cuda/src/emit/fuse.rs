@@ -24,8 +24,6 @@ pub(super) struct Pair {
     pub nest: KernelId,
     /// Where the sums would lie.
     pub between: BufferId,
-    /// What the contraction reads.
-    pub reads: [BufferId; 2],
     /// Both as text.
     pub emitted: Emitted,
 }
@@ -110,7 +108,7 @@ fn pair(
     let (epilogue, steps) = nest::epilogue(nest, c, program, storage)?;
     let reads = [c.a.buffer, c.b.buffer];
     let emitted = fused::emit(c, steps, &epilogue, reads.map(of), target)?;
-    Some(Pair { contraction, nest: reader, between: c.out.buffer, reads, emitted })
+    Some(Pair { contraction, nest: reader, between: c.out.buffer, emitted })
 }
 
 #[cfg(test)]

@@ -14,6 +14,11 @@ impl Display for Emission {
             f.write_str(unit.text.get(unit.begin..).unwrap_or_default())?;
         }
         writeln!(f, "// launches")?;
+        for (at, calls) in self.prepare.iter().enumerate() {
+            for call in calls {
+                writeln!(f, "// k{at}, when its weights have changed: {call}")?;
+            }
+        }
         for (at, calls) in self.kernels.iter().enumerate() {
             for call in calls {
                 writeln!(f, "// k{at}: {call}")?;
@@ -21,6 +26,9 @@ impl Display for Emission {
         }
         if self.workspace > 0 {
             writeln!(f, "// workspace of {} bytes", self.workspace)?;
+        }
+        if self.prepared > 0 {
+            writeln!(f, "// prepared weights of {} bytes", self.prepared)?;
         }
         Ok(())
     }
@@ -49,7 +57,9 @@ impl Display for Argument {
         match self {
             Argument::Operand(operand) => write!(f, "{operand}"),
             Argument::Workspace(offset) => write!(f, "workspace + {offset}"),
+            Argument::Prepared(offset) => write!(f, "prepared + {offset}"),
             Argument::Step => f.write_str("step"),
+            Argument::Number(number) => write!(f, "{number}"),
             Argument::Run => f.write_str("run"),
         }
     }

@@ -29,6 +29,15 @@ enum Place {
     Lane { var: Var, masked: bool },
 }
 
+/// What a function is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A launch.
+    Kernel,
+    /// A part of one, which is told its thread and how many there are.
+    Member,
+}
+
 /// Writes one function.
 pub(super) struct Writer<'a> {
     dtype: Dtype,
@@ -69,14 +78,25 @@ impl<'a> Writer<'a> {
 impl Writer<'_> {
     /// The function of a nest, named [`PLACEHOLDER`].
     pub fn function(nest: &Nest, dtype: Dtype, slots: &BTreeMap<BufferId, Slot>, threads: &Threads) -> String {
+        Writer::text(nest, dtype, slots, threads, Form::Kernel).0
+    }
+
+    /// The same in a form, and the types of its pointers.
+    pub fn text(
+        nest: &Nest,
+        dtype: Dtype,
+        slots: &BTreeMap<BufferId, Slot>,
+        threads: &Threads,
+        form: Form,
+    ) -> (String, Vec<String>) {
         let mut writer = Writer::new(nest, dtype, slots, threads);
-        writer.signature();
+        let types = writer.signature(form);
         writer.depth = 1;
-        writer.decompose();
+        writer.decompose(form);
         writer.variables(nest);
         writer.nested(&nest.body, 0);
         writer.text.push_str("}\n");
-        writer.text
+        (writer.text, types)
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
@@ -108,38 +128,50 @@ impl Writer<'_> {
         if narrow { Int::Narrow } else { Int::Wide }
     }
 
-    fn signature(&mut self) {
-        let mut arguments: Vec<(usize, String)> = Vec::new();
+    /// Writes how the function is called; gives the types of its pointers.
+    fn signature(&mut self, form: Form) -> Vec<String> {
+        let mut arguments: Vec<(usize, String, &str)> = Vec::new();
         for slot in self.slots.values() {
             let Some(at) = slot.argument else { continue };
             let element = element_name(slot.storage, self.dtype);
             let constant = if slot.stored { "" } else { "const " };
             let restrict = if slot.may_alias { "" } else { " __restrict__" };
-            arguments.push((at, format!("{constant}{element}*{restrict} p{at}")));
+            arguments.push((at, format!("{constant}{element}*"), restrict));
         }
         arguments.sort_unstable();
-        let list: Vec<String> = arguments.into_iter().map(|(_, text)| text).collect();
-        let separator = if list.is_empty() { "" } else { ", " };
-        self.line(format_args!(
-            "SN_KERNEL void __launch_bounds__({BLOCK}) {PLACEHOLDER}({}{separator}i64 step) {{",
-            list.join(", ")
-        ));
+        let pointers = arguments.iter().map(|(at, kind, restrict)| format!("{kind}{restrict} p{at}, "));
+        let list: String = pointers.collect();
+        match form {
+            Form::Kernel => {
+                self.line(format_args!("SN_KERNEL void __launch_bounds__({BLOCK}) {PLACEHOLDER}({list}i64 step) {{"))
+            }
+            Form::Member => {
+                self.line(format_args!("SN_DEV void {PLACEHOLDER}(u32 thread, u32 count, {list}i64 step) {{"));
+            }
+        }
+        arguments.into_iter().map(|(_, kind, _)| kind).collect()
     }
 
     /// Which iteration of the outer loops and which lane a thread is.
-    fn decompose(&mut self) {
+    fn decompose(&mut self, form: Form) {
         let threads = self.threads;
         let (natural, suffix) = if threads.count() < 1 << 31 { ("u32", "u") } else { ("u64", "ull") };
         let int = self.int.name();
-        self.line(format_args!("const {natural} thread = blockIdx.x * ({natural})blockDim.x + threadIdx.x;"));
-        self.line(format_args!("if (thread >= {}{suffix}) return;", threads.count()));
+        if form == Form::Kernel {
+            self.line(format_args!("const {natural} thread = blockIdx.x * ({natural})blockDim.x + threadIdx.x;"));
+            self.line(format_args!("if (thread >= {}{suffix}) return;", threads.count()));
+        } else {
+            self.line(format_args!("if (thread >= count) return;"));
+        }
         let pitch = threads.pitch;
         if threads.teams {
             self.line(format_args!("const i32 member = (i32)(thread % {TEAM}{suffix});"));
             self.line(format_args!("const {natural} element = thread / {TEAM}{suffix};"));
         }
         let number = if threads.teams { "element" } else { "thread" };
-        if pitch > 1 {
+        if pitch > 1 && threads.outer.is_empty() {
+            self.line(format_args!("const {int} lane = ({int}){number};"));
+        } else if pitch > 1 {
             self.line(format_args!("const {int} lane = ({int})({number} % {pitch}{suffix});"));
         }
         let mut below = pitch;

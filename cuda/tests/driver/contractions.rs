@@ -207,11 +207,12 @@ fn fuse(neurons: &Neurons, steps: usize, target: &Target) -> Option<Emission> {
     let mut emission = emit(&neurons.program, target);
     let of = |operand: &Operand| emission.storage[operand.buffer.0 as usize];
     let storage = [of(&neurons.contraction.a), Storage::Float];
-    let fused = fused::emit(&neurons.contraction, steps, &neurons.epilogue, storage, target)?;
+    let fused = fused::emit(&neurons.contraction, steps, &neurons.epilogue, storage, target)?.unprepared();
     let is_ours = |at: &usize| !matches!(&neurons.program.kernels[*at], Kernel::Nest(nest) if nest.name == "copy");
     let ours: Vec<usize> = (0..neurons.program.kernels.len()).filter(is_ours).collect();
     emission.kernels[ours[0]] = fused.calls;
     emission.kernels[ours[1]] = Vec::new();
+    ours.iter().for_each(|at| emission.prepare[*at].clear());
     emission.workspace = emission.workspace.max(fused.workspace);
     emission.units.extend(units(fused.functions, target).into_iter().map(|mut unit| {
         unit.name.insert_str(0, "fused.");

@@ -10,7 +10,7 @@ use crate::programs::{KEY, LEN, Loop, STEPS, Update, draws};
 use crate::support::{alone, fakes, search_path};
 
 /// Whether this is the process of a test, with the fake driver.
-fn with_fakes(test: &str) -> bool {
+pub fn with_fakes(test: &str) -> bool {
     let Some(fakes) = fakes() else { return false };
     alone(test, &[("SNNC_CUDA_LIBS", fakes.as_os_str()), ("PATH", &search_path())])
 }
@@ -246,7 +246,18 @@ fn by_hand(text: &str, arguments: Vec<Argument>, storage: Storage) -> (Program, 
     let unit = Unit { name: "by_hand.cu".into(), text: text.into(), begin: 0, functions: vec!["by_hand".into()] };
     let storage = vec![Storage::Float, storage];
     let _ = y;
-    (program, Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 512, storage, kept: vec![] })
+    (
+        program,
+        Emission {
+            units: vec![unit],
+            kernels: vec![vec![call]],
+            prepare: vec![vec![]],
+            prepared: 0,
+            workspace: 512,
+            storage,
+            moved: vec![],
+        },
+    )
 }
 
 const BY_HAND: &str = r#"SN_KERNEL void by_hand(float *y, char *t, char *workspace, long long step, void *run) {

@@ -13,7 +13,7 @@ use crate::driver::handles::{Event, Stream};
 use crate::driver::launch::Addresses;
 use crate::driver::layout::{Place, bytes_before};
 use crate::driver::memory::DeviceMemory;
-use crate::driver::work::{Launchable, Work, give};
+use crate::driver::work::{Launchable, Room, Work, give};
 use crate::emit::Storage;
 use crate::error::CudaError;
 use crate::launch::Argument;
@@ -23,16 +23,16 @@ const WARM_UPS: usize = 2;
 /// Runs that are timed; the shortest counts.
 const ROUNDS: usize = 5;
 
-/// Who is faster, our works or the library's, in a program of this type whose kernels have so many bytes of workspace.
+/// Who is faster, our works or the library's, in a program with this room.
 pub(super) fn faster(
     c: &Contraction,
     storage: [Storage; 3],
     [ours, theirs]: [&[Work]; 2],
-    (dtype, workspace): (Dtype, usize),
+    room: Room,
     device: &Device,
 ) -> Result<Winner, CudaError> {
     let (Some(ours), Some(theirs)) = (moved(c, ours), moved(c, theirs)) else { return Ok(Winner::Ours) };
-    let scratch = Scratch::new(c, storage, (dtype, workspace), device)?;
+    let scratch = Scratch::new(c, storage, room, device)?;
     let ours = scratch.time(&ours)?;
     match scratch.time(&theirs) {
         Ok(theirs) if theirs < ours => Ok(Winner::Library),
@@ -74,15 +74,11 @@ struct Scratch {
     blocks: [DeviceMemory; 3],
     places: [Place; 3],
     workspace: DeviceMemory,
+    prepared: DeviceMemory,
 }
 
 impl Scratch {
-    fn new(
-        c: &Contraction,
-        storage: [Storage; 3],
-        (dtype, workspace): (Dtype, usize),
-        device: &Device,
-    ) -> Result<Scratch, CudaError> {
+    fn new(c: &Contraction, storage: [Storage; 3], room: Room, device: &Device) -> Result<Scratch, CudaError> {
         let context = device.context();
         let stream = Stream::new(context)?;
         let [a, b, out] = c.lengths();
@@ -94,12 +90,12 @@ impl Scratch {
             Ok::<_, CudaError>(memory)
         };
         let operand = |place: &Place| {
-            let bytes = bytes_before(place.len, place.storage, dtype);
+            let bytes = bytes_before(place.len, place.storage, room.dtype);
             memory(bytes.ok_or_else(|| CudaError::Emission("an operand of a library has no size".to_owned()))?)
         };
         let blocks = [operand(&places[0])?, operand(&places[1])?, operand(&places[2])?];
-        let workspace = memory(workspace)?;
-        Ok(Scratch { stream, dtype, blocks, places, workspace })
+        let (workspace, prepared) = (memory(room.workspace)?, memory(room.prepared)?);
+        Ok(Scratch { stream, dtype: room.dtype, blocks, places, workspace, prepared })
     }
 
     /// Nanoseconds of works.
@@ -128,6 +124,8 @@ impl Scratch {
             blocks: &blocks,
             workspace: self.workspace.address(),
             workspace_bytes: self.workspace.bytes(),
+            prepared: self.prepared.address(),
+            prepared_bytes: self.prepared.bytes(),
             // No contraction draws.
             run: 0,
         };
