@@ -72,7 +72,7 @@ pub fn emit(
     let storage = [storage[0], storage[1], Storage::Float];
     let plan = Plan::fused(c, &geometry, storage, target, steps)?;
     let mut g = tiled::constants(c, &geometry, &plan, storage, target);
-    let (pack, packing) = tiled::pack(c, &plan, &g);
+    let (mut functions, mut calls) = tiled::pack(c, &plan, &g);
     for (name, value) in [("PLANES", epilogue.planes), ("SPIKE_PITCH", c.shape.cout.next_multiple_of(64))] {
         g.small(name, value);
     }
@@ -103,7 +103,9 @@ pub fn emit(
         shared: 0,
         arguments,
     };
-    Some(Emitted { functions: vec![pack, fused], calls: vec![packing, call], workspace: plan.packed_bytes() })
+    functions.push(fused);
+    calls.push(call);
+    Some(Emitted { functions, calls, workspace: plan.packed_bytes() })
 }
 
 fn neuron(epilogue: &Epilogue, steps: usize) -> String {
