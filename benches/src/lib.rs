@@ -7,7 +7,7 @@ pub mod events;
 use snn_jit::{Executable, Instance, JitError, Options, compile};
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
-    NestBuilder, Operand, Program, RandomKey, Role,
+    NestBuilder, Operand, Program, RandomKey, Role, WeightValues,
 };
 use snnc::graph::autodiff;
 use snnc::graph::lower::LowerOptions;
@@ -86,7 +86,17 @@ pub fn contraction(case: &Case, kind: ContractionKind, rows: usize, threads: usi
     let mut program = Program::new(Dtype::F32);
     let operand = Operand::whole(BufferId(0));
     let (a, b, out) = (operand.clone(), operand.clone(), operand);
-    let mut contraction = Contraction { name: case.name.to_owned(), kind, shape, rows, packed: false, a, b, out };
+    let mut contraction = Contraction {
+        name: case.name.to_owned(),
+        kind,
+        shape,
+        rows,
+        packed: false,
+        weights: WeightValues::Any,
+        a,
+        b,
+        out,
+    };
     let [a_len, b_len, out_len] = contraction.lengths();
     let mut buffer = |name: &str, len, role| Operand::whole(program.add_buffer(name, len, role));
     contraction.a = buffer("a", a_len, Role::Input);
@@ -123,7 +133,17 @@ pub fn spiking_contraction(
     let mut program = Program::new(Dtype::F32);
     let operand = Operand::whole(BufferId(0));
     let (a, b, out) = (operand.clone(), operand.clone(), operand);
-    let mut contraction = Contraction { name: case.name.to_owned(), kind, shape, rows, packed: true, a, b, out };
+    let mut contraction = Contraction {
+        name: case.name.to_owned(),
+        kind,
+        shape,
+        rows,
+        packed: true,
+        weights: WeightValues::Any,
+        a,
+        b,
+        out,
+    };
     let [a_len, b_len, out_len] = contraction.lengths();
     let image = a_len / rows.max(1);
     let floats = program.add_buffer("image", image, Role::Input);

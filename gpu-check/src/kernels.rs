@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use snn_cuda::check::{Isolated, Values, distinct, isolate};
 use snn_cuda::{Accelerators, CudaError, Device, Executable, Instance, Precision, Target};
+use snn_loops::contraction::LEVELS;
 use snn_loops::{BufferId, Dtype, Kernel, KernelId, Program, RandomKey, interp};
 use snnc::Model;
 
@@ -46,6 +47,7 @@ pub fn check_model(
         let standing: Vec<KernelId> = distinct(&emission)
             .into_iter()
             .filter(|id| !matches!(kernel(&program, *id), Some(Kernel::EventSweep(_)) | None))
+            .filter(|id| part != programs::INT8 || kernel(&program, *id).is_some_and(programs::is_int8))
             .collect();
         let isolated = isolate(&program, &standing);
         outcomes.extend(check_kernels(&format!("{name}.{part}"), &program, &isolated, device, &target));
@@ -110,11 +112,27 @@ type Contents = BTreeMap<BufferId, Vec<f64>>;
 
 fn inputs(isolated: &Isolated) -> Contents {
     let all = isolated.kernels.iter().flat_map(|alone| &alone.inputs);
-    all.map(|(id, values)| {
-        let len = isolated.program.buffers.get(id.0 as usize).map_or(0, |buffer| buffer.len);
-        (*id, random(len, *values, u64::from(id.0)))
-    })
-    .collect()
+    let mut inputs: Contents = all
+        .map(|(id, values)| {
+            let len = isolated.program.buffers.get(id.0 as usize).map_or(0, |buffer| buffer.len);
+            (*id, random(len, *values, u64::from(id.0)))
+        })
+        .collect();
+    for kernel in isolated.program.kernels.iter().filter(|kernel| programs::is_int8(kernel)) {
+        let Kernel::Contraction(contraction) = kernel else { continue };
+        if let Some(weights) = inputs.get_mut(&contraction.b.buffer) {
+            round(weights, contraction.shape.weight_len() / contraction.shape.cout.max(1));
+        }
+    }
+    inputs
+}
+
+/// Weights as whole multiples of one number for each output channel, the largest of them 127.
+fn round(weights: &mut [f64], of_channel: usize) {
+    for channel in weights.chunks_mut(of_channel.max(1)) {
+        let scale = channel.iter().fold(0.0_f64, |most, weight| most.max(weight.abs())) / LEVELS as f64;
+        channel.iter_mut().for_each(|weight| *weight = f64::from(((*weight / scale).round() * scale) as f32));
+    }
 }
 
 fn outputs(isolated: &Isolated) -> impl Iterator<Item = BufferId> {

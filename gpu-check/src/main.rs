@@ -14,7 +14,7 @@ use snn_gpu_check::models::Subject;
 use snn_gpu_check::outcome::count;
 use snn_gpu_check::speed::{Figure, WORKLOADS, copy_bandwidth, measure, neurons};
 use snn_gpu_check::{Outcome, Status, instructions, kernels, models, training};
-use snnc::Precision;
+use snnc::{Precision, WeightValues};
 
 /// The exit code of a program that had nothing to test, as of automake.
 const SKIPPED: u8 = 77;
@@ -195,7 +195,11 @@ fn check(args: &Args, subject: &Subject, device: &Device) -> Vec<Outcome> {
             Ok(found) => outcomes.extend(found),
             Err(problem) => outcomes.push(Outcome::failed(name, problem)),
         }
-        outcomes.push(training::check_inference(&subject.name, &model, subject.batch, *precision));
+        outcomes.push(training::check_inference(&subject.name, &model, subject.batch, *precision, WeightValues::Any));
+        if *precision == Precision::F32 {
+            let int8 = WeightValues::Int8;
+            outcomes.push(training::check_inference(&subject.name, &model, subject.batch, *precision, int8));
+        }
         if model.recipe().is_some() {
             outcomes.push(training::check(&subject.name, &model, subject.batch, subject.steps, *precision));
         }

@@ -2,14 +2,22 @@
 //!
 //! Must never know devices.
 
-use snn_loops::Program;
+use snn_loops::{Kernel, Program, WeightValues};
 use snnc::graph::lower::{LowerOptions, lower};
 use snnc::graph::ops::InputOp;
 use snnc::graph::passes::{self, PassContext};
 use snnc::graph::{Kind, NodeId, autodiff};
 use snnc::{Model, SessionOptions};
 
-/// The programs of a model for a batch, with names.
+/// The name of the evaluation with weights of 8 bits.
+pub const INT8: &str = "int8";
+
+/// Whether it is a contraction with weights of 8 bits.
+pub fn is_int8(kernel: &Kernel) -> bool {
+    matches!(kernel, Kernel::Contraction(contraction) if contraction.weights == WeightValues::Int8)
+}
+
+/// The programs of a model for a batch, with names: that of the evaluation with weights of 8 bits where it has any.
 ///
 /// # Errors
 /// If it cannot be compiled.
@@ -22,8 +30,13 @@ pub fn of(model: &Model, batch: usize) -> Result<Vec<(&'static str, Program)>, S
     let mut session = model.session(options).map_err(|error| error.to_string())?;
     session.prepare_training().map_err(text)?;
     session.prepare_evaluation().map_err(text)?;
-    let both = [("train", session.training_program()), ("eval", session.evaluation_program())];
-    Ok(both.into_iter().filter_map(|(name, lowered)| Some((name, lowered?.program.clone()))).collect())
+    let mut rounded = model
+        .inference_session(SessionOptions { weights: WeightValues::Int8, ..options })
+        .map_err(|error| error.to_string())?;
+    rounded.prepare_evaluation().map_err(text)?;
+    let int8 = rounded.evaluation_program().filter(|lowered| lowered.program.kernels.iter().any(is_int8));
+    let all = [("train", session.training_program()), ("eval", session.evaluation_program()), (INT8, int8)];
+    Ok(all.into_iter().filter_map(|(name, lowered)| Some((name, lowered?.program.clone()))).collect())
 }
 
 /// A model's result, and what derivatives by it become for parameters and inputs.

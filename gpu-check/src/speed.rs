@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use snn_cuda::{Executable, Instance, Target};
 use snn_loops::{Access, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Program, RandomKey, Role, Timings};
 use snnc::bench::{Settings, bench};
-use snnc::{Model, Precision, Program as Text, SessionOptions, Source};
+use snnc::{Model, Precision, Program as Text, SessionOptions, Source, WeightValues};
 
 use crate::{programs, training};
 
@@ -102,6 +102,7 @@ pub struct Workload {
     batch: usize,
     training: bool,
     precisions: &'static [Precision],
+    weights: WeightValues,
 }
 
 /// What is measured.
@@ -113,6 +114,16 @@ pub const WORKLOADS: &[Workload] = &[
         batch: 256,
         training: false,
         precisions: &[Precision::F16, Precision::F32],
+        weights: WeightValues::Any,
+    },
+    Workload {
+        name: "ResNet-19 tdBN inference, int8 weights",
+        text: include_str!("../../examples/models/tdbn_resnet19.snn"),
+        settings: &[],
+        batch: 256,
+        training: false,
+        precisions: &[Precision::F16],
+        weights: WeightValues::Int8,
     },
     Workload {
         name: "ResNet-19 tdBN training step",
@@ -121,6 +132,7 @@ pub const WORKLOADS: &[Workload] = &[
         batch: 128,
         training: true,
         precisions: &[Precision::F16, Precision::Bf16, Precision::F32],
+        weights: WeightValues::Any,
     },
     Workload {
         name: "784-800-10 event-exact training step",
@@ -129,6 +141,7 @@ pub const WORKLOADS: &[Workload] = &[
         batch: 50,
         training: true,
         precisions: &[Precision::F32],
+        weights: WeightValues::Any,
     },
     Workload {
         name: "784-800-10 STBP training step",
@@ -137,6 +150,7 @@ pub const WORKLOADS: &[Workload] = &[
         batch: 128,
         training: true,
         precisions: &[Precision::F32],
+        weights: WeightValues::Any,
     },
 ];
 
@@ -148,7 +162,8 @@ pub fn measure(workload: &Workload) -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
     for precision in workload.precisions {
         let model = compile(workload).map_err(|error| error.to_string())?;
-        let options = SessionOptions { batch: workload.batch, device: training::device(*precision), ..model.options() };
+        let (batch, weights) = (workload.batch, workload.weights);
+        let options = SessionOptions { batch, weights, device: training::device(*precision), ..model.options() };
         let settings = Settings {
             options,
             training: workload.training,

@@ -5,7 +5,7 @@
 //! as small as these go other ways soon: there the first loss must be near, and all must be numbers. Must never know kernels.
 
 use snnc::runtime::device::first_cuda;
-use snnc::{Device, Model, Precision, Session, SessionOptions, random_batch};
+use snnc::{Device, Model, Precision, Session, SessionOptions, WeightValues, random_batch};
 
 use crate::outcome::Outcome;
 
@@ -53,10 +53,17 @@ fn compare(name: String, cpu: &[f64], cuda: &[f64], precision: Precision) -> Out
 
 /// An evaluation of a batch on both machines: in single precision each number of the result must be near, and where
 /// products round more at least be a number.
-pub fn check_inference(name: &str, model: &Model, batch: usize, precision: Precision) -> Outcome {
-    let name = format!("{name}.inference {}", precision.name());
-    let both =
-        inferred(model, batch, Device::cpu(1)).and_then(|cpu| Ok((cpu, inferred(model, batch, device(precision))?)));
+pub fn check_inference(
+    name: &str,
+    model: &Model,
+    batch: usize,
+    precision: Precision,
+    weights: WeightValues,
+) -> Outcome {
+    let of_8_bits = if weights == WeightValues::Int8 { ", int8 weights" } else { "" };
+    let name = format!("{name}.inference {}{of_8_bits}", precision.name());
+    let inferred = |device: Device| inferred(model, batch, device, weights);
+    let both = inferred(Device::cpu(1)).and_then(|cpu| Ok((cpu, inferred(device(precision))?)));
     let (expected, found) = match both {
         Ok(both) => both,
         Err(problem) => return Outcome::failed(name, problem.to_string()),
@@ -73,8 +80,8 @@ pub fn check_inference(name: &str, model: &Model, batch: usize, precision: Preci
     Outcome::passed(name, format!("{} numbers, {worst:.1e} apart at most", found.len()))
 }
 
-fn inferred(model: &Model, batch: usize, device: Device) -> snnc::Result<Vec<f64>> {
-    let mut session: Session = model.session(SessionOptions { batch, device, ..model.options() })?;
+fn inferred(model: &Model, batch: usize, device: Device, weights: WeightValues) -> snnc::Result<Vec<f64>> {
+    let mut session: Session = model.session(SessionOptions { batch, device, weights, ..model.options() })?;
     let values = random_batch(model, batch, 5);
     let n_inputs = model.graph().inputs.len();
     let values: Vec<(&str, &[f32])> =

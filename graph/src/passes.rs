@@ -18,6 +18,7 @@ pub mod hoist;
 pub mod mode;
 pub mod plain_spikes;
 pub mod rewrite;
+pub mod round_weights;
 pub mod save_bits;
 pub mod scan_prune;
 pub mod sink;
@@ -28,6 +29,7 @@ use crate::model::{Events, Model};
 use crate::op::ShapeError;
 use crate::verify::{Violation, verify, verify_model};
 use rewrite::rewrite_model;
+use snn_loops::WeightValues;
 
 /// What passes may know besides the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,12 +40,14 @@ pub struct PassContext {
     pub dt: Option<f64>,
     /// How the model goes without a grid, where it has none.
     pub events: Option<Events>,
+    /// What weights that spikes select are rounded to, in evaluation.
+    pub weights: WeightValues,
 }
 
 impl PassContext {
-    /// The context of a model as it describes itself.
+    /// The context of a model as it describes itself, without rounded weights.
     pub fn new(model: &Model, training: bool) -> PassContext {
-        PassContext { training, dt: model.time.dt(), events: model.time.events() }
+        PassContext { training, dt: model.time.dt(), events: model.time.events(), weights: WeightValues::Any }
     }
 }
 
@@ -93,6 +97,14 @@ pub const PASSES: &[Pass] = &[
         run: |model, context| match context.training {
             true => Ok(model.clone()),
             false => rewrite_model(model, &fold_norms::graph),
+        },
+    },
+    Pass {
+        name: "round_weights",
+        description: "in evaluation, where it is asked for, rounds weights that spikes select to 8 bits",
+        run: |model, context| match (context.training, context.weights) {
+            (false, WeightValues::Int8) => rewrite_model(model, &round_weights::graph),
+            _ => Ok(model.clone()),
         },
     },
     Pass { name: "cse", description: "computes equal things once", run: |model, _| rewrite_model(model, &cse::graph) },

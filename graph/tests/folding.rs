@@ -7,11 +7,11 @@ use neurons::*;
 use snn_graph::op::OpRule;
 use snn_graph::ops::ParamOp;
 use snn_graph::passes::rewrite::GraphPass;
-use snn_graph::passes::{dce, fold_norms, plain_spikes};
+use snn_graph::passes::{dce, fold_norms, plain_spikes, round_weights};
 use snn_graph::setup::split;
 use snn_graph::training::TrainStep;
 use snn_graph::{Graph, Kind, NodeId, Op, Tensor, Ty, autodiff};
-use snn_loops::ContractionKind;
+use snn_loops::{ContractionKind, WeightValues};
 
 const STEPS: usize = 2;
 const BATCH: usize = 3;
@@ -208,4 +208,38 @@ fn nothing_is_set_up_for_data_draws_and_steps() {
     let y = graph.linear(x, w).unwrap();
     let whole = TrainStep { graph, outputs: vec![("output".into(), y)] };
     assert!(split(&whole).unwrap().setup.outputs.is_empty());
+}
+
+/// A linear map whose weights are rounded where it hears spikes, and one that hears numbers.
+#[test]
+fn weights_that_spikes_select_become_multiples() {
+    let mut graph = Graph::new(STEPS);
+    let s = input(&mut graph, "s", &Ty::signal(true, &[IN]).with_kind(Kind::Spikes));
+    let x = input(&mut graph, "x", &Ty::signal(true, &[IN]));
+    let w = param(&mut graph, "w", &[OUT, IN]);
+    let roots = [graph.linear(s, w).unwrap(), graph.linear(x, w).unwrap()];
+    let (rounded, ids) = applied(&graph, &roots, &round_weights::graph);
+    let known = |id: NodeId| match &rounded.node(id).op {
+        Op::Contract(contract) => contract.weights,
+        op => panic!("{op:?}"),
+    };
+    assert_eq!((known(ids[0]), known(ids[1])), (WeightValues::Int8, WeightValues::Any));
+    let mut bindings = bindings();
+    let weights = bindings.get_mut("w").unwrap();
+    weights.data[IN..2 * IN].fill(0.0);
+    let original = weights.data.clone();
+    let of = rounded.node(ids[0]).inputs[1];
+    let found = run(&rounded, &[of], BATCH, &bindings).unwrap().remove(0).data;
+    for (channel, (found, original)) in found.chunks(IN).zip(original.chunks(IN)).enumerate() {
+        let largest = original.iter().fold(0.0_f64, |most, w| most.max(w.abs()));
+        let scale = if largest == 0.0 { 1.0 } else { largest / 127.0 };
+        for (found, original) in found.iter().zip(original) {
+            let multiple = found / scale;
+            assert!((multiple - multiple.round()).abs() < 1e-9 && multiple.abs() < 127.5, "{channel}: {multiple}");
+            assert!((found - original).abs() <= scale * 0.5000001, "{channel}: {found} is not {original}");
+        }
+    }
+    let again = applied(&rounded, &ids, &round_weights::graph);
+    let twice = run(&again.0, &[again.0.node(again.1[0]).inputs[1]], BATCH, &bindings).unwrap().remove(0).data;
+    close(&twice, &found, 1e-12);
 }

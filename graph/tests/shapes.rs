@@ -12,7 +12,7 @@ use snn_graph::ops::{
     WithGradient,
 };
 use snn_graph::{Axes, Graph, Kind, NodeId, Op, Ty};
-use snn_loops::{ContractionKind, ConvShape, Distribution};
+use snn_loops::{ContractionKind, ConvShape, Distribution, WeightValues};
 
 const STEPS: usize = 4;
 
@@ -56,6 +56,7 @@ fn mistakes_are_explained() {
         shape: ConvShape::linear(2, 3),
         kind: ContractionKind::Forward,
         dims: dims.to_vec(),
+        weights: WeightValues::Any,
     };
     let fold = Fold { size: [2, 2], stride: [2, 2], pad: [0, 0], dilation: [1, 1], input: [4, 4] };
     let cases: Vec<(Result<Ty, String>, &str)> = vec![

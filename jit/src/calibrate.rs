@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use rayon::ThreadPoolBuilder;
-use snn_loops::{BufferId, Contraction, ContractionKind, ConvShape, Operand};
+use snn_loops::{BufferId, Contraction, ContractionKind, ConvShape, Operand, WeightValues};
 
 use crate::error::JitError;
 use crate::kernels::policy::{Policy, TABLE_PIXELS};
@@ -223,6 +223,7 @@ impl<'a> Bench<'a> {
             shape: self.shape,
             rows: self.rows,
             packed: true,
+            weights: WeightValues::Any,
             a: operand.clone(),
             b: operand.clone(),
             out: operand,

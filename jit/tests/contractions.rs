@@ -6,7 +6,7 @@ use common::{DTYPES, Numbers, execute, interpret};
 use snn_jit::{Isa, Kernels, Options, SpikeKernels};
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
-    NestBuilder, Operand, Program, Role, WORD,
+    NestBuilder, Operand, Program, Role, WORD, WeightValues,
 };
 
 const KINDS: [ContractionKind; 3] =
@@ -74,6 +74,7 @@ fn program(kind: ContractionKind, shape: ConvShape, rows: usize, dtype: Dtype) -
         shape,
         rows,
         packed: false,
+        weights: WeightValues::Any,
         a: Operand::whole(BufferId(0)),
         b: Operand::whole(BufferId(1)),
         out: Operand::whole(BufferId(2)),
@@ -145,6 +146,7 @@ fn spiking_program(kind: ContractionKind, shape: ConvShape, rows: usize, dtype: 
         shape,
         rows,
         packed: true,
+        weights: WeightValues::Any,
         a: Operand::whole(BufferId(2)),
         b: Operand::whole(BufferId(1)),
         out: Operand::whole(BufferId(3)),
@@ -261,6 +263,7 @@ fn operands_move_with_the_step() {
             shape,
             rows,
             packed: false,
+            weights: WeightValues::Any,
             a: moving(x, rows * 4),
             b: Operand::whole(w),
             out: moving(y, rows * 5),

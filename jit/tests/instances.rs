@@ -6,7 +6,7 @@ use common::KEY;
 use snn_jit::{Densities, Instance, JitError, Options, asm_text, clif_text, compile};
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
-    NestBuilder, Operand, Program, Role, Scalar, Timings,
+    NestBuilder, Operand, Program, Role, Scalar, Timings, WeightValues,
 };
 
 struct Buffers {
@@ -158,6 +158,7 @@ fn products() -> (Program, BufferId) {
     let y = program.add_buffer("y", 2, Role::Output);
     let contraction = Contraction {
         packed: false,
+        weights: WeightValues::Any,
         name: "product".into(),
         kind: ContractionKind::Forward,
         shape: ConvShape::linear(4, 2),

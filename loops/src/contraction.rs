@@ -88,6 +88,21 @@ pub enum ContractionKind {
     WeightGradient,
 }
 
+/// What is known about the weights of a contraction beyond their type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WeightValues {
+    /// Nothing.
+    #[default]
+    Any,
+    /// Those of an output channel are whole multiples, from -[`LEVELS`] to [`LEVELS`], of one number: their largest
+    /// magnitude divided by [`LEVELS`], up to the rounding of their type. A back end may add up the multiples of what
+    /// spikes select as integers, and multiply by the number at last.
+    Int8,
+}
+
+/// The largest multiple in weights of 8 bits.
+pub const LEVELS: usize = 127;
+
 /// One call of the heavy kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Contraction {
@@ -102,6 +117,8 @@ pub struct Contraction {
     /// Whether `a` is an input of spikes in a packed buffer, each pixel in whole words: `cin` elements and as many of any
     /// value behind them as fill the last [`WORD`]. Never so for `InputGradient`.
     pub packed: bool,
+    /// What is known of the weights. Nothing, but for `Forward` on packed spikes.
+    pub weights: WeightValues,
     /// The first operand (see the module's table).
     pub a: Operand,
     /// The second operand.

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
-use crate::contraction::{Contraction, ContractionKind};
+use crate::contraction::{Contraction, ContractionKind, WeightValues};
 use crate::draw::{Distribution, Draw};
 use crate::nest::{Access, Expr, Extent, LoopKind, Nest, Stmt};
 use crate::program::{Buffer, Kernel, Launch, Operand, Program, Role};
@@ -162,6 +162,9 @@ impl Display for Contraction {
             pair("output", s.output),
         ] {
             write!(text, ", {part}")?;
+        }
+        if self.weights == WeightValues::Int8 {
+            text.push_str(", weights of 8 bits");
         }
         writeln!(f, "contraction {:?}", self.name)?;
         writeln!(f, "  {} = {kind} {}, {}, rows {}", self.out, self.a, self.b, self.rows)?;

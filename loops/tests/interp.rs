@@ -7,7 +7,7 @@ use snn_loops::interp::{Memory, run};
 use snn_loops::verify::verify;
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Distribution, Draw, Dtype, Expr, Extent, Ix, Kernel,
-    Launch, LoopKind, NestBuilder, Operand, Program, RandomKey, Role, Scalar,
+    Launch, LoopKind, NestBuilder, Operand, Program, RandomKey, Role, Scalar, WeightValues,
 };
 
 fn launch(program: &mut Program, kernel: Kernel) -> Launch {
@@ -170,6 +170,7 @@ fn contraction(kind: ContractionKind, shape: ConvShape, rows: usize, a: &[f64], 
         shape,
         rows,
         packed: false,
+        weights: WeightValues::Any,
         a: Operand::whole(BufferId(0)),
         b: Operand::whole(BufferId(1)),
         out: Operand { buffer: BufferId(2), offset: Ix::constant(1) },
@@ -385,6 +386,7 @@ fn a_contraction_of_bits_steps_over_what_is_behind_the_channels() {
             shape: ConvShape::linear(3, 1),
             rows: 2,
             packed: true,
+            weights: WeightValues::Any,
             a: Operand::whole(bits),
             b: Operand::whole(w),
             out: Operand::whole(y),

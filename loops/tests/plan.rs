@@ -4,8 +4,8 @@
 
 use snn_loops::plan::{plan, plan_bytes};
 use snn_loops::{
-    BufferId, Distribution, Draw, Dtype, Kernel, KernelId, Launch, Operand, Program, Role, contraction::Contraction,
-    contraction::ContractionKind, contraction::ConvShape,
+    BufferId, Distribution, Draw, Dtype, Kernel, KernelId, Launch, Operand, Program, Role, WeightValues,
+    contraction::Contraction, contraction::ContractionKind, contraction::ConvShape,
 };
 
 struct Lcg(u64);
@@ -24,7 +24,17 @@ fn kernel(buffers: [BufferId; 3]) -> Kernel {
         return Kernel::Draw(Draw { name: "d".into(), distribution: Distribution::Normal, stream: 0, len: 1, out });
     }
     let (kind, shape) = (ContractionKind::Forward, ConvShape::linear(1, 1));
-    Kernel::Contraction(Contraction { name: "c".into(), kind, shape, rows: 1, packed: false, a, b, out })
+    Kernel::Contraction(Contraction {
+        name: "c".into(),
+        kind,
+        shape,
+        rows: 1,
+        packed: false,
+        weights: WeightValues::Any,
+        a,
+        b,
+        out,
+    })
 }
 
 fn random_program(rng: &mut Lcg) -> Program {

@@ -4,7 +4,7 @@
 
 use snn_loops::{
     Access, Contraction, ContractionKind, ConvShape, Distribution, Draw, Dtype, Expr, Extent, Ix, Kernel, Launch,
-    LoopKind, NestBuilder, Operand, Program, Role, Scalar,
+    LoopKind, NestBuilder, Operand, Program, Role, Scalar, WeightValues,
 };
 
 const WANT: &str = r#"program f32
@@ -88,6 +88,7 @@ fn a_program_with_one_of_everything() {
         shape: ConvShape::linear(1, 1),
         rows: 6,
         packed: false,
+        weights: WeightValues::Any,
         a: Operand { buffer: x, offset: Ix::step().times(2) },
         b: Operand::whole(w),
         out: Operand::whole(current),

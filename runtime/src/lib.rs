@@ -35,4 +35,4 @@ pub mod weights;
 mod files;
 
 pub use error::{Result, RuntimeError, nearest};
-pub use snn_loops::{Dtype, RandomKey};
+pub use snn_loops::{Dtype, RandomKey, WeightValues};

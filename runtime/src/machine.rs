@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
-    NestBuilder, Operand, Program, RandomKey, Role,
+    NestBuilder, Operand, Program, RandomKey, Role, WeightValues,
 };
 
 use crate::device::{Device, Engine};
@@ -96,6 +96,7 @@ fn product(dtype: Dtype) -> Program {
         shape: ConvShape::linear(SIDE, SIDE),
         rows: SIDE,
         packed: false,
+        weights: WeightValues::Any,
         a,
         b,
         out,

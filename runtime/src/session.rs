@@ -13,7 +13,7 @@ use snn_graph::recompute::{self, Fitted, RecomputeError};
 use snn_graph::setup::{Split, split};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{Model, ShapeError, SpikeOutput, Tensor};
-use snn_loops::RandomKey;
+use snn_loops::{RandomKey, WeightValues};
 
 use crate::checkpoint::{NamedTensor, TensorSpec};
 use crate::device::Watch;
@@ -158,9 +158,15 @@ impl Session {
     }
 
     fn training_plan(&self) -> Result<TrainStep> {
+        if self.options.weights != WeightValues::Any {
+            let error =
+                RuntimeError::new("weights of 8 bits are for inference; training changes them by less than a step");
+            return Err(error.with_help("train with f32 weights, and round them when the model is evaluated"));
+        }
         let optimizer =
             self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
-        self.plan(true, |model| training::scaled_train_step(model, optimizer, self.options.device.loss_scale()))
+        let context = PassContext::new(&self.model, true);
+        self.plan(&context, |model| training::scaled_train_step(model, optimizer, self.options.device.loss_scale()))
     }
 
     /// Compiles the evaluation program, if that has not happened yet.
@@ -171,7 +177,8 @@ impl Session {
         if self.eval.is_some() {
             return Ok(());
         }
-        let Split { setup, step } = split(&self.plan(false, training::eval_step)?)?;
+        let Split { setup, step } =
+            split(&self.plan(&self.options.evaluation_passes(&self.model), training::eval_step)?)?;
         let mut eval = Prepared::new(&setup, &step, &[], self.options.evaluation(), self.options.device)?;
         hand_over(&mut self.weights, &mut eval, self.train.as_ref().map(|train| train as &dyn Holder))?;
         (self.eval, self.trained) = (Some(eval), false);
@@ -188,8 +195,12 @@ impl Session {
         self.eval.as_ref().map(|eval| eval.step().lowered())
     }
 
-    fn plan(&self, training: bool, plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>) -> Result<TrainStep> {
-        Ok(plan(&passes::run(&self.model, &PassContext::new(&self.model, training), None)?)?)
+    fn plan(
+        &self,
+        context: &PassContext,
+        plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>,
+    ) -> Result<TrainStep> {
+        Ok(plan(&passes::run(&self.model, context, None)?)?)
     }
 
     /// One update from one full batch, at a learning rate.

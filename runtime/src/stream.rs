@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use snn_graph::Model;
 use snn_graph::lower::LowerOptions;
-use snn_graph::passes::{self, PassContext};
+use snn_graph::passes;
 use snn_graph::streaming::{RowSource, STEP, Streaming, streaming};
 use snn_loops::{Dtype, RandomKey};
 
@@ -80,7 +80,7 @@ impl Stream {
             let error = format!("`{}` has no grid of time steps, so there is no step by step", model.name);
             return Err(RuntimeError::new(error).with_help("run whole samples, without streaming"));
         }
-        let plan = streaming(&passes::run(model, &PassContext::new(model, false), None)?)?;
+        let plan = streaming(&passes::run(model, &options.evaluation_passes(model), None)?)?;
         let SessionOptions { batch, dtype, device, .. } = *options;
         // The spikes of one step are few: as floats, small layers need no other thread.
         let lowering = LowerOptions { packed: false, ..LowerOptions::new(batch, dtype) };

@@ -7,7 +7,6 @@ use std::path::Path;
 use snn_graph::ops::index::{IndexAxis, IndexOp};
 use snn_graph::ops::{ArgMax, InputOp, ParamOp, pointwise::Function};
 use snn_graph::{Axes, Graph, Init, Input, InputKind, Model, Parameter, TimeAxis, Ty};
-use snn_runtime::Dtype;
 use snn_runtime::data::{self, Dataset, DatasetArgs};
 use snn_runtime::device::Device;
 use snn_runtime::metrics::EpochRecord;
@@ -16,6 +15,7 @@ use snn_runtime::run_dir::{ExistingRun, Manifest, RunDir, TrainingState};
 use snn_runtime::schedule::Schedule;
 use snn_runtime::session::{Session, SessionOptions};
 use snn_runtime::train::{Event, Observer, Outcome, TrainConfig, evaluate, train};
+use snn_runtime::{Dtype, WeightValues};
 
 const BATCH: usize = 64;
 
@@ -71,7 +71,14 @@ fn session(device: Device) -> Session {
     Session::new(
         model(),
         Some(rule),
-        SessionOptions { batch: BATCH, dtype: Dtype::F32, device, seed: 1, memory_limit: None },
+        SessionOptions {
+            batch: BATCH,
+            dtype: Dtype::F32,
+            device,
+            seed: 1,
+            memory_limit: None,
+            weights: WeightValues::Any,
+        },
     )
     .unwrap()
 }
@@ -210,6 +217,12 @@ fn what_does_not_fit_is_explained() {
     let error = session.infer_batch(&[("image", &image), ("imago", &image)]).unwrap_err();
     assert!(error.message().contains("no input `imago`"), "{error}");
     assert_eq!(session.infer_batch(&[("image", &image)]).unwrap().output.dims, [BATCH, 10]);
+    let options = SessionOptions { weights: WeightValues::Int8, ..*session.options() };
+    let rule = UpdateRule::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let mut rounded = Session::new(model(), Some(rule), options).unwrap();
+    let error = rounded.prepare_training().unwrap_err();
+    assert!(error.message().contains("weights of 8 bits are for inference"), "{error}");
+    rounded.prepare_evaluation().unwrap();
     let options = SessionOptions { batch: 0, ..*session.options() };
     assert!(Session::new(model(), None, options).is_err());
     let mut options = *session.options();

@@ -41,4 +41,4 @@ pub use snn_runtime::device::{Accelerators, Arch, Crossovers, Device, Isa, Kerne
 pub use snn_runtime::session::{Inference, MemoryUse, Session, SessionOptions};
 pub use snn_runtime::stream::{Stream, StreamOutput};
 pub use snn_runtime::train::{Evaluation, Event, Observer, Outcome, Silent};
-pub use snn_runtime::{Dtype, RuntimeError};
+pub use snn_runtime::{Dtype, RuntimeError, WeightValues};

@@ -132,7 +132,9 @@ SN_DEV void sn_multiply(const sn_block<G>& block, const typename G::A* a, const 
         typename sn_select<G::WORDS, sn_gather_words<G>, sn_gather<G>>::type left;
         sn_weights<G> right;
         left.begin(a, block.row, block.rows(), block.group, block.phase_y, block.phase_x);
-        right.begin(b, (i64)block.group * G::TILES_N + block.column / G::BN);
+        const i64 tile = (i64)block.group * G::TILES_N + block.column / G::BN;
+        right.begin(b, tile);
+        if constexpr (G::TENSOR) product.scaled.begin(b, tile);
         sn_pipeline(block, begin, end, left, right, product, memory);
     }
 }
@@ -176,8 +178,26 @@ template <class G> SN_DEV void sn_add_parts(const typename G::Sum* parts, typena
 // The channel of a tap that element `at` of a slice's chunk stands for.
 template <class G> SN_DEV i32 sn_channel_of(i32 chunk, i32 at) {
     constexpr i32 LEN = sn_chunk<typename G::S>::LEN;
+    if (G::INT8) return 32 * (at >> 3) + 8 * (at & 3) + 2 * chunk + (at >> 2 & 1);
     if (G::WARPGROUPS) return 4 * (at >> 1) + chunk + 16 * (at & 1);
     return G::WORDS && LEN == 8 ? 4 * chunk + (at >> 1) + 16 * (at & 1) : chunk * LEN + at;
+}
+
+// The scales of columns, [group][column in whole tiles], behind the weights: the largest magnitude of an output channel is
+// 127 of them. A warp a column.
+template <class G> SN_DEV void sn_find_scales(const typename G::Weight* weights, typename G::S* to) {
+    constexpr i32 OF_CHANNEL = G::C * G::KERNEL_H * G::KERNEL_W;
+    const i64 number = ((i64)blockIdx.x * blockDim.x + threadIdx.x) >> 5;
+    const u32 lane = threadIdx.x & 31u;
+    if (number >= (i64)G::GROUPS * G::TILES_N * G::BN) return;
+    const i64 group = number / (G::TILES_N * G::BN), n = number % (G::TILES_N * G::BN);
+    float largest = 0.0f;
+    if (n < G::N)
+        for (i32 at = (i32)lane; at < OF_CHANNEL; at += 32)
+            largest = fmaxf(largest, fabsf((float)weights[(group * G::N + n) * OF_CHANNEL + at]));
+#pragma unroll
+    for (i32 mask = 16; mask > 0; mask >>= 1) largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, mask));
+    if (lane == 0u) ((float*)((u8*)to + G::SCALES_AT))[number] = largest == 0.0f ? 1.0f : largest / 127.0f;
 }
 
 // Weights in the order of slices: [group][tile of columns][slice][column][k], for warpgroups [slice][chunk of k][column], zero
@@ -208,6 +228,7 @@ template <class G> SN_DEV void sn_pack(const typename G::Weight* weights, typena
             const i64 o = G::KIND == SN_FORWARD ? group * (i64)G::N + n : group * (i64)G::C + c;
             const i64 i = G::KIND == SN_FORWARD ? c : n;
             value = weights[(o * (G::KIND == SN_FORWARD ? G::C : G::N) + i) * TAPS + tap];
+            if constexpr (G::INT8) value /= ((const float*)((const u8*)to + G::SCALES_AT))[(i64)tile * G::BN + row];
         }
         sn_assign(packed.at[l], value);
     }

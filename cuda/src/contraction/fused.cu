@@ -34,7 +34,7 @@ SN_DEV void sn_fuse(const sn_product_mma<G>& product, const sn_block<G>& block, 
                         float sums[G::STEPS];
 #pragma unroll
                         for (u32 t = 0; t < G::STEPS; ++t)
-                            sums[t] = product.sum[tile + t][first + j][2 * half + e] * (float)G::SCALE;
+                            sums[t] = product.scaled.of(product.sum[tile + t][first + j][2 * half + e], c - block.column);
                         fired[j][e] = is_pixel && c < G::N ? neuron.run(sums, pixel, c) : 0u;
                     }
 #pragma unroll

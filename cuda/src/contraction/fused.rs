@@ -72,7 +72,7 @@ pub fn emit(
     let storage = [storage[0], storage[1], Storage::Float];
     let plan = Plan::fused(c, &geometry, storage, target, steps)?;
     let mut g = tiled::constants(c, &geometry, &plan, storage, target);
-    let (pack, packing) = tiled::pack(c, &plan, &g);
+    let (mut functions, prepare) = tiled::pack(c, &plan, &g);
     for (name, value) in [("PLANES", epilogue.planes), ("SPIKE_PITCH", c.shape.cout.next_multiple_of(64))] {
         g.small(name, value);
     }
@@ -103,8 +103,9 @@ pub fn emit(
         shared: 0,
         arguments,
     };
+    functions.push(fused);
     let prepared = plan.packed_bytes().next_multiple_of(256);
-    Some(Emitted { functions: vec![pack, fused], prepare: vec![packing], prepared, calls: vec![call], workspace: 0 })
+    Some(Emitted { functions, prepare, prepared, calls: vec![call], workspace: 0 })
 }
 
 fn neuron(epilogue: &Epilogue, steps: usize) -> String {

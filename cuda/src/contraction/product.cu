@@ -46,6 +46,24 @@ SN_DEV void sn_mma(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2], sn_f16) 
 SN_DEV void sn_mma(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2], sn_bf16) { sn_mma_bf16(d, a, b); }
 SN_DEV void sn_mma(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2], sn_tf32) { sn_mma_tf32(d, a, b); }
 
+SN_DEV void sn_mma(i32 (&d)[4], const u32 (&a)[4], const u32 (&b)[2], sn_s8) { sn_mma_s8(d, a, b); }
+
+// What tensor cores add up in, and what a sum of column `n` of a group's tile is multiplied with at last: one number for all,
+// or with weights of 8 bits one for each output channel.
+template <class G, bool INT8 = G::INT8> struct sn_scaled {
+    typedef float Total;
+    SN_DEV void begin(const typename G::B*, i64) {}
+    SN_DEV float of(Total total, i32) const { return total * (float)G::SCALE; }
+};
+template <class G> struct sn_scaled<G, true> {
+    typedef i32 Total;
+    const float* scales;
+    SN_DEV void begin(const typename G::B* weights, i64 tile) {
+        scales = (const float*)((const u8*)weights + G::SCALES_AT) + tile * G::BN;
+    }
+    SN_DEV float of(Total total, i32 n) const { return (float)total * scales[n]; }
+};
+
 // How spikes in a word become what tensor cores multiply: register `at` of the lane's chunk, a power of two where there is
 // a spike. Pairs of 16-bit elements are the bits (p, p + 16), which one shift brings to bit 13 of both halves.
 template <class S> struct sn_unpacked {
@@ -58,12 +76,23 @@ template <class S> struct sn_unpacked {
     }
 };
 
+// Four elements of 8 bits are the bits (p, p + 8, p + 16, p + 24); two registers come from the slice's first word and two
+// from its second one.
+template <> struct sn_unpacked<sn_s8> {
+    static SN_DEV u32 of_lane(u32 word, u32 lane, i32) { return word >> (2u * (lane & 3u)); }
+    static SN_DEV u32 part(u32 bits, u32 at) { return bits >> (at & 1u) & 0x01010101u; }
+};
+
 // Tensor cores: a warp owns `TILES` times 16 rows and `COLUMNS` times 8 columns. A lane's chunk holds its elements of two
 // products in turn: the order of k is the same on both sides, so that no element needs to move.
 template <class G> struct sn_product_mma {
     typedef typename G::S S;
     static constexpr u32 TILES = G::BM / 16 / G::WARPS_M, COLUMNS = G::BN / 8 / G::WARPS_N;
-    float sum[TILES][COLUMNS][4];
+    // Words of spikes that a row of a slice has.
+    static constexpr u32 WORDS = G::INT8 ? 2 : 1;
+    typedef sn_scaled<G> Scaled;
+    typename Scaled::Total sum[TILES][COLUMNS][4];
+    Scaled scaled;
     u32 row, column, lane;
     SN_DEV void begin() {
         lane = threadIdx.x & 31u;
@@ -75,7 +104,7 @@ template <class G> struct sn_product_mma {
 #pragma unroll
             for (u32 j = 0; j < COLUMNS; ++j)
 #pragma unroll
-                for (u32 e = 0; e < 4; ++e) sum[i][j][e] = 0.0f;
+                for (u32 e = 0; e < 4; ++e) sum[i][j][e] = 0;
     }
     SN_DEV void step(i32 slice, const sn_quad* a, const sn_quad* b) {
         const u32 group = lane >> 2, quarter = lane & 3u;
@@ -87,12 +116,16 @@ template <class G> struct sn_product_mma {
             const u32 at = row + 16u * i + group;
             sn_quad upper, lower;
             if constexpr (G::WORDS) {
-                const u32 up = sn_unpacked<S>::of_lane(((const u32*)a)[at], lane, slice);
-                const u32 low = sn_unpacked<S>::of_lane(((const u32*)a)[at + 8u], lane, slice);
+                u32 up[WORDS], low[WORDS];
+#pragma unroll
+                for (u32 w = 0; w < WORDS; ++w) {
+                    up[w] = sn_unpacked<S>::of_lane(((const u32*)a)[at * WORDS + w], lane, slice);
+                    low[w] = sn_unpacked<S>::of_lane(((const u32*)a)[(at + 8u) * WORDS + w], lane, slice);
+                }
 #pragma unroll
                 for (u32 x = 0; x < 4; ++x) {
-                    upper.x[x] = sn_unpacked<S>::part(up, x);
-                    lower.x[x] = sn_unpacked<S>::part(low, x);
+                    upper.x[x] = sn_unpacked<S>::part(up[x * WORDS / 4], x);
+                    lower.x[x] = sn_unpacked<S>::part(low[x * WORDS / 4], x);
                 }
             } else {
                 upper = a[sn_place(at, quarter)];
@@ -116,9 +149,10 @@ template <class G> struct sn_product_mma {
             for (u32 half = 0; half < 2; ++half) {
                 sink.begin_row(row + 16u * i + 8u * half + (lane >> 2));
 #pragma unroll
-                for (u32 j = 0; j < COLUMNS; ++j)
-                    sink.pair(column + 8u * j + 2u * (lane & 3u), sum[i][j][2 * half] * (float)G::SCALE,
-                        sum[i][j][2 * half + 1] * (float)G::SCALE);
+                for (u32 j = 0; j < COLUMNS; ++j) {
+                    const u32 at = column + 8u * j + 2u * (lane & 3u);
+                    sink.pair(at, scaled.of(sum[i][j][2 * half], at), scaled.of(sum[i][j][2 * half + 1], at + 1));
+                }
             }
     }
 };

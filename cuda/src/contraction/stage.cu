@@ -95,9 +95,10 @@ template <class G> struct sn_gather {
     }
 };
 
-// The same of spikes that stay bits: a word of 32 channels a row, which the product turns into numbers in registers.
+// The same of spikes that stay bits: a word of 32 channels a row, or two where a slice has as many, which the product turns
+// into numbers in registers.
 template <class G> struct sn_gather_words {
-    static constexpr i32 IN_WORD = 32 / (4 * sn_chunk<typename G::S>::LEN);
+    static constexpr i32 IN_SLICE = 4 * sn_chunk<typename G::S>::LEN, WORDS = (IN_SLICE + 31) / 32;
     static constexpr u32 COUNT = (G::BM + G::THREADS - 1) / G::THREADS;
     const u32* words;
     i32 first_word, phase_y, phase_x;
@@ -112,14 +113,16 @@ template <class G> struct sn_gather_words {
         }
     }
     SN_DEV void fetch(i32 slice, sn_quad* to) {
-        const i32 tap = slice / G::SLICES_OF_TAP, word = first_word + (slice - tap * G::SLICES_OF_TAP) / IN_WORD;
+        const i32 tap = slice / G::SLICES_OF_TAP, word = first_word + (slice - tap * G::SLICES_OF_TAP) * IN_SLICE / 32;
         const sn_offset offset = sn_offset_of<G>(tap, phase_y, phase_x);
 #pragma unroll
         for (u32 i = 0; i < COUNT; ++i) {
             const u32 row = i * G::THREADS + threadIdx.x;
             if (G::BM % G::THREADS != 0 && row >= G::BM) break;
             const i64 pixel = sn_source<G>(origin[i], offset);
-            sn_cp_async_4((u32*)to + row, pixel >= 0 ? words + pixel * (G::SOURCE_PITCH / 32) + word : words, pixel >= 0);
+            const u32* from = pixel >= 0 ? words + pixel * (G::SOURCE_PITCH / 32) + word : words;
+#pragma unroll
+            for (i32 w = 0; w < WORDS; ++w) sn_cp_async_4((u32*)to + row * WORDS + w, pixel >= 0 ? from + w : from, pixel >= 0);
         }
     }
     SN_DEV void settle(sn_quad*) {}

@@ -1,12 +1,14 @@
 // What all products of contractions share: element types, the places that a tap of the kernel reads, tiles of operands.
 //
 // Every contraction is out[m][n] = sum over k of a[m][k] * b[n][k]. Both operands stand in shared memory as slices of 64
-// bytes along k: 32 elements of half precision, 16 of single, 8 of double.
+// bytes along k: 64 elements of 8 bits, 32 of half precision, 16 of single, 8 of double.
 
 // Types of elements where they differ from those of memory.
 struct sn_f16 { u16 bits; };
 struct sn_bf16 { u16 bits; };
 struct sn_tf32 { u32 bits; };
+// A whole number from -127 to 127.
+struct sn_s8 { signed char bits; };
 
 SN_DEV float sn_number(float x) { return x; }
 SN_DEV double sn_number(double x) { return x; }
@@ -17,6 +19,7 @@ SN_DEV void sn_assign(double& to, double x) { to = x; }
 SN_DEV void sn_assign(sn_f16& to, float x) { to.bits = sn_f32_to_f16(x); }
 SN_DEV void sn_assign(sn_bf16& to, float x) { to.bits = sn_f32_to_bf16(x); }
 SN_DEV void sn_assign(sn_tf32& to, float x) { to.bits = sn_f32_to_tf32(x); }
+SN_DEV void sn_assign(sn_s8& to, float x) { to.bits = (signed char)(i32)(x + (x < 0.0f ? -0.5f : 0.5f)); }
 
 // 16 bytes, what a thread moves at once.
 template <class S> struct alignas(16) sn_chunk {

@@ -14,6 +14,7 @@ use crate::emit::Storage;
 use crate::launch::{Argument, Call, Emitted, Function, Template};
 use crate::target::Target;
 
+use operands::Operands;
 use plan::{Gather, Plan};
 
 pub(super) static TILE: Template = Template { file: "tile.cu", text: include_str!("tile.cu") };
@@ -27,6 +28,8 @@ pub(super) static NEEDS: [&Template; 5] = [&TILE, &STAGE, &COLUMNS, &PRODUCT, &C
 
 /// Threads of a block of the small launches.
 const SMALL_BLOCK: usize = 256;
+/// Threads of a warp.
+const WARP: usize = 32;
 
 /// The launches.
 pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Emitted {
@@ -40,9 +43,7 @@ pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], 
     let [a, b, out] = [&c.a, &c.b, &c.out].map(|operand| Argument::Operand(operand.clone()));
     let (mut functions, mut prepare, mut calls) = (Vec::new(), Vec::new(), Vec::new());
     if weights {
-        let (pack, call) = pack(c, &plan, &constants);
-        prepare.push(call);
-        functions.push(pack);
+        (functions, prepare) = pack(c, &plan, &constants);
     }
     let products = constants.function(&Kernel {
         kind: plan.name(c.kind),
@@ -77,8 +78,23 @@ pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], 
     Emitted { functions, prepare, prepared, calls, workspace: workspace.next_multiple_of(256) }
 }
 
-/// What puts the weights in the order of slices, once for all calls as long as they stay as they are.
-pub(super) fn pack(c: &Contraction, plan: &Plan, constants: &Constants) -> (Function, Call) {
+/// What puts the weights in the order of slices, once for all calls as long as they stay as they are; behind them their scales,
+/// which come first where there are any.
+pub(super) fn pack(c: &Contraction, plan: &Plan, constants: &Constants) -> (Vec<Function>, Vec<Call>) {
+    let (mut functions, mut calls) = (Vec::new(), Vec::new());
+    if plan.scales() > 0 {
+        let scales = constants.function(&Kernel {
+            kind: "scales",
+            template: "sn_find_scales",
+            parameters: &[("const G::Weight*", "weights"), ("G::S*", "to")],
+            arguments: None,
+            bounds: &SMALL_BLOCK.to_string(),
+            needs: &NEEDS,
+        });
+        let arguments = vec![Argument::Operand(c.b.clone()), Argument::Prepared(0)];
+        calls.push(launch(&scales, plan.scales() * WARP, SMALL_BLOCK, arguments));
+        functions.push(scales);
+    }
     let pack = constants.function(&Kernel {
         kind: "pack",
         template: "sn_pack",
@@ -88,8 +104,9 @@ pub(super) fn pack(c: &Contraction, plan: &Plan, constants: &Constants) -> (Func
         needs: &NEEDS,
     });
     let arguments = vec![Argument::Operand(c.b.clone()), Argument::Prepared(0)];
-    let call = launch(&pack, plan.packed_chunks(), SMALL_BLOCK, arguments);
-    (pack, call)
+    calls.push(launch(&pack, plan.packed_chunks(), SMALL_BLOCK, arguments));
+    functions.push(pack);
+    (functions, calls)
 }
 
 /// What templates call a kind.
@@ -120,11 +137,13 @@ pub(super) fn constants(
     }
     g.alias("Sum", crate::nest::type_name(target.dtype));
     g.value("i32", "KIND", kind_name(c.kind));
+    g.large("SCALES_AT", plan.scales_at());
     g.value("double", "SCALE", format_args!("{:?}", plan.scale()));
     for (name, value) in [
         ("PACKED", c.packed),
         ("TENSOR", plan.operand.is_tensor()),
         ("WORDS", plan.gather == Gather::Words),
+        ("INT8", plan.operand == Operands::Int8),
         ("WARPGROUPS", plan.tile.warpgroups),
         ("BY_TAP", plan.gather != Gather::Any),
         ("ASYNC", plan.gather == Gather::Async),

@@ -2,7 +2,7 @@
 
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
-    NestBuilder, Operand, Program, Role, WORD,
+    NestBuilder, Operand, Program, Role, WORD, WeightValues,
 };
 
 /// A contraction of a program, between inputs and an output that a host can reach.
@@ -80,8 +80,17 @@ pub fn add(
     rows: usize,
 ) -> Case {
     let whole = Operand::whole(BufferId(0));
-    let mut c =
-        Contraction { name: label.into(), kind, shape, rows, packed, a: whole.clone(), b: whole.clone(), out: whole };
+    let mut c = Contraction {
+        name: label.into(),
+        kind,
+        shape,
+        rows,
+        packed,
+        weights: WeightValues::Any,
+        a: whole.clone(),
+        b: whole.clone(),
+        out: whole,
+    };
     let [a, b, out] = c.lengths();
     let inputs = [("a", a), ("b", b)].map(|(name, len)| program.add_buffer(name, len, Role::Input));
     let output = program.add_buffer("out", out, Role::Output);
@@ -134,6 +143,32 @@ pub fn numbers(len: usize, seed: u64, is_exact: bool) -> Vec<f64> {
             }
         })
         .collect()
+}
+
+/// Weights of 8 bits: those of each of `channels` are multiples of a number of its own, one of them 127 of it; powers of two
+/// where they are to be exact.
+pub fn multiples(len: usize, channels: usize, seed: u64, is_exact: bool) -> Vec<f64> {
+    let of_channel = len / channels;
+    let mut values = numbers(len, seed, false);
+    for (channel, values) in values.chunks_mut(of_channel).enumerate() {
+        let scale = if is_exact { 0.5_f32.powi(6 + (channel % 3) as i32) } else { 0.01 / (1.0 + channel as f32) };
+        let scale = if channel == 1 { 0.0 } else { scale };
+        values.iter_mut().for_each(|value| *value = f64::from((*value * 127.0).floor() as f32 * scale));
+        values[channel % of_channel] = f64::from(-127.0 * scale);
+    }
+    values
+}
+
+/// Says of all contractions of spikes that their weights have 8 bits.
+pub fn with_multiples(program: &mut Program) {
+    for kernel in &mut program.kernels {
+        if let Kernel::Contraction(c) = kernel
+            && c.packed
+            && c.kind == ContractionKind::Forward
+        {
+            c.weights = WeightValues::Int8;
+        }
+    }
 }
 
 /// Zeros and ones.

@@ -6,11 +6,13 @@ use snn_cuda::{Arch, Device, Emission, Executable, Instance, Precision, Storage,
 use snn_loops::interp::{self, Memory};
 use snn_loops::{
     Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, LoopKind, NestBuilder,
-    Operand, Program, Role, Scalar, WORD,
+    Operand, Program, Role, Scalar, WORD, WeightValues,
 };
 
 use crate::compiler::compiler;
-use crate::contraction_cases::{Case, add, convolution, copy, difference, everything, numbers, run, some, spikes};
+use crate::contraction_cases::{
+    Case, add, convolution, copy, difference, everything, multiples, numbers, run, shapes, some, spikes, with_multiples,
+};
 use crate::instances::{read, write};
 use crate::programs::KEY;
 use crate::support::{alone, fakes, search_path};
@@ -133,6 +135,7 @@ impl Neurons {
             shape,
             rows: samples * steps,
             packed,
+            weights: WeightValues::Any,
             a: case.clone(),
             b: case.clone(),
             out: case,
@@ -172,6 +175,13 @@ impl Neurons {
             planes: steps,
         };
         Neurons { program, contraction: c, epilogue, inputs, outputs: [spikes, last] }
+    }
+
+    /// The same, knowing that the weights have 8 bits.
+    fn with_multiples(mut self) -> Neurons {
+        with_multiples(&mut self.program);
+        self.contraction.weights = WeightValues::Int8;
+        self
     }
 }
 
@@ -221,17 +231,25 @@ fn fuse(neurons: &Neurons, steps: usize, target: &Target) -> Option<Emission> {
     Some(emission)
 }
 
-/// Compares neurons with the interpreter. Sums of the numbers that they hear need no rounding, so that all spikes must be the
+/// Compares neurons with the interpreter, weights being of any number of bits. Sums of the numbers that they hear need no rounding, so that all spikes must be the
 /// same.
 fn compare_neurons(shape: ConvShape, steps: usize, packed: bool, precision: Precision) {
-    let neurons = Neurons::new(shape, 3, steps, packed);
+    compare_fused(&Neurons::new(shape, 3, steps, packed), steps, precision);
+}
+
+fn compare_fused(neurons: &Neurons, steps: usize, precision: Precision) {
+    let Contraction { shape, packed, weights, .. } = neurons.contraction;
     snn_loops::verify::verify(&neurons.program).unwrap();
     let target = Target { arch: Device::open(0).unwrap().arch(), dtype: Dtype::F32, precision };
-    let mut instance = instance(&neurons.program, fuse(&neurons, steps, &target).unwrap());
+    let mut instance = instance(&neurons.program, fuse(neurons, steps, &target).unwrap());
     let mut memory = Memory::new(&neurons.program);
     for (at, id) in neurons.inputs.into_iter().enumerate() {
         let len = neurons.program.buffers[id.0 as usize].len;
-        let values = if at == 0 && packed { spikes(len, 7) } else { numbers(len, 8 + at as u64, true) };
+        let values = match at {
+            0 if packed => spikes(len, 7),
+            1 if weights == WeightValues::Int8 => multiples(len, shape.cout, 9, true),
+            _ => numbers(len, 8 + at as u64, true),
+        };
         memory.write(id, &values).unwrap();
         write(&mut instance, Dtype::F32, id, &values);
     }
@@ -262,6 +280,49 @@ fn neurons_take_sums_from_registers() {
     {
         for precision in [Precision::F32, Precision::F16] {
             compare_neurons(shape, steps, packed, precision);
+        }
+    }
+}
+
+#[test]
+fn weights_of_8_bits_are_added_up_as_integers() {
+    if !with_fakes("contractions::weights_of_8_bits_are_added_up_as_integers") {
+        return;
+    }
+    for (shape, steps) in [
+        (convolution([96, 40], [5, 4], [3, 3]), 4),
+        (convolution([64, 70], [5, 4], [3, 3]), 1),
+        (convolution([130, 64], [3, 3], [1, 1]), 3),
+        (ConvShape::linear(33, 130), 16),
+    ] {
+        compare_fused(&Neurons::new(shape, 3, steps, true).with_multiples(), steps, Precision::F32);
+    }
+    let mut program = Program::new(Dtype::F32);
+    let mut cases = Vec::new();
+    for (label, shape, rows) in shapes() {
+        let case = add(&mut program, label, ContractionKind::Forward, true, shape, rows);
+        cases.push((case, shape.cout));
+    }
+    with_multiples(&mut program);
+    snn_loops::verify::verify(&program).unwrap();
+    let target = Target { arch: Device::open(0).unwrap().arch(), dtype: Dtype::F32, precision: Precision::F32 };
+    let mut instance = instance(&program, emit(&program, &target));
+    // Multiples of powers of two need no rounding; others are rounded by the interpreter, which adds up floats.
+    for (is_exact, tolerance) in [(true, 0.0), (false, 1e-5)] {
+        let mut memory = Memory::new(&program);
+        for (seed, (case, cout)) in cases.iter().enumerate() {
+            let [spiking, weights] = case.inputs.map(|id| program.buffers[id.0 as usize].len);
+            let values = [spikes(spiking, seed as u64), multiples(weights, *cout, seed as u64 + 1, is_exact)];
+            for (id, values) in case.inputs.into_iter().zip(values) {
+                memory.write(id, &values).unwrap();
+                write(&mut instance, Dtype::F32, id, &values);
+            }
+        }
+        interp::run(&program, &mut memory, KEY).unwrap();
+        instance.run(KEY).unwrap();
+        for (case, _) in &cases {
+            let off = difference(&read(&instance, Dtype::F32, case.output), memory.buffer(case.output));
+            assert!(off <= tolerance, "{}: {off:.3e} of {tolerance:.3e}", case.label);
         }
     }
 }
@@ -301,6 +362,13 @@ fn everything_fits_into_registers() {
             for (steps, packed) in [(4, true), (16, true), (1, false), (6, false)] {
                 let neurons = Neurons::new(convolution([64, 64], [8, 8], [3, 3]), 2, steps, packed);
                 units.extend(fuse(&neurons, steps, &target).unwrap().units);
+            }
+            let neurons = |steps| Neurons::new(convolution([64, 64], [8, 8], [3, 3]), 2, steps, true).with_multiples();
+            let mut program = program.clone();
+            with_multiples(&mut program);
+            units.extend(emit(&program, &target).units);
+            for steps in [1, 4, 16] {
+                units.extend(fuse(&neurons(steps), steps, &target).unwrap().units);
             }
             for unit in units {
                 let compiled = compiler.compile(&unit.name, &unit.text, arch.name()).unwrap();
@@ -345,8 +413,14 @@ fn tensor_cores_multiply_what_is_rounded() {
         assert!(text.contains("cp.async.cg.shared.global"), "weights are copied in the background");
     }
     let target = Target { arch: Arch::Sm90a, dtype: Dtype::F32, precision: Precision::F16 };
-    let neurons = Neurons::new(convolution([64, 64], [8, 8], [3, 3]), 2, 4, true);
-    let units = fuse(&neurons, 4, &target).unwrap().units;
+    let neurons = || Neurons::new(convolution([64, 64], [8, 8], [3, 3]), 2, 4, true);
+    let of_8_bits = fuse(&neurons().with_multiples(), 4, &target).unwrap().units;
+    let adds = of_8_bits.iter().filter(|unit| unit.name.starts_with("fused.")).any(|unit| {
+        let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
+        String::from_utf8_lossy(&ptx).contains("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32")
+    });
+    assert!(adds, "weights of 8 bits are multiplied as such");
+    let units = fuse(&neurons(), 4, &target).unwrap().units;
     let multiplies = units.iter().filter(|unit| unit.name.starts_with("fused.")).any(|unit| {
         let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
         String::from_utf8_lossy(&ptx).contains("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16")

@@ -20,7 +20,7 @@ mod build;
 
 pub use build::{ConvOptions, Padding};
 
-use snn_loops::{ContractionKind, ConvShape};
+use snn_loops::{ContractionKind, ConvShape, WeightValues};
 
 use crate::autodiff::Backward;
 use crate::eval::EvalContext;
@@ -40,12 +40,14 @@ pub struct Contract {
     pub kind: ContractionKind,
     /// Shape of the result at one step of one sample.
     pub dims: Vec<usize>,
+    /// What is known of the weights; only the pass [`round_weights`](crate::passes::round_weights) knows anything.
+    pub weights: WeightValues,
 }
 
 impl Contract {
     /// The same geometry, computing another factor.
     fn other(&self, kind: ContractionKind, dims: &[usize]) -> Contract {
-        Contract { shape: self.shape, kind, dims: dims.to_vec() }
+        Contract { shape: self.shape, kind, dims: dims.to_vec(), weights: WeightValues::Any }
     }
 }
 
@@ -60,10 +62,11 @@ impl OpRule for Contract {
 
     fn attributes(&self) -> String {
         let ConvShape { cin, cout, groups, kernel, stride, pad, dilation, .. } = self.shape;
+        let known = if self.weights == WeightValues::Int8 { " weights=int8" } else { "" };
         if self.shape == ConvShape::linear(cin, cout) {
-            return format!("{cin} -> {cout}");
+            return format!("{cin} -> {cout}{known}");
         }
-        format!("{cin} -> {cout} kernel={kernel:?} stride={stride:?} pad={pad:?} dilation={dilation:?} groups={groups}")
+        format!("{cin} -> {cout}{known} kernel={kernel:?} stride={stride:?} pad={pad:?} dilation={dilation:?} groups={groups}")
     }
 
     fn gradient_kind(&self) -> GradientKind {
@@ -128,7 +131,7 @@ impl OpRule for Contract {
     }
 
     fn lower(&self) -> Lowering<'_> {
-        Lowering::Contract(self.shape, self.kind)
+        Lowering::Contract(self)
     }
 
     fn eval(&self, context: &mut EvalContext<'_>, inputs: &[&Tensor], ty: &Ty) -> Tensor {
@@ -162,7 +165,7 @@ impl OpRule for Contract {
                     (ContractionKind::WeightGradient, &w, [signal(&x), signal(&y)]),
                 ];
                 for (kind, dims, inputs) in cases {
-                    let op = Contract { shape, kind, dims: dims.clone() }.into();
+                    let op = Contract { shape, kind, dims: dims.clone(), weights: WeightValues::Any }.into();
                     samples.push(Sample { op, inputs: inputs.to_vec(), ranges: vec![(-1.0, 1.0); 2] });
                 }
             }

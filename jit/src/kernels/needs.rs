@@ -200,7 +200,17 @@ mod tests {
         };
         let [a, b, out] = [0, 1, 2].map(|buffer| Operand::whole(BufferId(buffer)));
         let kind = ContractionKind::InputGradient;
-        let gradient = Contraction { name: "gradient".into(), kind, shape, rows, packed: false, a, b, out };
+        let gradient = Contraction {
+            name: "gradient".into(),
+            kind,
+            shape,
+            rows,
+            packed: false,
+            weights: snn_loops::WeightValues::Any,
+            a,
+            b,
+            out,
+        };
         Needs::of(&gradient, Dtype::F32, copy_stays)
     }
 

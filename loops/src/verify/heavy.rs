@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::Report;
 use super::nest::check_writable;
 use super::range::{Range, Scope, variables};
-use crate::contraction::{Contraction, ContractionKind, ConvShape};
+use crate::contraction::{Contraction, ContractionKind, ConvShape, WeightValues};
 use crate::draw::Draw;
 use crate::index::Ix;
 use crate::program::{Operand, Program, Role, WORD};
@@ -23,6 +23,9 @@ pub(super) fn check_contraction(program: &Program, c: &Contraction, steps: usize
     }
     if c.packed && (c.kind == ContractionKind::InputGradient || !is_aligned(&c.a.offset)) {
         report.add(10, format!("packed spikes at {} cannot be the first operand", c.a));
+    }
+    if c.weights == WeightValues::Int8 && (c.kind != ContractionKind::Forward || !c.packed) {
+        report.add(10, "weights of 8 bits are for packed spikes".into());
     }
     let [a, b, out] = c.lengths();
     for (operand, len) in [(&c.a, a), (&c.b, b), (&c.out, out)] {

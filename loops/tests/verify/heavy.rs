@@ -2,6 +2,7 @@
 
 use snn_loops::{
     BufferId, Contraction, ContractionKind, ConvShape, Distribution, Draw, Ix, Kernel, Launch, Operand, Var,
+    WeightValues,
 };
 
 use super::*;
@@ -18,6 +19,7 @@ fn product() -> Contraction {
         shape: ConvShape::linear(3, 4),
         rows: 2,
         packed: false,
+        weights: WeightValues::Any,
         a: Operand::whole(INPUT),
         b: Operand::whole(CONSTANT),
         out: Operand::whole(OUTPUT),
@@ -41,6 +43,7 @@ fn rules_for_contractions() {
         ("scratch for an operand", &[14, 12], |c| c.b.buffer = SCRATCH),
         ("bits without a word", &[10, 12], |c| c.a.buffer = BITS),
         ("bits that are none", &[10, 10], |c| c.packed = true),
+        ("weights of 8 bits for numbers", &[10], |c| c.weights = WeightValues::Int8),
         ("missing buffer", &[1], |c| c.b.buffer = NONE),
         ("result in an input", &[8], |c| (c.a.buffer, c.out.buffer) = (CONSTANT, INPUT)),
         ("unwritten operand", &[12], |c| c.a.buffer = TEMPORARY),

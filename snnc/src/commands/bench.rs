@@ -7,11 +7,11 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use snnc::bench::{Phase, Report, Settings as Measured, Spread, bench};
 use snnc::runtime::kernels::Recorded;
-use snnc::{Model, Result, SessionOptions};
+use snnc::{Model, Result, SessionOptions, WeightValues};
 
 use super::Status;
 use super::firing;
-use super::machine::{Kind, Machine, Memory, Settings, positive};
+use super::machine::{Kind, Machine, Memory, Rounding, Settings, positive};
 use super::table::{Align, Table};
 use super::terminal::{say, write};
 
@@ -19,7 +19,8 @@ use super::terminal::{say, write};
 ///
 /// Reports the median of the samples, the shortest and the longest, the time of compilation, the most memory that the
 /// process had, and the firing rate of every layer. The learning rate is 0 while time is taken, so that firing rates stay
-/// what they are. A model without `train` has inference only. No data are read.
+/// what they are. A model without `train` has inference only, as has one with
+/// `--weight-type int8`. No data are read.
 #[derive(clap::Args)]
 pub struct Args {
     /// The program.
@@ -48,6 +49,8 @@ pub struct Args {
     device: Kind,
     #[command(flatten)]
     memory: Memory,
+    #[command(flatten)]
+    rounding: Rounding,
 }
 
 /// What is measured alone.
@@ -64,14 +67,11 @@ pub fn run(args: &Args) -> Result<Status> {
     let model = args.settings.compile(&args.file)?.model()?;
     let front_end_ms = 1e3 * clock.elapsed().as_secs_f64();
     let options = args.machine.options(&model, args.device, &args.memory)?;
-    let options = SessionOptions { batch: args.batch.unwrap_or(options.batch), ..options };
-    let settings = Measured {
-        options,
-        training: args.only != Some(Only::Inference),
-        inference: args.only != Some(Only::Train),
-        runs: args.runs,
-        time: args.seconds,
-    };
+    let (batch, weights) = (args.batch.unwrap_or(options.batch), args.rounding.weights());
+    let options = SessionOptions { batch, weights, ..options };
+    let inference = args.only != Some(Only::Train);
+    let training = args.only != Some(Only::Inference) && (weights == WeightValues::Any || !inference);
+    let settings = Measured { options, training, inference, runs: args.runs, time: args.seconds };
     let report = bench(&model, &settings)?;
     let compile_ms =
         front_end_ms + report.training.as_ref().or(report.inference.as_ref()).map_or(0.0, |p| p.compile_ms);

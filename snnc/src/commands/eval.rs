@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use snnc::{Error, Evaluation, Result, Run, RuntimeError, Training, load_weights};
+use snnc::{Error, Evaluation, Result, Run, RuntimeError, SessionOptions, Training, load_weights};
 
 use super::Status;
 use super::firing;
-use super::machine::{Kind, Machine, Settings};
+use super::machine::{Kind, Machine, Rounding, Settings};
 use super::terminal::say;
 
 /// Evaluates trained weights on the test data.
@@ -30,6 +30,8 @@ pub struct Args {
     /// Which machine computes.
     #[arg(long, value_enum, default_value_t = Kind::Cpu)]
     device: Kind,
+    #[command(flatten)]
+    rounding: Rounding,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -44,7 +46,8 @@ fn of_run(args: &Args) -> Result<(Evaluation, Vec<String>, &'static str)> {
         return Err(error.with_help("give the program and `--weights` instead of the folder").into());
     }
     let run = Run::open(&args.target)?;
-    let mut session = run.session(args.machine.options_of(&run, args.device)?, args.weights.as_deref())?;
+    let options = SessionOptions { weights: args.rounding.weights(), ..args.machine.options_of(&run, args.device)? };
+    let mut session = run.session(options, args.weights.as_deref())?;
     let data = run.data(args.data.as_deref())?;
     let evaluation = snnc::runtime::train::evaluate(&mut session, &data.test)?;
     Ok((evaluation, session.layers(), firing::unit(&run.model)))
@@ -59,7 +62,8 @@ fn of_program(args: &Args, file: &Path) -> Result<(Evaluation, Vec<String>, &'st
         )
     })?;
     let model = program.model()?;
-    let options = snnc::SessionOptions { device: args.machine.device(args.device, &model)?, ..model.options() };
+    let (device, rounding) = (args.machine.device(args.device, &model)?, args.rounding.weights());
+    let options = SessionOptions { device, weights: rounding, ..model.options() };
     let mut training: Training = model.training(options, args.data.as_deref())?;
     load_weights(training.session(), weights)?;
     Ok((training.evaluate()?, training.session().layers(), firing::unit(&model)))

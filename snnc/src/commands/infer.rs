@@ -9,7 +9,7 @@ use snnc::runtime::feed::Feed;
 use snnc::{Error, Inference, Result, Run, RuntimeError, Session, SessionOptions};
 
 use super::Status;
-use super::machine::{Kind, Machine};
+use super::machine::{Kind, Machine, Rounding};
 use super::terminal::say;
 
 mod stream;
@@ -44,11 +44,14 @@ pub struct Args {
     /// Which machine computes.
     #[arg(long, value_enum, default_value_t = Kind::Cpu)]
     device: Kind,
+    #[command(flatten)]
+    rounding: Rounding,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
     let run = Run::open(&args.run)?;
-    let options = SessionOptions { batch: 1, ..args.machine.options_of(&run, args.device)? };
+    let options =
+        SessionOptions { batch: 1, weights: args.rounding.weights(), ..args.machine.options_of(&run, args.device)? };
     let mut session = run.session(options, args.weights.as_deref())?;
     let streams = args.stream.stream;
     let (values, label) = match (&args.input, args.sample) {

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use snnc::runtime::device::first_cuda;
 use snnc::{
     Device, Isa, KernelChoice, Model, Override, Precision, Program, Result, Run, RuntimeError, SessionOptions, Source,
-    SpikeKernels,
+    SpikeKernels, WeightValues,
 };
 
 use super::terminal::{note, warn};
@@ -148,6 +148,33 @@ pub struct Memory {
     /// are computed a second time for the backward pass instead of being kept; no result depends on it.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory_limit: Option<usize>,
+}
+
+/// What inference rounds weights to.
+#[derive(Args)]
+pub struct Rounding {
+    /// What the weights of linear maps and convolutions that hear spikes are rounded to for inference: not at all, or to 8
+    /// bits with a scale for each output channel. CUDA devices then add integers; others compute with the rounded weights.
+    #[arg(long, value_name = "TYPE", value_enum, default_value_t = WeightType::F32)]
+    weight_type: WeightType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WeightType {
+    /// Weights as they are.
+    F32,
+    /// 8 bits.
+    Int8,
+}
+
+impl Rounding {
+    /// What a session is told.
+    pub fn weights(&self) -> WeightValues {
+        match self.weight_type {
+            WeightType::F32 => WeightValues::Any,
+            WeightType::Int8 => WeightValues::Int8,
+        }
+    }
 }
 
 /// Settings given from outside the program.

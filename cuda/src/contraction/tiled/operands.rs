@@ -20,6 +20,8 @@ pub(crate) enum Operands {
     Bf16,
     /// Floats of 10 bits of mantissa on tensor cores.
     Tf32,
+    /// Whole numbers of 8 bits on tensor cores, added up as whole numbers; spikes and the multiples of their weights.
+    Int8,
 }
 
 impl Operands {
@@ -42,6 +44,7 @@ impl Operands {
             Operands::F16 => "sn_f16",
             Operands::Bf16 => "sn_bf16",
             Operands::Tf32 => "sn_tf32",
+            Operands::Int8 => "sn_s8",
         }
     }
 
@@ -56,6 +59,7 @@ impl Operands {
             Operands::F64 => 8,
             Operands::F32 | Operands::Tf32 => 4,
             Operands::F16 | Operands::Bf16 => 2,
+            Operands::Int8 => 1,
         }
     }
 
@@ -65,14 +69,14 @@ impl Operands {
             Operands::F32 | Operands::F64 => Some(Storage::Float),
             Operands::F16 => Some(Storage::F16),
             Operands::Bf16 => Some(Storage::Bf16),
-            Operands::Tf32 => None,
+            Operands::Tf32 | Operands::Int8 => None,
         }
     }
 
     /// A spike that has been taken out of a word, as a number.
     pub(crate) fn spike(self) -> f64 {
         match self {
-            Operands::F32 | Operands::F64 => 1.0,
+            Operands::F32 | Operands::F64 | Operands::Int8 => 1.0,
             Operands::F16 => 0.5_f64.powi(7),
             Operands::Bf16 => 0.5_f64.powi(63),
             Operands::Tf32 => 2.0,

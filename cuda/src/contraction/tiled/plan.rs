@@ -2,7 +2,7 @@
 //!
 //! Shapes, types and alignments decide alone. Must never know text.
 
-use snn_loops::{Contraction, ContractionKind};
+use snn_loops::{Contraction, ContractionKind, Dtype, WeightValues};
 
 use super::super::alignment;
 use super::super::geometry::Geometry;
@@ -76,8 +76,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan of a contraction.
     pub(crate) fn of(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Plan {
-        let operand = Operands::of(target);
-        let gather = gather(c, geometry, storage, operand);
+        let (operand, gather) = operands(c, geometry, storage, target);
         let tile =
             warpgroups(geometry, gather, operand, target).unwrap_or_else(|| tile(c.kind, geometry, operand, gather));
         Plan::with(c, geometry, storage, (operand, gather), tile, None)
@@ -92,8 +91,7 @@ impl Plan {
         target: &Target,
         steps: usize,
     ) -> Option<Plan> {
-        let operand = Operands::of(target);
-        let gather = gather(c, geometry, storage, operand);
+        let (operand, gather) = operands(c, geometry, storage, target);
         let mut tile = fused_tile(gather, operand, steps)?;
         tile.warpgroups = tile.warps == [8, 1] && has_warpgroups(gather, operand, target);
         let plan = Plan::with(c, geometry, storage, (operand, gather), tile, Some(steps));
@@ -112,7 +110,7 @@ impl Plan {
         let steps = fused.unwrap_or(1);
         let elements = SLICE / operand.bytes();
         let slices_of_tap = match gather {
-            Gather::Words => geometry.gathered.div_ceil(32) * 32 / elements,
+            Gather::Words => geometry.gathered.next_multiple_of(elements.max(32)) / elements,
             Gather::Any | Gather::Tap | Gather::Async => geometry.gathered.div_ceil(elements),
         };
         let slices = match (c.kind, gather) {
@@ -132,7 +130,7 @@ impl Plan {
             Gather::Async | Gather::Words => 4,
             Gather::Any | Gather::Tap => 2,
         };
-        let stages = stages.min(SHARED / (left_chunks(gather, tile) + tile.size[1] * 4));
+        let stages = stages.min(SHARED / (left_chunks(operand, gather, tile) + tile.size[1] * 4));
         let vectors = match c.kind {
             ContractionKind::WeightGradient => [pair(c, geometry.gathered), pair_of_gradient(c, geometry.m)],
             ContractionKind::Forward | ContractionKind::InputGradient => [vector(c, geometry, storage[0], operand), 1],
@@ -166,9 +164,19 @@ impl Plan {
         self.groups * self.tiles[1] * self.slices * self.tile.size[1] * (SLICE / CHUNK)
     }
 
-    /// Bytes of them in a workspace.
-    pub(crate) fn packed_bytes(&self) -> usize {
+    /// Where the scales of columns are in a workspace, behind the weights.
+    pub(crate) fn scales_at(&self) -> usize {
         (self.packed_chunks() * CHUNK).next_multiple_of(256)
+    }
+
+    /// Scales of columns, also of those that fill a tile; none for operands without.
+    pub(crate) fn scales(&self) -> usize {
+        if self.operand == Operands::Int8 { self.groups * self.tiles[1] * self.tile.size[1] } else { 0 }
+    }
+
+    /// Bytes of weights and scales in a workspace.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        (self.scales_at() + self.scales() * 4).next_multiple_of(256)
     }
 
     /// What sums are multiplied with at last.
@@ -194,7 +202,7 @@ impl Plan {
             ("WARPS_N", self.tile.warps[1]),
             ("THREADS", self.tile.threads),
             ("STAGES", self.stages),
-            ("LEFT_QUADS", left_chunks(self.gather, self.tile)),
+            ("LEFT_QUADS", left_chunks(self.operand, self.gather, self.tile)),
             ("VECTOR", self.vectors[0]),
             ("VECTOR_B", self.vectors[1]),
             ("TILES_M", self.tiles[0]),
@@ -208,6 +216,18 @@ impl Plan {
     }
 }
 
+/// What is multiplied, and how it is read: whole numbers where the weights are such and spikes stay bits.
+fn operands(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> (Operands, Gather) {
+    if c.weights == WeightValues::Int8 && target.dtype == Dtype::F32 {
+        let gather = gather(c, geometry, storage, Operands::Int8);
+        if gather == Gather::Words {
+            return (Operands::Int8, gather);
+        }
+    }
+    let operand = Operands::of(target);
+    (operand, gather(c, geometry, storage, operand))
+}
+
 fn gather(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], operand: Operands) -> Gather {
     let elements = SLICE / operand.bytes();
     let is_few = geometry.gathered.next_multiple_of(elements) > 2 * geometry.gathered;
@@ -216,7 +236,7 @@ fn gather(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], operand: 
     } else if is_few && geometry.taps > 1 {
         Gather::Any
     } else if c.packed {
-        let is_whole = c.shape.groups == 1 || geometry.gathered.is_multiple_of(32);
+        let is_whole = c.shape.groups == 1 || geometry.gathered.is_multiple_of(elements.max(32));
         if operand.is_tensor() && is_whole { Gather::Words } else { Gather::Tap }
     } else if operand.storage() == Some(storage[0])
         && vector(c, geometry, storage[0], operand) * operand.bytes() == CHUNK
@@ -251,8 +271,9 @@ fn pair_of_gradient(c: &Contraction, channels: usize) -> usize {
 }
 
 /// Chunks of shared memory that a slice of the first operand takes.
-fn left_chunks(gather: Gather, tile: Tile) -> usize {
-    if gather == Gather::Words { tile.size[0] / 4 } else { tile.size[0] * 4 }
+fn left_chunks(operand: Operands, gather: Gather, tile: Tile) -> usize {
+    let words = (SLICE / operand.bytes()).div_ceil(32);
+    if gather == Gather::Words { tile.size[0] * words / 4 } else { tile.size[0] * 4 }
 }
 
 /// Whether a device multiplies such spikes by the instructions of four warps.

@@ -13,6 +13,7 @@ use super::super::terminal::say;
 
 /// How to stream.
 #[derive(clap::Args)]
+#[group(id = "streaming")]
 pub struct Args {
     /// Feeds the model step by step; prints how long a step takes.
     #[arg(long)]
