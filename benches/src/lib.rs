@@ -86,7 +86,8 @@ pub fn contraction(case: &Case, kind: ContractionKind, rows: usize, threads: usi
     let mut program = Program::new(Dtype::F32);
     let operand = Operand::whole(BufferId(0));
     let (a, b, out) = (operand.clone(), operand.clone(), operand);
-    let mut contraction = Contraction { name: case.name.to_owned(), kind, shape, rows, packed: false, a, b, out };
+    let mut contraction =
+        Contraction { name: case.name.to_owned(), kind, shape, rows, packed: false, planes: 1, a, b, out };
     let [a_len, b_len, out_len] = contraction.lengths();
     let mut buffer = |name: &str, len, role| Operand::whole(program.add_buffer(name, len, role));
     contraction.a = buffer("a", a_len, Role::Input);
@@ -123,7 +124,8 @@ pub fn spiking_contraction(
     let mut program = Program::new(Dtype::F32);
     let operand = Operand::whole(BufferId(0));
     let (a, b, out) = (operand.clone(), operand.clone(), operand);
-    let mut contraction = Contraction { name: case.name.to_owned(), kind, shape, rows, packed: true, a, b, out };
+    let mut contraction =
+        Contraction { name: case.name.to_owned(), kind, shape, rows, packed: true, planes: 1, a, b, out };
     let [a_len, b_len, out_len] = contraction.lengths();
     let image = a_len / rows.max(1);
     let floats = program.add_buffer("image", image, Role::Input);

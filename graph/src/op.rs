@@ -6,14 +6,14 @@
 
 use std::fmt;
 
-use snn_loops::{ContractionKind, ConvShape, Distribution, NestBuilder, Val, Var};
+use snn_loops::{Distribution, NestBuilder, Val, Var};
 
 use crate::autodiff::Backward;
 use crate::eval::EvalContext;
 use crate::graph::NodeId;
 use crate::ops::reduce::Reduce;
 use crate::ops::scan::Scan;
-use crate::ops::{SpikeTimes, SpikeTimesGradient};
+use crate::ops::{Contract, SpikeTimes, SpikeTimesGradient};
 use crate::tensor::Tensor;
 use crate::ty::Ty;
 
@@ -130,7 +130,7 @@ pub enum Lowering<'a> {
     /// A sum or extremum over axes.
     Reduce(&'a Reduce),
     /// The heavy kernel; operands are its `a` and `b`.
-    Contract(ConvShape, ContractionKind),
+    Contract(&'a Contract),
     /// Random numbers: distribution, stream, and whether they change from step to step is the node's type.
     Draw(Distribution, u64),
     /// A time loop.

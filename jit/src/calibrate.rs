@@ -206,6 +206,7 @@ impl<'a> Bench<'a> {
             shape: self.shape,
             rows: self.rows,
             packed: true,
+            planes: 1,
             a: operand.clone(),
             b: operand.clone(),
             out: operand,

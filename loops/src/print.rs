@@ -164,7 +164,8 @@ impl Display for Contraction {
             write!(text, ", {part}")?;
         }
         writeln!(f, "contraction {:?}", self.name)?;
-        writeln!(f, "  {} = {kind} {}, {}, rows {}", self.out, self.a, self.b, self.rows)?;
+        let planes = if self.planes == 1 { String::new() } else { format!(", planes {}", self.planes) };
+        writeln!(f, "  {} = {kind} {}, {}, rows {}{planes}", self.out, self.a, self.b, self.rows)?;
         writeln!(f, "  {text}")
     }
 }

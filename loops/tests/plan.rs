@@ -24,7 +24,7 @@ fn kernel(buffers: [BufferId; 3]) -> Kernel {
         return Kernel::Draw(Draw { name: "d".into(), distribution: Distribution::Normal, stream: 0, len: 1, out });
     }
     let (kind, shape) = (ContractionKind::Forward, ConvShape::linear(1, 1));
-    Kernel::Contraction(Contraction { name: "c".into(), kind, shape, rows: 1, packed: false, a, b, out })
+    Kernel::Contraction(Contraction { name: "c".into(), kind, shape, rows: 1, packed: false, planes: 1, a, b, out })
 }
 
 fn random_program(rng: &mut Lcg) -> Program {

@@ -150,7 +150,10 @@ mod tests {
         copy(&mut program, input, a, N);
         let [a, b, out] = [a, weight, sums].map(Operand::whole);
         let (name, kind, shape) = ("map".to_owned(), ContractionKind::Forward, ConvShape::linear(N, N));
-        launch(&mut program, Kernel::Contraction(Contraction { name, kind, shape, rows: 1, packed: true, a, b, out }));
+        launch(
+            &mut program,
+            Kernel::Contraction(Contraction { name, kind, shape, rows: 1, packed: true, planes: 1, a, b, out }),
+        );
         if let Some(len) = updated {
             let (from, to) =
                 (program.add_buffer("from", len, Role::Input), program.add_buffer("to", len, Role::Output));

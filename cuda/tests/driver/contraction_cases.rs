@@ -80,8 +80,17 @@ pub fn add(
     rows: usize,
 ) -> Case {
     let whole = Operand::whole(BufferId(0));
-    let mut c =
-        Contraction { name: label.into(), kind, shape, rows, packed, a: whole.clone(), b: whole.clone(), out: whole };
+    let mut c = Contraction {
+        name: label.into(),
+        kind,
+        shape,
+        rows,
+        packed,
+        planes: 1,
+        a: whole.clone(),
+        b: whole.clone(),
+        out: whole,
+    };
     let [a, b, out] = c.lengths();
     let inputs = [("a", a), ("b", b)].map(|(name, len)| program.add_buffer(name, len, Role::Input));
     let output = program.add_buffer("out", out, Role::Output);

@@ -132,6 +132,7 @@ impl Neurons {
             shape,
             rows: samples * steps,
             packed,
+            planes: 1,
             a: case.clone(),
             b: case.clone(),
             out: case,

@@ -1,11 +1,12 @@
 //! Nodes that are one call of a heavy kernel.
 
-use snn_loops::{Contraction, ContractionKind, ConvShape, Distribution, Draw, Kernel, Launch, Operand, Program};
+use snn_loops::{Contraction, Distribution, Draw, Kernel, Launch, Operand, Program};
 
 use crate::graph::NodeId;
 use crate::lower::LowerError;
 use crate::lower::region::Region;
 use crate::lower::storage::Storage;
+use crate::ops::Contract;
 
 pub(super) fn operand(storage: &Storage) -> Operand {
     Operand { buffer: storage.buffer, offset: storage.offset.clone() }
@@ -16,8 +17,7 @@ pub(super) fn contraction(
     region: &mut Region<'_>,
     program: &mut Program,
     id: NodeId,
-    shape: ConvShape,
-    kind: ContractionKind,
+    contract: &Contract,
 ) -> Result<Launch, LowerError> {
     let inputs = region.graph.node(id).inputs.clone();
     let [a, b] = inputs.as_slice() else { return Err(LowerError::new("a contraction takes two operands")) };
@@ -39,7 +39,12 @@ pub(super) fn contraction(
     let packed = program.is_packed(a.buffer);
     let name = region.label(id);
     let out = operand(&region.materialize(program, id));
-    Ok(Launch::Run(program.add_kernel(Kernel::Contraction(Contraction { name, kind, shape, rows, packed, a, b, out }))))
+    let Contract { kind, shape, planes, .. } = *contract;
+    if planes > 1 && !packed {
+        return Err(LowerError::new(format!("the planes of {name} are not in bits")));
+    }
+    let contraction = Contraction { name, kind, shape, rows, packed, planes, a, b, out };
+    Ok(Launch::Run(program.add_kernel(Kernel::Contraction(contraction))))
 }
 
 /// Random numbers.

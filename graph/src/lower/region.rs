@@ -40,7 +40,9 @@ fn dense_operands(graph: &Graph) -> Vec<NodeId> {
     for id in graph.ids() {
         let inputs = &graph.node(id).inputs;
         match graph.node(id).op.lower() {
-            Lowering::Contract(_, ContractionKind::InputGradient) => dense.extend_from_slice(inputs),
+            Lowering::Contract(contract) if contract.kind == ContractionKind::InputGradient => {
+                dense.extend_from_slice(inputs);
+            }
             Lowering::SpikeTimes(_) | Lowering::SpikeTimesGradient(_) => dense.extend_from_slice(inputs),
             Lowering::Contract(..) => dense.extend(inputs.iter().skip(1)),
             Lowering::Scan(scan) => {
@@ -59,7 +61,7 @@ fn dense_operands(graph: &Graph) -> Vec<NodeId> {
 fn spike_operands(graph: &Graph) -> BTreeSet<NodeId> {
     let is_sparse = |id: &NodeId| {
         let lowering = graph.node(*id).op.lower();
-        matches!(lowering, Lowering::Contract(_, ContractionKind::Forward | ContractionKind::WeightGradient))
+        matches!(lowering, Lowering::Contract(contract) if contract.kind != ContractionKind::InputGradient)
     };
     graph.ids().filter(is_sparse).filter_map(|id| graph.node(id).inputs.first().copied()).collect()
 }
@@ -213,7 +215,7 @@ pub(super) fn lower_region(region: &mut Region<'_>, program: &mut Program) -> Re
                 launches.extend(time_loop::lower_scan(region, program, *id, scan, sums)?);
             }
             Group::Single(id) => match region.graph.node(id).op.lower() {
-                Lowering::Contract(shape, kind) => launches.push(heavy::contraction(region, program, id, shape, kind)?),
+                Lowering::Contract(contract) => launches.push(heavy::contraction(region, program, id, contract)?),
                 Lowering::Draw(distribution, stream) => {
                     launches.push(heavy::draw(region, program, id, distribution, stream))
                 }

@@ -109,7 +109,7 @@ fn spikes(x: &[f32], channels: usize) -> (Vec<f32>, Vec<u64>) {
 
 /// Packed spikes of so many channels.
 fn bits(words: &[u64], channels: usize) -> Bits<'_> {
-    Bits { data: words, channels, words: channels.div_ceil(64) }
+    Bits { data: words, channels, words: channels.div_ceil(64), planes: 1 }
 }
 
 /// What a kernel is compared with.
@@ -271,7 +271,7 @@ fn wrong_lengths_and_shapes_are_refused() {
     let words = vec![0; fits.rows * 36];
     let packed = bits(&words, 3);
     assert!(gradient(&fits, Images::Spikes(packed), &out, &mut kernels).is_some());
-    for wrong in [Bits { data: &words[1..], ..packed }, Bits { words: 2, ..packed }, Bits { channels: 4, ..packed }] {
+    for wrong in [Bits { data: &words[1..], ..packed }, Bits { words: 2, ..packed }, Bits { planes: 2, ..packed }] {
         assert!(gradient(&fits, Images::Spikes(wrong), &out, &mut kernels).is_none());
     }
     assert!(direct::convolve_with(width, &fits, &x, passing(&weights), &mut out).is_some());

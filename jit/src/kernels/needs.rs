@@ -66,12 +66,12 @@ impl Kept {
 impl Needs {
     /// Of a contraction; the copy of its weights may stay in the instance.
     pub fn of(contraction: &Contraction, dtype: Dtype, copy_stays: bool) -> Needs {
-        let Contraction { kind, shape, rows, packed, .. } = contraction;
+        let Contraction { kind, shape, rows, packed, planes, .. } = contraction;
         let geometry = Geometry::of(shape, *rows);
         let weights = shape.weight_len().saturating_mul(dtype.size());
         let single = dtype == Dtype::F32;
         if *packed && single && geometry.groups == 1 {
-            return of_spikes(*kind, &geometry).with_copy(copy_stays);
+            return of_spikes(*kind, &geometry, *planes).with_copy(copy_stays);
         }
         if single && is_for_winograd(false, &geometry) {
             let needs = match kind {
@@ -154,8 +154,8 @@ fn of_tiles_gradient(geometry: &Geometry) -> Needs {
 }
 
 /// The spikes in another order and, forward, all weights in whole vectors.
-fn of_spikes(kind: ContractionKind, geometry: &Geometry) -> Needs {
-    let words = geometry.cin.div_ceil(u64::BITS as usize);
+fn of_spikes(kind: ContractionKind, geometry: &Geometry, planes: usize) -> Needs {
+    let words = planes * geometry.cin.div_ceil(u64::BITS as usize);
     let plane = |axis: usize| {
         let pad = usize::try_from(geometry.pad[axis]).unwrap_or_default();
         geometry.input[axis].saturating_add(pad.saturating_mul(2))
@@ -192,7 +192,7 @@ mod tests {
         };
         let [a, b, out] = [0, 1, 2].map(|buffer| Operand::whole(BufferId(buffer)));
         let kind = ContractionKind::InputGradient;
-        let gradient = Contraction { name: "gradient".into(), kind, shape, rows, packed: false, a, b, out };
+        let gradient = Contraction { name: "gradient".into(), kind, shape, rows, packed: false, planes: 1, a, b, out };
         Needs::of(&gradient, Dtype::F32, copy_stays)
     }
 

@@ -1,5 +1,9 @@
 //! Kernels that are driven by spikes: work that is done for bits that are set, not for every input.
 //!
+//! Small whole numbers, as sums of spikes are, lie in several planes of bits. A bit of plane `k` adds `2^k` times what a
+//! spike adds, by a fused multiply-add in place of an addition: the product is exact. So a kernel visits the planes of a word
+//! one after the other, with the same weights or gradients, which are in a cache, and the same sums, which are in registers.
+//!
 //! Bits behind the last channel may have any value. The results of all methods differ by rounding only, and no result
 //! depends on the number of threads or on the width of vectors. This file must never know programs.
 
@@ -18,6 +22,8 @@ mod table;
 mod tests;
 mod unpack;
 mod weight_gradient;
+
+use snn_loops::MAX_PLANES;
 
 use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
@@ -68,11 +74,12 @@ pub(crate) fn weight_gradient(
 fn check(geometry: &Geometry, bits: Bits, weights: usize, output: usize) -> Option<()> {
     let Geometry { rows, groups, cin, cout, input, kernel, stride, .. } = *geometry;
     let product = |factors: &[usize]| factors.iter().try_fold(1usize, |all, factor| all.checked_mul(*factor));
-    let words = product(&[rows, input[0], input[1], bits.words])?;
+    let words = product(&[rows, input[0], input[1], bits.pixel()])?;
     let plane = forward::words(geometry, bits)?;
     let fits = groups == 1
         && bits.channels == cin
         && bits.words == cin.div_ceil(64)
+        && (1..=MAX_PLANES).contains(&bits.planes)
         && bits.data.len() == words
         && plane < u32::MAX as usize
         && product(&[cout, cin, kernel[0], kernel[1]])? == weights

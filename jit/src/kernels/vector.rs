@@ -14,6 +14,8 @@ use std::arch::x86_64::*;
 pub(crate) trait Vector: Copy {
     /// How many.
     const LANES: usize;
+    /// Whether multiplying and adding is one instruction, as fast as adding.
+    const IS_FUSED: bool;
     /// Zeros.
     ///
     /// # Safety
@@ -110,6 +112,7 @@ pub(crate) struct Plain([f32; 8]);
 
 impl Vector for Plain {
     const LANES: usize = 8;
+    const IS_FUSED: bool = false;
     /// # Safety
     /// As in [`Vector`].
     #[inline(always)]
@@ -177,6 +180,7 @@ macro_rules! x86_vector {
 
         impl Vector for $name {
             const LANES: usize = $lanes;
+            const IS_FUSED: bool = true;
             /// # Safety
             /// As in [`Vector`].
             #[inline(always)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::Report;
 use super::nest::check_writable;
 use super::range::{Range, Scope, variables};
-use crate::contraction::{Contraction, ContractionKind, ConvShape};
+use crate::contraction::{Contraction, ContractionKind, ConvShape, MAX_PLANES};
 use crate::draw::Draw;
 use crate::index::Ix;
 use crate::program::{Operand, Program, Role, WORD};
@@ -23,6 +23,9 @@ pub(super) fn check_contraction(program: &Program, c: &Contraction, steps: usize
     }
     if c.packed && (c.kind == ContractionKind::InputGradient || !is_aligned(&c.a.offset)) {
         report.add(10, format!("packed spikes at {} cannot be the first operand", c.a));
+    }
+    if !(1..=if c.packed { MAX_PLANES } else { 1 }).contains(&c.planes) {
+        report.add(10, format!("{} planes of the first operand", c.planes));
     }
     let [a, b, out] = c.lengths();
     for (operand, len) in [(&c.a, a), (&c.b, b), (&c.out, out)] {

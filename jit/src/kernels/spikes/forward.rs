@@ -16,7 +16,7 @@ use super::pack::{Block, Shared, pack, packed_len};
 use super::plane::Plane;
 use super::rows::{self, MARGIN, Rows};
 use super::table::{self, Lookup, tables_len};
-use crate::kernels::bits::Bits;
+use crate::kernels::bits::{Bits, worth};
 use crate::kernels::geometry::Geometry;
 use crate::kernels::pool::with_scratch;
 use crate::kernels::prepared::{Form, Weights};
@@ -34,7 +34,7 @@ const ROW: usize = 8;
 /// Words of the copied spikes; `None` if no number can tell.
 pub(crate) fn words(geometry: &Geometry, bits: Bits) -> Option<usize> {
     let [height, width] = Plane::windows(geometry).size;
-    geometry.rows.checked_mul(height)?.checked_mul(width)?.checked_mul(bits.words)
+    geometry.rows.checked_mul(height)?.checked_mul(width)?.checked_mul(bits.pixel())
 }
 
 /// Convolves with packed spikes; the lengths were checked.
@@ -50,12 +50,14 @@ pub(crate) fn run(
     let by_rows = method == Method::Gather && wide_enough(geometry);
     let vectors = if by_rows { rows::block_vectors(width) } else { method.block_vectors(width) };
     let blocks = Block::all(geometry.cout, vectors, width);
-    with_scratch(geometry.rows * plane.pixels() * bits.words, |words: &mut [u64]| {
+    with_scratch(geometry.rows * plane.pixels() * bits.pixel(), |words: &mut [u64]| {
         plane.copy(geometry, bits, words);
         let (given, len) = (weights.given, packed_len(&blocks, geometry.window()));
         let make = |packed: &mut [f32]| pack(width, geometry, &blocks, given, packed);
         weights.in_form(Form::Blocks(vectors), len, make, |packed| {
-            let job = Job { width, method, geometry, plane, blocks: &blocks, words, pixel: bits.words, packed };
+            let planes = [bits.planes, bits.words];
+            let job =
+                Job { width, method, geometry, plane, blocks: &blocks, words, planes, pixel: bits.pixel(), packed };
             if by_rows { job.run_rows(out) } else { job.run(out) }
         });
     });
@@ -88,6 +90,8 @@ struct Job<'a> {
     blocks: &'a [Block],
     /// Spikes of the plane.
     words: &'a [u64],
+    /// Planes of a pixel, and words of one.
+    planes: [usize; 2],
     /// Words of a pixel.
     pixel: usize,
     /// Packed weights.
@@ -134,15 +138,17 @@ impl Job<'_> {
                 *start = (pixel * self.pixel) as u32;
             }
             with_scratch(starts.len() * line_len, |sums: &mut [f32]| {
-                let visits = self.geometry.kernel[0] * self.pixel;
+                let [_, words] = self.planes;
+                let visits = self.geometry.kernel[0] * words;
                 for visit in 0..visits {
-                    let (row, word) = (visit / self.pixel, visit % self.pixel);
+                    let (row, word) = (visit / words, visit % words);
                     let below = row * self.geometry.dilation[0] * self.plane.size[1] * self.pixel;
                     let weights = (row * rows::COLUMNS * cin + word * 64) * block.lanes;
                     let pass = Rows {
                         rows: starts,
                         word: below + word,
                         step: self.pixel,
+                        planes: self.planes,
                         width,
                         words: self.words.as_ptr(),
                         // SAFETY: the block has weights for every kernel row and word.
@@ -182,6 +188,7 @@ impl Job<'_> {
             Method::Gather => (VISIT / (64 * block.lanes)).max(1),
             Method::Table => 1,
         };
+        let visit = visit * self.planes[0];
         with_scratch(pixels.len(), |spots: &mut [u32]| {
             self.spots(pixels, spots);
             with_scratch(spots.len() * block.lanes, |sums: &mut [f32]| {
@@ -225,17 +232,19 @@ impl Job<'_> {
         self.geometry.taps() * self.pixel
     }
 
-    /// The words of a window, kernel element after kernel element.
+    /// The words of a window, kernel element after kernel element, those of all planes with the same weights side by side.
     fn entries(&self, block: Block) -> Vec<Entry> {
         let (cin, [_, columns]) = (self.geometry.cin, self.geometry.kernel);
         let [down, right] = self.geometry.dilation;
+        let [planes, words] = self.planes;
         let entry = |at: usize| {
-            let (tap, word) = (at / self.pixel, at % self.pixel);
+            let (tap, word, plane) = (at / self.pixel, at % self.pixel / planes, at % planes);
             let pixel = tap / columns * down * self.plane.size[1] + tap % columns * right;
             Entry {
-                word: pixel * self.pixel + word,
+                word: pixel * self.pixel + plane * words + word,
                 weights: (tap * cin + word * 64) * block.lanes,
                 channels: (cin - word * 64).min(64),
+                worth: worth(plane),
             }
         };
         (0..self.entry_count()).map(entry).collect()

@@ -24,7 +24,7 @@ impl Images<'_> {
             Images::Floats(x) => x.len() == pixels * channels,
             Images::Spikes(x) => {
                 let words = channels.div_ceil(WORD);
-                [x.channels, x.words, x.data.len()] == [channels, words, pixels * words]
+                [x.channels, x.words, x.planes, x.data.len()] == [channels, words, 1, pixels * words]
             }
         }
     }
