@@ -101,7 +101,7 @@ impl Special for f32 {
             return None;
         }
         let Some(method) = policy.method(kind, geometry, bits.planes, || spikes::popcount(bits)) else {
-            let by_tiles = bits.planes == 1 && is_for_winograd(policy.precise, geometry);
+            let by_tiles = is_for_winograd(policy.precise, geometry);
             return by_tiles.then(|| by_winograd(policy, kind, geometry, Images::Spikes(bits), b, out))?;
         };
         match kind {
