@@ -21,6 +21,7 @@ pub mod plain_spikes;
 pub mod rewrite;
 pub mod save_bits;
 pub mod scan_prune;
+pub mod sink;
 pub mod strip;
 
 use crate::graph::{Graph, NodeId};
@@ -100,6 +101,11 @@ pub const PASSES: &[Pass] = &[
         name: "hoist",
         description: "computes costly constants of a time loop once, before it",
         run: |model, _| rewrite_model(model, &hoist::graph),
+    },
+    Pass {
+        name: "sink",
+        description: "computes spikes inside of the time loops that they follow from",
+        run: |model, _| rewrite_model(model, &sink::graph),
     },
     Pass {
         name: "scan_prune",

@@ -8,8 +8,8 @@ use neurons::*;
 use snn_graph::eval::{EvalContext, evaluate};
 use snn_graph::ops::pointwise::Function;
 use snn_graph::ops::scan::Body;
-use snn_graph::ops::{AverageOp, Op, ParamOp, Random, Running, Training};
-use snn_graph::passes::{self, PASSES, PassContext, cse, dce, fold, hoist, mode, rewrite::GraphPass, scan_prune};
+use snn_graph::ops::{AverageOp, Op, ParamOp, Random, Running, Training, WithGradient};
+use snn_graph::passes::{self, PASSES, PassContext, cse, dce, fold, hoist, mode, rewrite::GraphPass, scan_prune, sink};
 use snn_graph::{Axes, Graph, Kind, NodeId, OpRule, Origin, RunningAverage, Tensor, TimeAxis, Ty};
 use snn_loops::Distribution;
 
@@ -41,10 +41,11 @@ fn body_of(graph: &Graph) -> Rc<Body> {
     scan.expect("the graph has a scan")
 }
 
-const GRAPH_PASSES: [(&str, &GraphPass<'static>); 5] = [
+const GRAPH_PASSES: [(&str, &GraphPass<'static>); 6] = [
     ("fold", &fold::graph),
     ("cse", &cse::graph),
     ("hoist", &hoist::graph),
+    ("sink", &sink::graph),
     ("scan_prune", &scan_prune::graph),
     ("dce", &dce::graph),
 ];
@@ -316,6 +317,51 @@ fn a_loop_carries_reads_and_yields_only_what_is_used() {
         run(&graph, &[result], 1, &bindings).unwrap(),
         run(&new.graph, &[new.node(result).unwrap()], 1, &bindings).unwrap()
     );
+}
+
+/// A loop that yields a potential, and behind it a spike with a declared derivative and the spike's negation.
+fn spike_behind_a_loop() -> (Graph, [NodeId; 3]) {
+    let mut body = Graph::step_body(STEPS);
+    let ty = Ty::signal(false, &[2]);
+    let (states, xs) = (vec![input(&mut body, "u", &ty)], vec![input(&mut body, "x", &ty)]);
+    let kept = body.scale(states[0], 0.5).unwrap();
+    let u = body.add(kept, xs[0]).unwrap();
+    let body = Body { graph: body, states, xs, consts: Vec::new(), next: vec![u], ys: vec![u] };
+    let mut graph = Graph::new(STEPS);
+    let x = input(&mut graph, "x", &Ty::signal(true, &[2]));
+    let (zero, one) = (graph.constant(0.0).unwrap(), graph.constant(1.0).unwrap());
+    let scan = graph.scan(body, false, &[zero], &[x], &[]).unwrap();
+    let potential = graph.project(scan, 0).unwrap();
+    let last = graph.project(scan, 1).unwrap();
+    let above = graph.pointwise(Function::Lt, &[one, potential]).unwrap();
+    let wide = graph.broadcast(one, &Ty::signal(true, &[2])).unwrap();
+    let value = graph.select(above, wide, zero).unwrap();
+    let derivative = graph.pointwise(Function::Sigmoid, &[potential]).unwrap();
+    let spike = graph.push(WithGradient {}, &[value, potential, derivative]).unwrap();
+    let rest = graph.sub(one, spike).unwrap();
+    let weighted = graph.mul(rest, x).unwrap();
+    (graph, [spike, weighted, last])
+}
+
+#[test]
+fn a_spike_behind_a_loop_is_all_that_leaves_it() {
+    let (graph, roots) = spike_behind_a_loop();
+    let new = sink::graph(&graph, &roots).unwrap();
+    let roots_now = new.nodes(&roots).unwrap();
+    let pruned = scan_prune::graph(&new.graph, &roots_now).unwrap();
+    let found = pruned.nodes(&roots_now).unwrap();
+    let body = body_of(&pruned.graph);
+    let kinds: Vec<Kind> = body.ys.iter().map(|id| body.graph.ty(*id).kind).collect();
+    assert_eq!(kinds, [Kind::Spikes], "the potential is not yielded");
+    assert_eq!((count(&pruned.graph, "with_gradient"), count(&body.graph, "with_gradient")), (0, 1));
+    let bindings = bind(&[("x", &[STEPS, 1, 2], &[0.5, 1.0, 1.25, -0.25, 3.0, 1.5])]);
+    assert_eq!(run(&graph, &roots, 1, &bindings).unwrap(), run(&pruned.graph, &found, 1, &bindings).unwrap());
+    // Somebody reads the potential: it is yielded beside.
+    let potential = graph.node(roots[0]).inputs[1];
+    let new = sink::graph(&graph, &[roots[0], potential]).unwrap();
+    assert_eq!(body_of(&new.graph).ys.len(), 2);
+    // What follows from a loop and from something else stays outside.
+    assert_eq!(count(&pruned.graph, "mul"), 1);
 }
 
 /// A value that is normalised by its mean, dropped in training, and a parameter nobody uses.

@@ -40,6 +40,7 @@ pub fn calibrate(isa: Isa, precise: bool) -> Result<Crossovers, JitError> {
             table: classes.map(|limits| percent(limits.table)),
             forward: classes.map(|limits| percent(limits.forward)),
             weight_gradient: classes.map(|limits| percent(limits.weight_gradient)),
+            masked: masked(&policy),
         }
     }))
 }
@@ -67,6 +68,22 @@ const fn conv([cin, cout]: [usize; 2], size: usize, kernel: usize, stride: usize
         dilation: [1; 2],
         output: [size.div_ceil(stride); 2],
     }
+}
+
+/// Linear maps to few outputs.
+const FEW_OUTPUTS: [Case; 2] = [(conv([768, 10], 1, 1, 1), 256), (conv([256, 4], 1, 1, 1), 512)];
+
+/// From which density masks beat additions for every spike, forward and for gradients of weights.
+fn masked(policy: &Policy) -> [u8; 2] {
+    [ContractionKind::Forward, ContractionKind::WeightGradient].map(|kind| {
+        let limits = FEW_OUTPUTS.map(|case| {
+            let bench = Bench::new(policy, case);
+            let always = Crossovers { masked: [0; 2], ..policy.crossovers };
+            let by_masks = bench.line(kind, &Policy { spikes: SpikeKernels::Auto, crossovers: always, ..*policy });
+            bench.line(kind, &Policy { spikes: SpikeKernels::Sparse, ..*policy }).crossing(by_masks)
+        });
+        percent(limits.iter().sum::<f64>() / limits.len() as f64)
+    })
 }
 
 /// Densities from which another kernel is faster, in percent, of any size.
@@ -273,9 +290,9 @@ mod tests {
             }
         }
         for isa in Isa::ALL.into_iter().filter(|isa| isa.vectors().is_ok()) {
-            let Crossovers { table, forward, weight_gradient } = calibrate(isa, false).unwrap();
-            let all = [table, forward, weight_gradient];
-            assert!(all.iter().flatten().all(|percent| (1..=100).contains(percent)), "{all:?}");
+            let all = calibrate(isa, false).unwrap();
+            let limits = [all.table, all.forward, all.weight_gradient];
+            assert!(limits.iter().flatten().chain(&all.masked).all(|percent| (1..=100).contains(percent)), "{all:?}");
         }
     }
 }

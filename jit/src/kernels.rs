@@ -9,6 +9,7 @@ mod block;
 mod dense_tests;
 pub(crate) mod depthwise;
 mod direct;
+mod dots;
 pub(crate) mod draw;
 pub(crate) mod events;
 mod filters;
@@ -19,6 +20,7 @@ pub(crate) mod geometry;
 pub(crate) mod input_gradient;
 mod lattice;
 pub(crate) mod needs;
+mod outer;
 mod panels;
 pub(crate) mod policy;
 pub(crate) mod pool;
@@ -46,8 +48,8 @@ use prepared::Weights;
 const SMALL: usize = 1 << 15;
 
 /// Whether a contraction is computed on the calling thread, without asking which threads there are: a small linear map of
-/// floats. It must agree with what [`gemm::for_each_tile`] does; kernels for packed spikes may always ask for threads, and
-/// those of [`Special::dense`] take windows of more than a pixel only.
+/// floats. It must agree with what [`gemm::for_each_tile`] and [`dots::forward`] do; kernels for packed spikes and the others
+/// of [`Special::dense`] may always ask for threads.
 pub(crate) fn is_one_task(contraction: &Contraction) -> bool {
     let geometry = Geometry::of(&contraction.shape, contraction.rows);
     let products = geometry.pixels().saturating_mul(geometry.cin).saturating_mul(geometry.cout);

@@ -86,12 +86,15 @@ pub struct Crossovers {
     pub forward: [u8; 3],
     /// Gradient of weights: dense kernels instead of one addition a spike.
     pub weight_gradient: [u8; 3],
+    /// Linear maps to at most 16 outputs, forward and gradient of weights: one addition for any 16 channels of an output
+    /// instead of one a spike. Their other limits are without a meaning.
+    pub masked: [u8; 2],
 }
 
 impl Crossovers {
     /// As measured on a machine with AVX-512 and 1 MiB of second-level cache a core.
     pub const BUILT_IN: Crossovers =
-        Crossovers { table: [25, 25, 25], forward: [18, 70, 30], weight_gradient: [20, 60, 30] };
+        Crossovers { table: [25, 25, 25], forward: [18, 70, 30], weight_gradient: [20, 60, 30], masked: [2, 2] };
 }
 
 /// Which code computes, of all that compute the same but for rounding. Results are equal to the bit where this and the

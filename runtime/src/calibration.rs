@@ -15,7 +15,7 @@ use crate::hash::sha256;
 use crate::kernels::Recorded;
 
 /// What tells a file of ours from any other.
-const FORMAT: &str = "snnc-calibration-1";
+const FORMAT: &str = "snnc-calibration-2";
 
 /// The content of a file.
 #[derive(Serialize, Deserialize)]
@@ -62,7 +62,7 @@ fn processor() -> String {
 }
 
 fn path(folder: &Path, version: &str, machine: &str, kernels: Kernels) -> PathBuf {
-    let kind = format!("{version}\n{machine}\n{}\n{}", kernels.isa.name(), kernels.precise);
+    let kind = format!("{FORMAT}\n{version}\n{machine}\n{}\n{}", kernels.isa.name(), kernels.precise);
     let mut name = sha256(kind.as_bytes());
     name.truncate(16);
     folder.join(format!("calibration-{name}.json"))
@@ -120,7 +120,7 @@ mod tests {
         let folder = dir.path().join("folder");
         calibrated(&folder, "1", Kernels::NATIVE).unwrap();
         let path = only_file(&folder);
-        for broken in ["", "{}", "[1, 2]", "{\"format\": \"snnc-calibration-1\"}"] {
+        for broken in ["", "{}", "[1, 2]", "{\"format\": \"snnc-calibration-2\"}"] {
             std::fs::write(&path, broken).unwrap();
             let error = calibrated(&folder, "1", Kernels::NATIVE).unwrap_err();
             assert!(error.message().contains("no calibration"), "{error}");

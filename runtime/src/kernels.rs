@@ -45,6 +45,7 @@ struct CrossoversForm {
     table: [u8; 3],
     forward: [u8; 3],
     weight_gradient: [u8; 3],
+    masked: [u8; 2],
 }
 
 #[cfg(test)]

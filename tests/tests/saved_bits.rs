@@ -33,6 +33,8 @@ const BITS: &[(&str, usize)] = &[
     ("DiscreteCubaLIF(reset = soft)", 1),
     ("CubaLIF(surrogate = rect())", 1),
     ("Leaky(surrogate = rect(a = 0.8), reset_delay = false)", 1),
+    ("Leaky(surrogate = rect(a = 0.8))", 1),
+    ("Synaptic(surrogate = rect())", 1),
     ("Steep()", 3),
 ];
 
@@ -48,11 +50,10 @@ const NUMBERS: &[&str] = &[
     "DiscreteCubaLIF()",
     "CubaLIF()",
     "Leaky(reset_delay = false)",
+    "Leaky()",
+    "Synaptic()",
     "PLIF(surrogate = rect(), detach_reset = true)",
 ];
-
-/// Neurons whose spike stands behind the time loop, which yields the membrane potential and has no state to compute again.
-const BEHIND: &[&str] = &["Leaky()", "Leaky(surrogate = rect(), reset = zero)", "Synaptic(surrogate = rect())"];
 
 /// A program of so many neurons, driven at every step or by a current that does not change.
 fn program(neuron: &str, input: &str, steps: usize) -> String {
@@ -259,7 +260,7 @@ fn saved_bits_give_the_gradients_of_replayed_states_to_the_bit() {
 
 #[test]
 fn gradients_are_those_of_the_reference() {
-    for neuron in BITS.iter().map(|(neuron, _)| neuron).chain(NUMBERS).chain(BEHIND) {
+    for neuron in BITS.iter().map(|(neuron, _)| neuron).chain(NUMBERS) {
         let text = program(neuron, "frames[20]", STEPS);
         let (graph, outputs) = differentiated(&text);
         let bindings = bindings(&graph);

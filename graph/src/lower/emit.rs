@@ -188,7 +188,12 @@ impl Emitter for Emission<'_, '_> {
         }
     }
 
-    fn operand_within(&mut self, input: usize, at: &Point, bounds: Vec<(Ix, i64)>, otherwise: f64) -> Val {
+    fn operand_within(&mut self, input: usize, at: &Point, mut bounds: Vec<(Ix, i64)>, otherwise: f64) -> Val {
+        // Bounds that always hold, as those of windows side by side, would only hide from back ends that nothing is tested.
+        bounds.retain(|(ix, extent)| match ix.range(&|var| self.extent(var)) {
+            Some((low, high)) => low < 0 || high >= *extent,
+            None => true,
+        });
         let region = self.region;
         let Some((id, storage)) = self.operand_id(input).and_then(|id| Some((id, region.storage(id)?))) else {
             return self.fail(format!("operand {input} is not in memory"));

@@ -5,7 +5,7 @@ use crate::kernels::geometry::Geometry;
 use crate::kernels::prepared::{Prepared, Weights};
 use crate::kernels::vector::Width;
 use crate::kernels::winograd::{Images, strided};
-use crate::kernels::{direct, lattice, winograd};
+use crate::kernels::{direct, dots, lattice, outer, winograd};
 
 /// A kernel, its stride, and its dilation.
 const KERNELS: [([usize; 2], [usize; 2], usize); 6] = [
@@ -170,6 +170,7 @@ fn kernels_match_sums_in_f64() {
                     strided::input_gradient_with(width, geometry, &case.dy, passing(weights), out)
                 });
             }
+            check_linear(&case, width);
             if !winograd::fits(geometry) {
                 continue;
             }
@@ -184,6 +185,34 @@ fn kernels_match_sums_in_f64() {
             case.check("winograd weights", &case.dw, 5e-5, |out| {
                 winograd::weight_gradient_with(width, geometry, floats, &case.dy, out)
             });
+        }
+    }
+}
+
+/// The kernels of linear maps, where they are meant for the shape.
+fn check_linear(case: &Case, width: Width) {
+    let geometry = &case.geometry;
+    if dots::fits(geometry) {
+        case.check("dots", &case.y, 2e-5, |out| dots::forward(width, geometry, &case.x, &case.weights, out));
+    }
+    if outer::fits(geometry) {
+        case.check("outer", &case.dw, 2e-5, |out| outer::weight_gradient(width, geometry, &case.x, &case.dy, out));
+    }
+}
+
+#[test]
+fn linear_maps_match_sums_in_f64() {
+    // Channels in several parts, none of which is a number of whole vectors; pixels in several panels; a single pixel.
+    for (rows, channels) in [(5, [2050, 50]), (300, [67, 101]), (1, [784, 10]), (130, [33, 64])] {
+        let geometry = geometry(rows, channels, [1, 1], KERNELS[2], 0).expect("a geometry");
+        assert!(dots::fits(&geometry) || outer::fits(&geometry), "{geometry:?}");
+        let case = Case::new(geometry);
+        for width in widths() {
+            check_linear(&case, width);
+            let (x, dy, weights) = (&case.x, &case.dy, &case.weights);
+            let mut out = vec![0.0; dy.len().max(weights.len()) + 1];
+            assert!(dots::forward(width, &geometry, x, weights, &mut out).is_none(), "a wrong length");
+            assert!(outer::weight_gradient(width, &geometry, x, dy, &mut out).is_none(), "a wrong length");
         }
     }
 }

@@ -6,12 +6,12 @@
 use snn_loops::{Contraction, ContractionKind, Dtype};
 
 use super::block::ROWS;
-use super::forward;
 use super::geometry::Geometry;
 use super::panels::Panels;
 use super::single::{is_for_phases, is_for_winograd, is_read_in_place};
 use super::vector::Width;
 use super::winograd::strided;
+use super::{dots, forward, outer};
 
 /// Parts that the gradient of a weight is computed in, as far as its columns do not make as many.
 const PARTS: usize = 16;
@@ -83,6 +83,14 @@ impl Needs {
         }
         if single && *kind == ContractionKind::InputGradient && is_for_phases(false, &geometry) {
             return of_tiles(&strided::places(&geometry), PHASE_PRODUCTS, copy_stays).with_copy(copy_stays);
+        }
+        let packs_nothing = match kind {
+            ContractionKind::Forward => dots::fits(&geometry),
+            ContractionKind::WeightGradient => outer::fits(&geometry),
+            ContractionKind::InputGradient => false,
+        };
+        if single && packs_nothing && !packed {
+            return Needs::default();
         }
         if single && is_read_in_place(&geometry) && *kind != ContractionKind::WeightGradient {
             return Needs { copies: weights, ..Needs::default() }.with_copy(copy_stays);

@@ -7,7 +7,7 @@
 use snn_loops::ContractionKind;
 
 use super::geometry::Geometry;
-use super::spikes::Method;
+use super::spikes::{Method, masked};
 use crate::kernels::vector::Width;
 use crate::options::{Crossovers, SpikeKernels};
 
@@ -44,6 +44,12 @@ impl Policy {
         }
         let inputs = geometry.rows * geometry.input_len();
         let percent = spikes() as f64 * 100.0 / inputs.max(1) as f64;
+        if planes == 1 && masked::fits(geometry) {
+            // Nothing else is needed beside: with every bit set, these kernels do what dense ones do.
+            let [forward, weight_gradient] = self.crossovers.masked;
+            let limit = if kind == ContractionKind::Forward { forward } else { weight_gradient };
+            return Some(if percent >= f64::from(limit) { Method::Masked } else { Method::Gather });
+        }
         let at = class(geometry);
         let limit = |limits: &[u8; 3]| limits.get(at).map_or(100.0, |limit| f64::from(*limit));
         if kind == ContractionKind::WeightGradient {

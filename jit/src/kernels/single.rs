@@ -12,7 +12,7 @@ use super::geometry::Geometry;
 use super::policy::Policy;
 use super::prepared::Weights;
 use super::winograd::Images;
-use super::{Special, direct, spikes, winograd};
+use super::{Special, direct, dots, outer, spikes, winograd};
 
 /// Channels, of input and output, from which both pay.
 const CHANNELS: usize = 16;
@@ -79,6 +79,10 @@ impl Special for f32 {
         match kind {
             _ if by_tiles => by_winograd(policy, kind, geometry, Images::Floats(a), b, out),
             ContractionKind::Forward if in_place => direct::convolve_with(policy.width, geometry, a, b, out),
+            ContractionKind::Forward if dots::fits(geometry) => dots::forward(policy.width, geometry, a, b.given, out),
+            ContractionKind::WeightGradient if outer::fits(geometry) => {
+                outer::weight_gradient(policy.width, geometry, a, b.given, out)
+            }
             ContractionKind::InputGradient if is_for_phases(policy.precise, geometry) => {
                 winograd::strided::input_gradient_with(policy.width, geometry, a, b, out)
             }
@@ -106,7 +110,9 @@ impl Special for f32 {
         };
         match kind {
             ContractionKind::Forward => spikes::forward_by(policy.width, method, geometry, bits, b, out),
-            ContractionKind::WeightGradient => spikes::weight_gradient(policy.width, geometry, bits, b.given, out),
+            ContractionKind::WeightGradient => {
+                spikes::weight_gradient_by(policy.width, method, geometry, bits, b.given, out)
+            }
             ContractionKind::InputGradient => None,
         }
     }

@@ -11,6 +11,7 @@
 
 mod forward;
 mod gather;
+pub(crate) mod masked;
 mod masks;
 mod pack;
 mod phases;
@@ -39,10 +40,12 @@ pub(crate) enum Method {
     Gather,
     /// One addition for any four channels; best for many spikes and pixels.
     Table,
+    /// One addition for any sixteen channels of an output; best for few outputs. Of spikes alone.
+    Masked,
 }
 
 /// Convolves packed spikes with weights `[cout][cin][kernel]` to `out`, channels last, by a method. `None`, and nothing is
-/// written, if the geometry has groups or a length does not fit.
+/// written, if the geometry has groups, does not suit the method, or a length does not fit.
 pub(crate) fn forward_by(
     width: Width,
     method: Method,
@@ -52,21 +55,33 @@ pub(crate) fn forward_by(
     out: &mut [f32],
 ) -> Option<()> {
     check(geometry, bits, weights.given.len(), out.len())?;
-    forward::run(width, method, geometry, bits, weights, out);
+    match method {
+        Method::Masked if bits.planes > 1 || !masked::fits(geometry) => return None,
+        Method::Masked => masked::forward(width, geometry, bits, weights.given, out),
+        Method::Gather | Method::Table => {
+            forward::run(width, method == Method::Table, geometry, bits, weights, out);
+        }
+    }
     Some(())
 }
 
 /// The gradient of weights `[cout][cin][kernel]` of a convolution of packed spikes, whose output has the gradients
-/// `gradients`, channels last. `None`, and nothing is written, if the geometry has groups or a length does not fit.
-pub(crate) fn weight_gradient(
+/// `gradients`, channels last; look-up tables are not for gradients, spikes are taken one by one then. `None`, and nothing is
+/// written, if the geometry has groups, does not suit the method, or a length does not fit.
+pub(crate) fn weight_gradient_by(
     width: Width,
+    method: Method,
     geometry: &Geometry,
     bits: Bits,
     gradients: &[f32],
     out: &mut [f32],
 ) -> Option<()> {
     check(geometry, bits, out.len(), gradients.len())?;
-    weight_gradient::run(width, geometry, bits, gradients, out);
+    match method {
+        Method::Masked if bits.planes > 1 || !masked::fits(geometry) => return None,
+        Method::Masked => masked::weight_gradient(width, geometry, bits, gradients, out),
+        Method::Gather | Method::Table => weight_gradient::run(width, geometry, bits, gradients, out),
+    }
     Some(())
 }
 

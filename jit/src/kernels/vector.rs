@@ -7,8 +7,13 @@
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
+mod plain;
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+mod x86;
+
+pub(crate) use plain::Plain;
+#[cfg(target_arch = "x86_64")]
+use x86::{Avx2, Avx512};
 
 /// Some f32 side by side. The methods that touch memory need `LANES` elements there, at any address.
 pub(crate) trait Vector: Copy {
@@ -61,6 +66,17 @@ pub(crate) trait Vector: Copy {
     /// # Safety
     /// The machine must have the vectors.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `self + b` in the lanes whose bits are set, `self` in the others; the lowest bit is the first lane. A lane of -0 may
+    /// become 0.
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
+    unsafe fn add_where(self, bits: u64, b: Self) -> Self;
+    /// The sum of all lanes: the upper half is added to the lower one until one lane is left.
+    ///
+    /// # Safety
+    /// The machine must have the vectors.
+    unsafe fn sum(self) -> f32;
     /// Transposes a square of 16 by 16: element `k` of source `i` becomes element `i` of target `k`. All have 16 elements.
     ///
     /// # Safety
@@ -104,250 +120,6 @@ pub(crate) trait Vector: Copy {
 
 /// Lanes of the widest vector.
 pub(crate) const WIDEST: usize = 16;
-
-/// Eight floats that the compiler may or may not keep in vectors.
-#[derive(Clone, Copy)]
-#[repr(align(32))]
-pub(crate) struct Plain([f32; 8]);
-
-impl Vector for Plain {
-    const LANES: usize = 8;
-    const IS_FUSED: bool = false;
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn zero() -> Self {
-        Plain([0.0; 8])
-    }
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> Self {
-        Plain([value; 8])
-    }
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn from_bits(bits: u64) -> Self {
-        Plain(std::array::from_fn(|i| (bits >> i & 1) as f32))
-    }
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for eight elements.
-        Plain(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
-    }
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller vouches for eight elements.
-        unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }
-    }
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn add(self, b: Self) -> Self {
-        Plain(std::array::from_fn(|i| self.0[i] + b.0[i]))
-    }
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn sub(self, b: Self) -> Self {
-        Plain(std::array::from_fn(|i| self.0[i] - b.0[i]))
-    }
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn mul(self, b: Self) -> Self {
-        Plain(std::array::from_fn(|i| self.0[i] * b.0[i]))
-    }
-    /// # Safety
-    /// As in [`Vector`].
-    #[inline(always)]
-    unsafe fn mul_add(self, b: Self, c: Self) -> Self {
-        Plain(std::array::from_fn(|i| self.0[i] * b.0[i] + c.0[i]))
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-macro_rules! x86_vector {
-    ($name:ident, $raw:ty, $lanes:literal, $zero:ident, $splat:ident, $bits:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, {$($more:item)*}) => {
-        /// Floats of one register of this width.
-        #[derive(Clone, Copy)]
-        pub(crate) struct $name($raw);
-
-        impl Vector for $name {
-            const LANES: usize = $lanes;
-            const IS_FUSED: bool = true;
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn zero() -> Self {
-                // SAFETY: only functions that `dispatch` compiled for these instructions use this type.
-                $name(unsafe { $zero() })
-            }
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn splat(value: f32) -> Self {
-                // SAFETY: as above.
-                $name(unsafe { $splat(value) })
-            }
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn from_bits(bits: u64) -> Self {
-                // SAFETY: as above.
-                $name(unsafe { $bits(bits) })
-            }
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn load(from: *const f32) -> Self {
-                // SAFETY: as above, and the caller vouches for the elements.
-                $name(unsafe { $load(from) })
-            }
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn store(self, to: *mut f32) {
-                // SAFETY: as above, and the caller vouches for the elements.
-                unsafe { $store(to, self.0) }
-            }
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn add(self, b: Self) -> Self {
-                // SAFETY: as above.
-                $name(unsafe { $add(self.0, b.0) })
-            }
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn sub(self, b: Self) -> Self {
-                // SAFETY: as above.
-                $name(unsafe { $sub(self.0, b.0) })
-            }
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn mul(self, b: Self) -> Self {
-                // SAFETY: as above.
-                $name(unsafe { $mul(self.0, b.0) })
-            }
-            /// # Safety
-            /// As in [`Vector`].
-            #[inline(always)]
-            unsafe fn mul_add(self, b: Self, c: Self) -> Self {
-                // SAFETY: as above.
-                $name(unsafe { $fma(self.0, b.0, c.0) })
-            }
-            $($more)*
-        }
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-x86_vector!(
-    Avx512,
-    __m512,
-    16,
-    _mm512_setzero_ps,
-    _mm512_set1_ps,
-    ones_512,
-    _mm512_loadu_ps,
-    _mm512_storeu_ps,
-    _mm512_add_ps,
-    _mm512_sub_ps,
-    _mm512_mul_ps,
-    _mm512_fmadd_ps,
-    {
-        /// # Safety
-        /// As in [`Vector`].
-        #[inline(always)]
-        unsafe fn transpose(from: &[*const f32; 16], to: &[*mut f32; 16]) {
-            // SAFETY: as above, and the caller vouches for the elements.
-            unsafe { transpose_512(from, to) }
-        }
-    }
-);
-#[cfg(target_arch = "x86_64")]
-x86_vector!(
-    Avx2,
-    __m256,
-    8,
-    _mm256_setzero_ps,
-    _mm256_set1_ps,
-    ones_256,
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
-    _mm256_add_ps,
-    _mm256_sub_ps,
-    _mm256_mul_ps,
-    _mm256_fmadd_ps,
-    {}
-);
-
-/// Ones where bits are set.
-///
-/// # Safety
-/// The machine must have the vectors.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn ones_512(bits: u64) -> __m512 {
-    // SAFETY: only functions compiled for AVX-512 call this.
-    unsafe { _mm512_maskz_mov_ps(bits as u16, _mm512_set1_ps(1.0)) }
-}
-
-/// Ones where bits are set.
-///
-/// # Safety
-/// The machine must have the vectors.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn ones_256(bits: u64) -> __m256 {
-    // SAFETY: only functions compiled for AVX2 call this.
-    unsafe {
-        let lanes = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-        let set = _mm256_and_si256(_mm256_set1_epi32(bits as i32), lanes);
-        _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lanes)), _mm256_set1_ps(1.0))
-    }
-}
-
-/// [`Vector::transpose`] in registers: pairs of rows are interleaved by single and double elements, then quarters change
-/// places.
-///
-/// # Safety
-/// As for [`Vector::transpose`].
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn transpose_512(from: &[*const f32; 16], to: &[*mut f32; 16]) {
-    // SAFETY: only functions compiled for AVX-512 call this, and the caller vouches for the elements.
-    unsafe {
-        let rows: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(from[i]));
-        let singles: [__m512; 16] = std::array::from_fn(|i| {
-            let (a, b) = (rows[i / 2 * 2], rows[i / 2 * 2 + 1]);
-            if i % 2 == 0 { _mm512_unpacklo_ps(a, b) } else { _mm512_unpackhi_ps(a, b) }
-        });
-        let doubles: [__m512; 16] = std::array::from_fn(|i| {
-            let (four, column) = (i / 4 * 4, i % 4);
-            let a = _mm512_castps_pd(singles[four + column / 2]);
-            let b = _mm512_castps_pd(singles[four + column / 2 + 2]);
-            _mm512_castpd_ps(if column % 2 == 0 { _mm512_unpacklo_pd(a, b) } else { _mm512_unpackhi_pd(a, b) })
-        });
-        for column in 0..4 {
-            let [a, b, c, d] = std::array::from_fn(|four| doubles[four * 4 + column]);
-            let (ab_even, ab_odd) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
-            let (cd_even, cd_odd) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
-            _mm512_storeu_ps(to[column], _mm512_shuffle_f32x4::<0x88>(ab_even, cd_even));
-            _mm512_storeu_ps(to[column + 4], _mm512_shuffle_f32x4::<0x88>(ab_odd, cd_odd));
-            _mm512_storeu_ps(to[column + 8], _mm512_shuffle_f32x4::<0xdd>(ab_even, cd_even));
-            _mm512_storeu_ps(to[column + 12], _mm512_shuffle_f32x4::<0xdd>(ab_odd, cd_odd));
-        }
-    }
-}
 
 /// The vectors to compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -403,7 +175,7 @@ pub(crate) fn prefetch(address: *const f32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: every x86-64 has the instruction, and it never faults.
     unsafe {
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;

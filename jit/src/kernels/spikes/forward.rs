@@ -10,7 +10,6 @@ use std::ops::Range;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::Method;
 use super::gather::{Entry, Gather, Pass};
 use super::pack::{Block, Shared, pack, packed_len};
 use super::plane::Plane;
@@ -37,18 +36,18 @@ pub(crate) fn words(geometry: &Geometry, bits: Bits) -> Option<usize> {
     geometry.rows.checked_mul(height)?.checked_mul(width)?.checked_mul(bits.pixel())
 }
 
-/// Convolves with packed spikes; the lengths were checked.
+/// Convolves with packed spikes, by look-up tables or one addition a spike; the lengths were checked.
 pub(crate) fn run(
     width: Width,
-    method: Method,
+    tables: bool,
     geometry: &Geometry,
     bits: Bits,
     weights: Weights<'_, f32>,
     out: &mut [f32],
 ) {
     let plane = Plane::windows(geometry);
-    let by_rows = method == Method::Gather && wide_enough(geometry);
-    let vectors = if by_rows { rows::block_vectors(width) } else { method.block_vectors(width) };
+    let by_rows = !tables && wide_enough(geometry);
+    let vectors = if by_rows { rows::block_vectors(width) } else { block_vectors(tables, width) };
     let blocks = Block::all(geometry.cout, vectors, width);
     with_scratch(geometry.rows * plane.pixels() * bits.pixel(), |words: &mut [u64]| {
         plane.copy(geometry, bits, words);
@@ -57,7 +56,7 @@ pub(crate) fn run(
         weights.in_form(Form::Blocks(vectors), len, make, |packed| {
             let planes = [bits.planes, bits.words];
             let job =
-                Job { width, method, geometry, plane, blocks: &blocks, words, planes, pixel: bits.pixel(), packed };
+                Job { width, tables, geometry, plane, blocks: &blocks, words, planes, pixel: bits.pixel(), packed };
             if by_rows { job.run_rows(out) } else { job.run(out) }
         });
     });
@@ -69,22 +68,20 @@ fn wide_enough(geometry: &Geometry) -> bool {
     kernel[1] == rows::COLUMNS && stride[1] == 1 && dilation[1] == 1 && output[1] >= ROW
 }
 
-impl Method {
-    /// Vectors of a block of outputs: as many sums as the registers hold, or tables as the L1 cache holds.
-    fn block_vectors(self, width: Width) -> usize {
-        match (self, width) {
-            (Method::Gather, Width::Avx512 | Width::Avx2) => 8,
-            (Method::Gather, Width::Plain) => 4,
-            (Method::Table, Width::Avx512) => 2,
-            (Method::Table, Width::Avx2 | Width::Plain) => table::VECTORS,
-        }
+/// Vectors of a block of outputs: as many sums as the registers hold, or tables as the L1 cache holds.
+fn block_vectors(tables: bool, width: Width) -> usize {
+    match (tables, width) {
+        (false, Width::Avx512 | Width::Avx2) => 8,
+        (false, Width::Plain) => 4,
+        (true, Width::Avx512) => 2,
+        (true, Width::Avx2 | Width::Plain) => table::VECTORS,
     }
 }
 
 /// What all tasks share.
 struct Job<'a> {
     width: Width,
-    method: Method,
+    tables: bool,
     geometry: &'a Geometry,
     plane: Plane,
     blocks: &'a [Block],
@@ -184,10 +181,7 @@ impl Job<'_> {
         // SAFETY: all blocks before this one are full.
         let weights = unsafe { self.packed.as_ptr().add(block.first * window) };
         let entries = self.entries(block);
-        let visit = match self.method {
-            Method::Gather => (VISIT / (64 * block.lanes)).max(1),
-            Method::Table => 1,
-        };
+        let visit = if self.tables { 1 } else { (VISIT / (64 * block.lanes)).max(1) };
         let visit = visit * self.planes[0];
         with_scratch(pixels.len(), |spots: &mut [u32]| {
             self.spots(pixels, spots);
@@ -219,12 +213,12 @@ impl Job<'_> {
 
     /// Adds what the entries of a pass contribute.
     fn visit(&self, pass: Pass, block: Block) {
-        match self.method {
-            Method::Gather => dispatch(self.width, Gather(pass)),
-            Method::Table => with_scratch(tables_len(block.lanes), |tables: &mut [f32]| {
-                dispatch(self.width, Lookup { pass, tables: tables.as_mut_ptr() });
-            }),
+        if !self.tables {
+            return dispatch(self.width, Gather(pass));
         }
+        with_scratch(tables_len(block.lanes), |tables: &mut [f32]| {
+            dispatch(self.width, Lookup { pass, tables: tables.as_mut_ptr() });
+        });
     }
 
     /// Entries of every block.

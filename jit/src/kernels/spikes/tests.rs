@@ -2,7 +2,7 @@
 
 use rayon::ThreadPoolBuilder;
 
-use super::{Method, forward_by, popcount, unpack, weight_gradient};
+use super::{Method, forward_by, masked, popcount, unpack, weight_gradient_by};
 use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::prepared::{Prepared, Weights};
@@ -41,6 +41,9 @@ const CASES: &[Case] = &[
     (784, 33, [1, 1], [1, 1], [1, 1], [0, 0], [1, 1], 70),
     (64, 40, [12, 3], [5, 1], [3, 2], [2, 0], [1, 1], 2),
     (130, 48, [20, 20], [3, 3], [1, 1], [1, 1], [1, 1], 4),
+    (800, 10, [1, 1], [1, 1], [1, 1], [0, 0], [1, 1], 777),
+    (64, 1, [1, 1], [1, 1], [1, 1], [0, 0], [1, 1], 9),
+    (65, 16, [6, 7], [1, 1], [1, 1], [0, 0], [1, 1], 13),
     (10, 17, [5, 5], [5, 5], [1, 1], [0, 0], [1, 1], 3),
     (3, 128, [11, 8], [4, 4], [3, 2], [1, 2], [2, 1], 2),
     (128, 144, [8, 8], [3, 3], [1, 1], [1, 1], [1, 1], 9),
@@ -86,6 +89,12 @@ impl Problem {
     fn bits(&self) -> Bits<'_> {
         let channels = self.geometry.cin;
         Bits { data: &self.words, channels, words: channels.div_ceil(64), planes: self.planes }
+    }
+
+    /// What the forward map may be computed by.
+    fn methods(&self) -> impl Iterator<Item = Method> {
+        let fits = self.planes == 1 && masked::fits(&self.geometry);
+        [Method::Gather, Method::Table].into_iter().chain(fits.then_some(Method::Masked))
     }
 
     fn number(&self, image: usize, y: usize, x: usize, channel: usize) -> f32 {
@@ -160,7 +169,7 @@ fn forward_adds_the_weights_of_spikes() {
     for (case, problem) in Problem::all() {
         let want = problem.forward();
         for width in widths() {
-            for method in [Method::Gather, Method::Table] {
+            for method in problem.methods() {
                 let mut out = vec![f32::NAN; want.len()];
                 let done =
                     forward_by(width, method, &problem.geometry, problem.bits(), passing(&problem.weights), &mut out);
@@ -199,35 +208,40 @@ fn weight_gradient_adds_the_gradients_of_spikes() {
     for (case, problem) in Problem::all() {
         let want = problem.weight_gradient();
         for width in widths() {
-            let mut out = vec![f32::NAN; want.len()];
-            let done = weight_gradient(width, &problem.geometry, problem.bits(), &problem.gradients, &mut out);
-            assert_eq!(done, Some(()));
-            assert!(out == want, "case {case}, {width:?}");
+            for method in problem.methods() {
+                let mut out = vec![f32::NAN; want.len()];
+                let Problem { geometry, gradients, .. } = &problem;
+                let done = weight_gradient_by(width, method, geometry, problem.bits(), gradients, &mut out);
+                assert_eq!(done, Some(()));
+                assert!(out == want, "case {case}, {width:?}, {method:?}");
+            }
         }
     }
 }
 
 #[test]
-fn threads_change_no_bit() {
+fn threads_and_widths_change_no_bit() {
     for (case, mut problem) in Problem::all() {
         for value in problem.weights.iter_mut().chain(&mut problem.gradients) {
             *value *= 1.1 + (value.to_bits() % 7) as f32 * 0.013;
         }
         let g = problem.geometry;
-        let run = |threads: usize| {
+        let run = |width: Width, threads: usize| {
             with_threads(threads, || {
-                let mut out = vec![0.0; g.pixels() * g.cout];
-                let mut table = out.clone();
-                let mut gradient = vec![0.0; problem.weights.len()];
-                let (width, bits) = (Width::native(), problem.bits());
-                forward_by(width, Method::Gather, &g, bits, passing(&problem.weights), &mut out).unwrap();
-                forward_by(width, Method::Table, &g, bits, passing(&problem.weights), &mut table).unwrap();
-                weight_gradient(width, &g, bits, &problem.gradients, &mut gradient).unwrap();
-                [out, table, gradient].concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                let mut bits = Vec::new();
+                for method in problem.methods() {
+                    let mut out = vec![0.0; g.pixels() * g.cout];
+                    let mut gradient = vec![0.0; problem.weights.len()];
+                    forward_by(width, method, &g, problem.bits(), passing(&problem.weights), &mut out).unwrap();
+                    weight_gradient_by(width, method, &g, problem.bits(), &problem.gradients, &mut gradient).unwrap();
+                    bits.extend(out.into_iter().chain(gradient).map(f32::to_bits));
+                }
+                bits
             })
         };
-        let one = run(1);
-        assert!(one == run(2) && one == run(5), "case {case}");
+        let one = run(Width::native(), 1);
+        assert!(one == run(Width::native(), 2) && one == run(Width::native(), 5), "case {case}");
+        assert!(widths().into_iter().all(|width| run(width, 1) == one), "case {case}");
     }
 }
 
@@ -274,5 +288,8 @@ fn what_does_not_fit_is_refused() {
     }
     let grouped = Geometry { groups: 3, ..problem.geometry };
     assert_eq!(forward_by(width, Method::Gather, &grouped, bits, passing(&problem.weights), &mut out), None);
-    assert_eq!(weight_gradient(width, &problem.geometry, bits, &problem.gradients, &mut out[1..]), None);
+    let gradient = &mut out[1..];
+    assert_eq!(weight_gradient_by(width, Method::Gather, &problem.geometry, bits, &problem.gradients, gradient), None);
+    let wide = Method::Masked;
+    assert_eq!(forward_by(width, wide, &problem.geometry, bits, passing(&problem.weights), &mut out), None);
 }
