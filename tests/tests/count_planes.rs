@@ -1,5 +1,6 @@
 //! Contractions of small counts, as pooling makes them of spikes, read them as planes of bits. Whatever computes them, the
-//! results are those of the reference; and where counts are not small, or too few channels, they stay floats.
+//! results are those of the reference; and where counts are not small, of too few channels or read as they are, they stay
+//! floats.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ const NETS: &[(&str, &str, &[usize])] = &[
     ("[16, 6, 6]", "AvgPool2d(2) -> MaxPool2d(2) -> Conv2d(18, 3)", &[1, 1]),
     ("[130]", "Thrice() -> Linear(10)", &[2, 2]),
     ("[16, 8, 8]", "AvgPool2d(4) -> Conv2d(20, 3)", &[1, 1]),
+    ("[16, 8, 8]", "AvgPool2d(2) -> Around()", &[1, 1]),
     ("[8, 8, 8]", "AvgPool2d(2) -> Conv2d(20, 3)", &[1, 1]),
     ("[16, 8, 8]", "AvgPool2d(2) -> Conv2d(16, 3, groups = 2)", &[1, 1]),
 ];
@@ -37,6 +39,12 @@ fn net(shape: &str, layers: &str) -> (Graph, Vec<(String, NodeId)>) {
 
 /// Counts of up to three that are no pool.
 layer Thrice()(x: [c]) {{ x + maximum(x, x) + x }}
+
+/// A block that reads counts beside its convolution.
+layer Around()(x: [c, h, w]) {{
+    let y = x -> Conv2d(c, 3)
+    x + y
+}}
 
 model Net {{
     input events: spikes{shape}

@@ -4,7 +4,8 @@
 //! whole numbers from 0 to a bound. Where it is below 16, `contract(x, w)` and its gradient of the weights become contractions
 //! of [`planes`](crate::ops::planes) of `x`: the kernels that add up what spikes select can add up what bits of counts select,
 //! and what is kept for the backward pass takes up to 4 bits in place of 32. A sum over the last axes, which is what pooling
-//! is, becomes part of the op that takes it apart, so that nobody stores the counts, unless somebody else reads them.
+//! is, becomes part of the op that takes it apart, so that nobody stores the counts. Where somebody else reads them, as where
+//! a block adds them to what it makes of them, they lie in memory anyway, and contractions read them there.
 //!
 //! **Bounds.** Spikes are at most 1; a sum over axes has the bound times the elements of the axes, a sum or product of two
 //! counts that of their bounds, an extremum the larger one; windows, other shapes and copies change none. Whatever else says
@@ -34,11 +35,13 @@ const MOST: usize = 4;
 /// The graph with planes before its contractions.
 pub fn graph(old: &Graph, roots: &[NodeId]) -> Result<Rewritten, ShapeError> {
     let bounds = bounds(old);
+    let whole = read_whole(old, roots, &bounds);
     // Of every operand in the new graph that has them.
     let mut planes: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     rewrite(old, roots, &mut |new, id, inputs| {
         let node = old.node(id);
-        let made = match (&node.op, inputs, wanted(old, node, &bounds)) {
+        let count = wanted(old, node, &bounds).filter(|_| node.inputs.first().is_some_and(|x| !whole[x.index()]));
+        let made = match (&node.op, inputs, count) {
             (Op::Contract(contract), [x, other], Some(count)) => {
                 let operand = match planes.get(x) {
                     Some(operand) => *operand,
@@ -68,6 +71,23 @@ fn wanted(graph: &Graph, node: &Node, bounds: &[Option<usize>]) -> Option<usize>
         && is_packable(&ty.with_kind(Kind::Spikes));
     let bound = bounds[x.index()].filter(|bound| *bound > 1 && is_read_as_bits)?;
     Some((usize::BITS - bound.leading_zeros()) as usize).filter(|planes| *planes <= MOST)
+}
+
+/// For each node, whether anything reads it as it is.
+fn read_whole(graph: &Graph, roots: &[NodeId], bounds: &[Option<usize>]) -> Vec<bool> {
+    let needed = graph.reachable(roots);
+    let mut whole = vec![false; graph.len()];
+    for root in roots {
+        whole[root.index()] = true;
+    }
+    for id in graph.ids().filter(|id| needed[id.index()]) {
+        let node = graph.node(id);
+        let in_planes = usize::from(wanted(graph, node, bounds).is_some());
+        for input in node.inputs.iter().skip(in_planes) {
+            whole[input.index()] = true;
+        }
+    }
+    whole
 }
 
 /// The planes of a node; of what it sums, if that is all it does.
