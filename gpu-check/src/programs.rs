@@ -55,6 +55,6 @@ pub fn gradient(model: &Model, batch: usize) -> Result<Program, String> {
     let gradients = autodiff::gradients(&mut graph, &[(prepared.output, seed)], &wrt).map_err(shape)?;
     let mut outputs = vec![("output".to_owned(), prepared.output)];
     outputs.extend(gradients.into_iter().flatten().enumerate().map(|(at, node)| (format!("gradient{at}"), node)));
-    let options = LowerOptions::new(batch, model.options().dtype);
+    let options = LowerOptions { count_planes: false, ..LowerOptions::new(batch, model.options().dtype) };
     Ok(lower(&graph, &outputs, options).map_err(|error| error.message)?.program)
 }

@@ -6,6 +6,9 @@
 //! 3. [`map`], [`reduce`], [`time_loop`], [`heavy`]: one kernel (or launch) for each group, its body emitted by the ops
 //!    themselves ([`emit`]), its loops made by [`space`].
 //!
+//! Before that, where spikes are kept as bits, contractions are made to read counts as bits, too
+//! ([`count_planes`](crate::passes::count_planes)).
+//!
 //! Values lie in memory as `[time][batch][dims...]`; where there is a batch or a time axis the channel axis (axis 0) is
 //! moved behind the others ([`storage::Layout`]), because convolutions, per-channel statistics and neurons then all read
 //! consecutive channels. Weights keep their own order.
@@ -31,7 +34,8 @@ use std::fmt;
 use snn_loops::{BufferId, Dtype, Program, Role};
 
 use crate::graph::{Graph, NodeId, Origin};
-use crate::op::Op;
+use crate::op::{Op, ShapeError};
+use crate::passes::count_planes;
 use crate::ty::{Kind, Ty};
 use storage::Layout;
 
@@ -47,12 +51,15 @@ pub struct LowerOptions {
     /// Whether time loops take sums over what they make along, which saves reading it again; without it they are nothing but
     /// the time loops of their neurons. No result depends on it but through the order of sums.
     pub sums_along: bool,
+    /// Whether contractions read small counts as planes of bits, where spikes are bits; no result depends on it but through
+    /// the order of sums. Whoever runs programs must know contractions of several planes.
+    pub count_planes: bool,
 }
 
 impl LowerOptions {
-    /// The usual: spikes as bits.
+    /// The usual: spikes and counts as bits.
     pub fn new(batch: usize, dtype: Dtype) -> LowerOptions {
-        LowerOptions { batch, dtype, packed: true, sums_along: true }
+        LowerOptions { batch, dtype, packed: true, sums_along: true, count_planes: true }
     }
 }
 
@@ -141,6 +148,19 @@ pub const MAX_ELEMENTS: usize = 1 << 36;
 
 /// Lowers what the named outputs need.
 pub fn lower(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions) -> Result<Lowered, LowerError> {
+    if !options.packed || !options.count_planes {
+        return lower_as_is(graph, outputs, options);
+    }
+    let roots: Vec<NodeId> = outputs.iter().map(|(_, id)| *id).collect();
+    let explained = |error: ShapeError| LowerError::new(error.message);
+    let rewritten = count_planes::graph(graph, &roots).map_err(explained)?;
+    let roots = rewritten.nodes(&roots).map_err(explained)?;
+    let outputs: Vec<(String, NodeId)> = outputs.iter().map(|(name, _)| name.clone()).zip(roots).collect();
+    lower_as_is(&rewritten.graph, &outputs, options)
+}
+
+/// Lowers a graph that reads what it is to read.
+fn lower_as_is(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions) -> Result<Lowered, LowerError> {
     let wanted: Vec<NodeId> = outputs.iter().map(|(_, id)| *id).collect();
     let needed = graph.reachable(&wanted);
     for id in graph.ids().filter(|id| needed[id.index()]) {

@@ -100,6 +100,8 @@ registry! {
     windows::Windows,
     /// The adjoint of `Windows`: patches summed back into an image.
     fold::Fold,
+    /// Counts as bits.
+    planes::Planes,
     /// A linear map, convolution, or one of their gradients.
     contract::Contract,
     /// Position of the largest element.

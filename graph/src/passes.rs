@@ -3,10 +3,11 @@
 //! A pass is one file with a name and a line of description, listed in [`PASSES`]. They run in that order; any prefix
 //! of the list can be run and printed (`snnc dump --stage graph --until NAME`). Differentiation comes after all of them
 //! ([`training`](crate::training)), and what it appends is simplified by the same passes once more ([`simplify`],
-//! [`finish`]). In debug builds the verifier looks at the result of each.
+//! [`finish`]); [`save_bits`] comes at its end, and [`count_planes`] when a graph is lowered. In debug builds the verifier looks at the result of each.
 //!
 //! Passes keep names, origins and the nodes that a [`Model`] lists. They must never know syntax or machines.
 
+pub mod count_planes;
 pub mod cse;
 pub mod dce;
 pub mod discretise;

@@ -53,6 +53,7 @@ fn mistakes_are_explained() {
     let reduce = |reducer, axes| Reduce { reducer, axes };
     let constant = |time, dims: &[usize], n: usize| Constant { time, dims: dims.to_vec(), values: vec![0.5; n].into() };
     let contract = |dims: &[usize]| snn_graph::ops::Contract {
+        planes: 1,
         shape: ConvShape::linear(2, 3),
         kind: ContractionKind::Forward,
         dims: dims.to_vec(),

@@ -223,6 +223,7 @@ impl<'a> Bench<'a> {
             shape: self.shape,
             rows: self.rows,
             packed: true,
+            planes: 1,
             weights: WeightValues::Any,
             a: operand.clone(),
             b: operand.clone(),

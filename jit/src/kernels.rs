@@ -60,9 +60,9 @@ pub(crate) fn is_one_task(contraction: &Contraction) -> bool {
         && products <= SMALL
 }
 
-/// How many spikes there are in packed pixels.
-pub(crate) fn spikes(shape: &ConvShape, words: &[u64]) -> usize {
-    spikes::popcount(Bits { data: words, channels: shape.cin, words: shape.cin.div_ceil(64) })
+/// How many bits of a contraction's packed pixels are set, in all planes.
+pub(crate) fn spikes(contraction: &Contraction, words: &[u64]) -> usize {
+    spikes::popcount(Bits::of(&contraction.shape, contraction.planes, words))
 }
 
 /// Kernels that only one type of floats has; `None` where none is meant for a shape. The second operand of all kernels is
@@ -78,12 +78,12 @@ pub(crate) trait Special: Element + From<u8> {
         out: &mut [Self],
     ) -> Option<()>;
 
-    /// A contraction whose first operand is packed spikes.
+    /// A contraction whose first operand is packed.
     fn spikes(
         policy: &Policy,
         kind: ContractionKind,
         geometry: &Geometry,
-        spikes: &[u64],
+        spikes: Bits<'_>,
         b: Weights<'_, Self>,
         out: &mut [Self],
     ) -> Option<()>;
@@ -105,7 +105,7 @@ impl Special for f64 {
         _: &Policy,
         _: ContractionKind,
         _: &Geometry,
-        _: &[u64],
+        _: Bits<'_>,
         _: Weights<'_, f64>,
         _: &mut [f64],
     ) -> Option<()> {
@@ -116,7 +116,7 @@ impl Special for f64 {
 /// Pixels that one task unpacks.
 const UNPACKED: usize = 1024;
 
-/// Computes a contraction whose first operand is packed spikes.
+/// Computes a contraction whose first operand is packed.
 pub(crate) fn contract_spikes<T: Special>(
     policy: &Policy,
     contraction: &Contraction,
@@ -124,15 +124,15 @@ pub(crate) fn contract_spikes<T: Special>(
     mut b: Weights<'_, T>,
     out: &mut [T],
 ) -> Option<()> {
-    let Contraction { kind, shape, rows, .. } = contraction;
+    let Contraction { kind, shape, rows, planes, .. } = contraction;
     if out.is_empty() || spikes.is_empty() || b.given.is_empty() {
         out.fill(T::default());
         return Some(());
     }
-    if let Some(done) = T::spikes(policy, *kind, &Geometry::of(shape, *rows), spikes, b.again(), out) {
+    let bits = Bits::of(shape, *planes, spikes);
+    if let Some(done) = T::spikes(policy, *kind, &Geometry::of(shape, *rows), bits, b.again(), out) {
         return Some(done);
     }
-    let bits = Bits { data: spikes, channels: shape.cin, words: shape.cin.div_ceil(64) };
     let mut dense = vec![T::default(); rows * shape.input_len()];
     dense.par_chunks_mut(UNPACKED * shape.cin).enumerate().for_each(|(block, out)| {
         spikes::unpack(bits, block * UNPACKED..block * UNPACKED + out.len() / shape.cin, out);

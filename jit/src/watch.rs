@@ -100,7 +100,7 @@ fn count<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step:
         let [_, b_len, _] = contraction.lengths();
         let (a, b) = (span(&contraction.a, a_len, step)?, span(&contraction.b, b_len, step)?);
         let (words, ..) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
-        let nonzeros = kernels::spikes(&contraction.shape, words);
+        let nonzeros = kernels::spikes(contraction, words);
         let elements = a_len / contraction.pitch().max(1) * contraction.shape.cin;
         return Some(Counted { nonzeros: nonzeros as u64, elements: elements as u64 });
     }

@@ -74,6 +74,7 @@ fn program(kind: ContractionKind, shape: ConvShape, rows: usize, dtype: Dtype) -
         shape,
         rows,
         packed: false,
+        planes: 1,
         weights: WeightValues::Any,
         a: Operand::whole(BufferId(0)),
         b: Operand::whole(BufferId(1)),
@@ -136,9 +137,9 @@ fn all_kinds_and_shapes() {
     }
 }
 
-/// A contraction of spikes, which a nest packs from an input of floats; it packs all bits of the words, those behind the
+/// A contraction of spikes or numbers of several planes, which a nest packs from an input of floats; it packs all bits of the words, those behind the
 /// last channel, too.
-fn spiking_program(kind: ContractionKind, shape: ConvShape, rows: usize, dtype: Dtype) -> Program {
+fn spiking_program(kind: ContractionKind, shape: ConvShape, rows: usize, planes: usize, dtype: Dtype) -> Program {
     let mut program = Program::new(dtype);
     let mut contraction = Contraction {
         name: "contraction".into(),
@@ -146,6 +147,7 @@ fn spiking_program(kind: ContractionKind, shape: ConvShape, rows: usize, dtype: 
         shape,
         rows,
         packed: true,
+        planes,
         weights: WeightValues::Any,
         a: Operand::whole(BufferId(2)),
         b: Operand::whole(BufferId(1)),
@@ -175,16 +177,28 @@ fn with_spikes(threads: usize, spikes: SpikeKernels) -> Options {
 /// Spikes of any density, by every method: close to the interpreter, and the same bits for any number of threads.
 #[test]
 fn all_shapes_of_spikes() {
-    const DENSITIES: [usize; 5] = [0, 3, 15, 60, 100];
-    let mut numbers = Numbers(2);
+    check_spikes(1, &[0, 3, 15, 60, 100], 2);
+}
+
+/// Counts, in planes of bits, likewise.
+#[test]
+fn all_shapes_of_counts() {
+    for (planes, densities) in [(2, [10, 70]), (3, [0, 20]), (4, [5, 100])] {
+        check_spikes(planes, &densities, planes as u64);
+    }
+}
+
+fn check_spikes(planes: usize, densities: &[usize], seed: u64) {
+    let mut numbers = Numbers(seed);
     for dtype in DTYPES {
         for case in CASES {
             let (shape, rows) = shape(case);
             for kind in [ContractionKind::Forward, ContractionKind::WeightGradient] {
-                let program = spiking_program(kind, shape, rows, dtype);
-                let tolerance = 4.0 * terms(kind, &shape, rows).max(1) as f64 * epsilon(dtype);
+                let program = spiking_program(kind, shape, rows, planes, dtype);
+                let largest = (1 << planes) - 1;
+                let tolerance = 4.0 * f64::from(largest) * terms(kind, &shape, rows).max(1) as f64 * epsilon(dtype);
                 let pitch = shape.cin.next_multiple_of(WORD).max(1);
-                for density in DENSITIES {
+                for density in densities.iter().copied() {
                     let len = program.buffers[0].len;
                     // What is behind the channels is all spikes or none.
                     let garbage = numbers.below(2) as f64;
@@ -196,7 +210,8 @@ fn all_shapes_of_spikes() {
                     let inputs = [(BufferId(0), spikes), (BufferId(1), numbers.floats(program.buffers[1].len))];
                     let expected = interpret(&program, &inputs);
                     for method in SpikeKernels::ALL {
-                        let context = format!("{kind:?} of {case:?} in {dtype:?}, {density} %, {method:?}");
+                        let context =
+                            format!("{kind:?} of {case:?} in {dtype:?}, {planes} planes, {density} %, {method:?}");
                         let [one, three] =
                             [1, 3].map(|threads| execute(&program, &inputs, &with_spikes(threads, method)));
                         assert!(one == three, "{context} depends on threads");
@@ -263,6 +278,7 @@ fn operands_move_with_the_step() {
             shape,
             rows,
             packed: false,
+            planes: 1,
             weights: WeightValues::Any,
             a: moving(x, rows * 4),
             b: Operand::whole(w),

@@ -158,6 +158,7 @@ fn products() -> (Program, BufferId) {
     let y = program.add_buffer("y", 2, Role::Output);
     let contraction = Contraction {
         packed: false,
+        planes: 1,
         weights: WeightValues::Any,
         name: "product".into(),
         kind: ContractionKind::Forward,

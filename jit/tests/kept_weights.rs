@@ -56,7 +56,7 @@ impl Case {
         let name = "product".to_owned();
         let (a, b, out) = (none.clone(), none.clone(), none);
         let mut contraction =
-            Contraction { packed: false, weights: WeightValues::Any, name, kind, shape, rows, a, b, out };
+            Contraction { packed: false, planes: 1, weights: WeightValues::Any, name, kind, shape, rows, a, b, out };
         let lens = contraction.lengths();
         let a = program.add_buffer("a", lens[0], Role::Input);
         let b = program.add_buffer("b", lens[1], Role::Input);
@@ -148,6 +148,7 @@ fn spiking(shape: ConvShape, rows: usize) -> (Program, [BufferId; 2]) {
     let pack = program.add_kernel(Kernel::Nest(b.finish()));
     let convolution = program.add_kernel(Kernel::Contraction(Contraction {
         packed: true,
+        planes: 1,
         weights: WeightValues::Any,
         name: "convolution".to_owned(),
         kind: ContractionKind::Forward,
@@ -269,6 +270,7 @@ fn weights_of_steps_are_not_kept() {
     let at_step = |buffer, len: usize| Operand { buffer, offset: Ix::step().times(len as i64) };
     let kernel = program.add_kernel(Kernel::Contraction(Contraction {
         packed: false,
+        planes: 1,
         weights: WeightValues::Any,
         name: "of steps".to_owned(),
         kind: ContractionKind::Forward,

@@ -12,10 +12,17 @@
 //! | `InputGradient` | dy `[rows][out_h][out_w][cout]` | w | `out[r,y,x,i] = sum_{o,kh,kw} dy[r,oh,ow,o] * w[o,i,kh,kw]` |
 //! | `WeightGradient` | x | dy | `out[o,i,kh,kw] = sum_{r,oh,ow} x[r,y,x,i] * dy[r,oh,ow,o]` |
 //!
+//! **Packed operands.** `a` of `Forward` and `WeightGradient` may lie in a packed buffer. Spikes are one bit an element, and a
+//! pixel's row of channels fills whole words. Small whole numbers, as sums of spikes are, lie in [`Contraction::planes`] such
+//! rows, `[rows][height][width][planes][channels]`: plane `k` holds bit `k` of every element, which is worth `2^k`.
+//!
 //! Elements outside of the image count as zero. The order of a sum is the back end's, but fixed by the descriptor alone:
 //! never by the number of threads.
 
 use crate::program::{Operand, WORD};
+
+/// The most planes of a packed operand: whatever type the numbers have, they are exact, and so are their multiples.
+pub const MAX_PLANES: usize = 8;
 
 /// Geometry of a 2-D convolution; index 0 of a pair is the height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,9 +121,11 @@ pub struct Contraction {
     pub shape: ConvShape,
     /// Images.
     pub rows: usize,
-    /// Whether `a` is an input of spikes in a packed buffer, each pixel in whole words: `cin` elements and as many of any
+    /// Whether `a` is an input in a packed buffer, each plane of a pixel in whole words: `cin` elements and as many of any
     /// value behind them as fill the last [`WORD`]. Never so for `InputGradient`.
     pub packed: bool,
+    /// Planes of a packed `a`, from 1, which is spikes, to [`MAX_PLANES`]; 1 if it is not packed.
+    pub planes: usize,
     /// What is known of the weights. Nothing, but for `Forward` on packed spikes.
     pub weights: WeightValues,
     /// The first operand (see the module's table).
@@ -130,7 +139,12 @@ pub struct Contraction {
 impl Contraction {
     /// Distance between neighbouring input pixels.
     pub fn pitch(&self) -> usize {
-        if self.packed { self.shape.cin.next_multiple_of(WORD) } else { self.shape.cin }
+        if self.packed { self.planes.saturating_mul(self.plane_pitch()) } else { self.shape.cin }
+    }
+
+    /// Distance between planes of a packed pixel.
+    pub fn plane_pitch(&self) -> usize {
+        self.shape.cin.next_multiple_of(WORD)
     }
 
     /// Elements of `a`, `b` and `out`.

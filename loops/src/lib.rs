@@ -25,7 +25,7 @@ pub mod scalar;
 pub mod timings;
 pub mod verify;
 
-pub use contraction::{Contraction, ContractionKind, ConvShape, WeightValues};
+pub use contraction::{Contraction, ContractionKind, ConvShape, MAX_PLANES, WeightValues};
 pub use draw::{Distribution, Draw, RandomKey};
 pub use dtype::Dtype;
 pub use event_sweep::{EventLayer, EventSweep, SweepPass};

@@ -167,7 +167,8 @@ impl Display for Contraction {
             text.push_str(", weights of 8 bits");
         }
         writeln!(f, "contraction {:?}", self.name)?;
-        writeln!(f, "  {} = {kind} {}, {}, rows {}", self.out, self.a, self.b, self.rows)?;
+        let planes = if self.planes == 1 { String::new() } else { format!(", planes {}", self.planes) };
+        writeln!(f, "  {} = {kind} {}, {}, rows {}{planes}", self.out, self.a, self.b, self.rows)?;
         writeln!(f, "  {text}")
     }
 }

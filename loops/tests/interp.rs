@@ -170,6 +170,7 @@ fn contraction(kind: ContractionKind, shape: ConvShape, rows: usize, a: &[f64], 
         shape,
         rows,
         packed: false,
+        planes: 1,
         weights: WeightValues::Any,
         a: Operand::whole(BufferId(0)),
         b: Operand::whole(BufferId(1)),
@@ -364,39 +365,40 @@ fn bits_are_zeros_and_ones() {
     assert_eq!(execute(&program, &[(x, &values)]).buffer(y), [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
 }
 
-/// Spikes of two pixels, each in words of its own, with bits behind the channels that count for nothing.
+/// Spikes of two pixels, or two planes of one, in words of their own, with bits behind the channels that count for nothing.
 #[test]
 fn a_contraction_of_bits_steps_over_what_is_behind_the_channels() {
-    let mut program = Program::new(Dtype::F32);
-    let x = program.add_buffer("x", 128, Role::Input);
-    let w = program.add_buffer("w", 3, Role::Input);
-    let bits = program.add_packed_buffer("bits", 128);
-    let y = program.add_buffer("y", 2, Role::Output);
-    let mut b = NestBuilder::new("pack");
-    let lane = b.fresh_var();
-    b.open(lane, Extent::Fixed(128), LoopKind::Lanes);
-    let value = b.load(Access::new(x, Ix::var(lane)));
-    b.store(Access::new(bits, Ix::var(lane)), value);
-    let pack = nest(&mut program, b);
-    let product = launch(
-        &mut program,
-        Kernel::Contraction(Contraction {
+    let mut values = [1.0; 128];
+    values[..3].copy_from_slice(&[1.0, 0.0, 1.0]);
+    values[64..67].copy_from_slice(&[0.0, 1.0, 0.0]);
+    for (rows, planes, expected) in [(2, 1, &[101.0, 10.0][..]), (1, 2, &[121.0])] {
+        let mut program = Program::new(Dtype::F32);
+        let x = program.add_buffer("x", 128, Role::Input);
+        let w = program.add_buffer("w", 3, Role::Input);
+        let bits = program.add_packed_buffer("bits", 128);
+        let y = program.add_buffer("y", rows, Role::Output);
+        let mut b = NestBuilder::new("pack");
+        let lane = b.fresh_var();
+        b.open(lane, Extent::Fixed(128), LoopKind::Lanes);
+        let value = b.load(Access::new(x, Ix::var(lane)));
+        b.store(Access::new(bits, Ix::var(lane)), value);
+        let pack = nest(&mut program, b);
+        let contraction = Contraction {
             name: "product".into(),
             kind: ContractionKind::Forward,
             shape: ConvShape::linear(3, 1),
-            rows: 2,
+            rows,
             packed: true,
+            planes,
             weights: WeightValues::Any,
             a: Operand::whole(bits),
             b: Operand::whole(w),
             out: Operand::whole(y),
-        }),
-    );
-    program.launches = vec![pack, product];
-    let mut spikes = [1.0; 128];
-    spikes[..3].copy_from_slice(&[1.0, 0.0, 1.0]);
-    spikes[64..67].copy_from_slice(&[0.0, 1.0, 0.0]);
-    assert_eq!(execute(&program, &[(x, &spikes), (w, &[1.0, 10.0, 100.0])]).buffer(y), [101.0, 10.0]);
+        };
+        let product = launch(&mut program, Kernel::Contraction(contraction));
+        program.launches = vec![pack, product];
+        assert_eq!(execute(&program, &[(x, &values), (w, &[1.0, 10.0, 100.0])]).buffer(y), expected);
+    }
 }
 
 /// Every lane has scratch of its own: squares are kept on the way up and read on the way down.

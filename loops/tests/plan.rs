@@ -30,6 +30,7 @@ fn kernel(buffers: [BufferId; 3]) -> Kernel {
         shape,
         rows: 1,
         packed: false,
+        planes: 1,
         weights: WeightValues::Any,
         a,
         b,

@@ -88,6 +88,7 @@ fn a_program_with_one_of_everything() {
         shape: ConvShape::linear(1, 1),
         rows: 6,
         packed: false,
+        planes: 1,
         weights: WeightValues::Any,
         a: Operand { buffer: x, offset: Ix::step().times(2) },
         b: Operand::whole(w),

@@ -82,6 +82,11 @@ impl Device {
         }
     }
 
+    /// What is left of how something is to be lowered: contractions of counts in planes have no kernels on CUDA devices.
+    pub fn lowering(self, lowering: LowerOptions) -> LowerOptions {
+        LowerOptions { count_planes: lowering.count_planes && !matches!(self, Device::Cuda { .. }), ..lowering }
+    }
+
     /// How evaluations are lowered. On a CUDA device sums over spikes are kernels of their own: a time loop that is nothing
     /// but its neurons can take a convolution's sums from registers, and bits are cheap to read again.
     pub fn evaluation(self, lowering: LowerOptions) -> LowerOptions {

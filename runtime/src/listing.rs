@@ -26,6 +26,8 @@ pub enum Form {
 /// # Errors
 /// If the graph cannot be lowered or compiled.
 pub fn listing(graph: &Graph, outputs: &[(String, NodeId)], options: LowerOptions, form: Form) -> Result<String> {
+    let count_planes = options.count_planes && !matches!(form, Form::Cuda(..));
+    let options = LowerOptions { count_planes, ..options };
     let lowered = lower(graph, outputs, options).map_err(|error| RuntimeError::new(error.message))?;
     let text = match form {
         Form::Loops => Ok(lowered.program.to_string()),

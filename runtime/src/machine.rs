@@ -96,6 +96,7 @@ fn product(dtype: Dtype) -> Program {
         shape: ConvShape::linear(SIDE, SIDE),
         rows: SIDE,
         packed: false,
+        planes: 1,
         weights: WeightValues::Any,
         a,
         b,

@@ -68,7 +68,7 @@ impl Step {
         options: LowerOptions,
         device: Device,
     ) -> Result<Step> {
-        let lowered = lower(graph, outputs, options).map_err(|e| RuntimeError::new(e.message))?;
+        let lowered = lower(graph, outputs, device.lowering(options)).map_err(|e| RuntimeError::new(e.message))?;
         Step::load(lowered, graph.steps, carried, options.batch, device)
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use snn_loops::{BufferId, Dtype, Program, Role};
+use snn_loops::{BufferId, Contraction, Dtype, Kernel, Program, Role};
 
 use super::accelerators::Candidates;
 use super::cache::{Cache, Key};
@@ -156,6 +156,11 @@ fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), 
         let is_of_the_host = matches!(buffer.role, Role::Input | Role::Output | Role::Constant(_));
         if is_of_the_host && *storage != Storage::Float {
             return wrong(format!("buffer `{}` is the host's and not of floats", buffer.name));
+        }
+    }
+    for kernel in &program.kernels {
+        if let Kernel::Contraction(Contraction { name, planes: 2.., .. }) = kernel {
+            return wrong(format!("`{name}` reads planes of bits, for which there are no kernels"));
         }
     }
     for call in emission.kernels.iter().chain(&emission.prepare).flatten() {

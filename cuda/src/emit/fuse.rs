@@ -156,6 +156,7 @@ mod tests {
                 shape,
                 rows: 1,
                 packed: true,
+                planes: 1,
                 weights: snn_loops::WeightValues::Any,
                 a,
                 b,

@@ -86,6 +86,7 @@ pub fn add(
         shape,
         rows,
         packed,
+        planes: 1,
         weights: WeightValues::Any,
         a: whole.clone(),
         b: whole.clone(),

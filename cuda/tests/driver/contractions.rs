@@ -135,6 +135,7 @@ impl Neurons {
             shape,
             rows: samples * steps,
             packed,
+            planes: 1,
             weights: WeightValues::Any,
             a: case.clone(),
             b: case.clone(),

@@ -33,8 +33,18 @@ fn map(is_updated: bool) -> Map {
     let new = program.add_buffer("new", N * N, Role::Output);
     let [a, b, out] = [x, weight, y].map(Operand::whole);
     let (name, kind, shape) = ("map".to_owned(), ContractionKind::Forward, ConvShape::linear(N, N));
-    let map =
-        Contraction { name, kind, shape, rows: ROWS, packed: false, weights: snn_loops::WeightValues::Any, a, b, out };
+    let map = Contraction {
+        name,
+        kind,
+        shape,
+        rows: ROWS,
+        packed: false,
+        planes: 1,
+        weights: snn_loops::WeightValues::Any,
+        a,
+        b,
+        out,
+    };
     let mut nest = NestBuilder::new("new");
     let lane = nest.fresh_var();
     nest.open(lane, Extent::Fixed(N * N), LoopKind::Lanes);

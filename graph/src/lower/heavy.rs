@@ -39,10 +39,13 @@ pub(super) fn contraction(
     let packed = program.is_packed(a.buffer);
     let name = region.label(id);
     let out = operand(&region.materialize(program, id));
-    let Contract { shape, kind, .. } = *contract;
+    let Contract { kind, shape, planes, .. } = *contract;
+    if planes > 1 && !packed {
+        return Err(LowerError::new(format!("the planes of {name} are not in bits")));
+    }
     // What reads numbers gains nothing from weights that it knows more of.
     let weights = if packed { contract.weights } else { WeightValues::Any };
-    let contraction = Contraction { name, kind, shape, rows, packed, weights, a, b, out };
+    let contraction = Contraction { name, kind, shape, rows, packed, planes, weights, a, b, out };
     Ok(Launch::Run(program.add_kernel(Kernel::Contraction(contraction))))
 }
 

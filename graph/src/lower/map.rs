@@ -1,13 +1,15 @@
 //! Kernels of element-wise nodes.
 
-use snn_loops::{Access, BufferId, Kernel, Launch, Program};
+use snn_loops::{Access, BufferId, Ix, Kernel, Launch, Program};
 
 use crate::graph::NodeId;
 use crate::lower::LowerError;
 use crate::lower::emit::Emission;
 use crate::lower::region::Region;
-use crate::lower::space;
+use crate::lower::space::{self, Axis};
 use crate::lower::storage::{Storage, padded};
+use crate::op::{Op, Point};
+use crate::ops::Planes;
 use crate::ty::Ty;
 
 /// One kernel that computes element-wise nodes of the same shape.
@@ -55,6 +57,25 @@ pub(super) fn copy_to(
     emit(region, program, &[(id, storage)], false)
 }
 
+/// The loops of a kernel, and the points of its results that one iteration computes: one, but for planes of numbers all
+/// planes, because they share the number.
+fn points(emission: &mut Emission<'_, '_>, region: &Region<'_>, first: NodeId) -> (Vec<Axis>, Vec<Point>) {
+    let ty = region.graph.ty(first);
+    let Op::Planes(Planes { planes, .. }) = region.graph.node(first).op else {
+        let (axes, point) = space::all_axes(emission, region.graph, ty, region.batch);
+        return (axes, vec![point]);
+    };
+    let mut whole = ty.clone();
+    whole.dims.pop();
+    let (axes, point) = space::all_axes(emission, region.graph, &whole, region.batch);
+    let plane = |plane: usize| {
+        let mut point = point.clone();
+        point.dims.push(Ix::constant(plane as i64));
+        point
+    };
+    (axes, (0..planes).map(plane).collect())
+}
+
 fn emit(
     region: &Region<'_>,
     program: &mut Program,
@@ -63,11 +84,13 @@ fn emit(
 ) -> Result<Launch, LowerError> {
     let first = targets.first().map_or(NodeId(0), |(id, _)| *id);
     let mut emission = Emission::new(region, program.dtype, region.label(first));
-    let (axes, point) = space::all_axes(&mut emission, region.graph, region.graph.ty(first), region.batch);
+    let (axes, points) = points(&mut emission, region, first);
     for (id, storage) in targets {
-        let val = if anew { emission.compute(*id, &point) } else { emission.value(*id, &point) };
-        let val = emission.as_float(region.graph.ty(*id).kind, val);
-        emission.builder.store(Access::new(storage.buffer, storage.index(&point)), val);
+        for point in &points {
+            let val = if anew { emission.compute(*id, point) } else { emission.value(*id, point) };
+            let val = emission.as_float(region.graph.ty(*id).kind, val);
+            emission.builder.store(Access::new(storage.buffer, storage.index(point)), val);
+        }
     }
     let (mut nest, _) = emission.finish()?;
     let mut body = std::mem::take(&mut nest.body);

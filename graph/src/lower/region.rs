@@ -41,7 +41,7 @@ fn dense_operands(graph: &Graph) -> Vec<NodeId> {
         let inputs = &graph.node(id).inputs;
         match graph.node(id).op.lower() {
             Lowering::Contract(contract) if contract.kind == ContractionKind::InputGradient => {
-                dense.extend_from_slice(inputs)
+                dense.extend_from_slice(inputs);
             }
             Lowering::SpikeTimes(_) | Lowering::SpikeTimesGradient(_) => dense.extend_from_slice(inputs),
             Lowering::Contract(..) => dense.extend(inputs.iter().skip(1)),

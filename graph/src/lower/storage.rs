@@ -44,7 +44,7 @@ impl Layout {
 const PACKED_CHANNELS: usize = 16;
 
 /// Whether values of a type may be kept as bits: they are 0 or 1, and rows of channels are long enough.
-pub(super) fn is_packable(ty: &Ty) -> bool {
+pub(crate) fn is_packable(ty: &Ty) -> bool {
     let channels = ty.dims.first().copied().unwrap_or(1);
     matches!(ty.kind, Kind::Truth | Kind::Spikes) && (ty.time || ty.batch) && channels >= PACKED_CHANNELS
 }

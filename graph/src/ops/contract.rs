@@ -13,7 +13,8 @@
 //!
 //! Shapes of one sample: x and y are `[c]` (a linear map), `[c, l]` or `[c, h, w]`; w is `[o, i]`, `[o, i / groups, k]` or
 //! `[o, i / groups, kh, kw]`. A weight never changes over time or from sample to sample. What lies outside of the image
-//! counts as zero. The derivatives of each kind are contractions of the other two kinds. The order of the sums, and thus
+//! counts as zero. An x of `Forward` and `WeightGradient` may be given in several planes of bits
+//! ([`Planes`](super::Planes)), its last axis then: it is the sum of them, plane `k` times `2^k`. The derivatives of each kind are contractions of the other two kinds. The order of the sums, and thus
 //! their rounding, is the back end's.
 
 mod build;
@@ -38,6 +39,8 @@ pub struct Contract {
     pub shape: ConvShape,
     /// Which factor is computed.
     pub kind: ContractionKind,
+    /// Planes of the input; 1 if it is no sum of planes, and where it is no operand.
+    pub planes: usize,
     /// Shape of the result at one step of one sample.
     pub dims: Vec<usize>,
     /// What is known of the weights; only the pass [`round_weights`](crate::passes::round_weights) knows anything.
@@ -47,7 +50,7 @@ pub struct Contract {
 impl Contract {
     /// The same geometry, computing another factor.
     fn other(&self, kind: ContractionKind, dims: &[usize]) -> Contract {
-        Contract { shape: self.shape, kind, dims: dims.to_vec(), weights: WeightValues::Any }
+        Contract { shape: self.shape, kind, dims: dims.to_vec(), planes: 1, weights: WeightValues::Any }
     }
 }
 
@@ -62,11 +65,14 @@ impl OpRule for Contract {
 
     fn attributes(&self) -> String {
         let ConvShape { cin, cout, groups, kernel, stride, pad, dilation, .. } = self.shape;
+        let planes = if self.planes == 1 { String::new() } else { format!(" planes={}", self.planes) };
         let known = if self.weights == WeightValues::Int8 { " weights=int8" } else { "" };
         if self.shape == ConvShape::linear(cin, cout) {
-            return format!("{cin} -> {cout}{known}");
+            return format!("{cin} -> {cout}{known}{planes}");
         }
-        format!("{cin} -> {cout}{known} kernel={kernel:?} stride={stride:?} pad={pad:?} dilation={dilation:?} groups={groups}")
+        format!(
+            "{cin} -> {cout}{known} kernel={kernel:?} stride={stride:?} pad={pad:?} dilation={dilation:?} groups={groups}{planes}"
+        )
     }
 
     fn gradient_kind(&self) -> GradientKind {
@@ -78,7 +84,12 @@ impl OpRule for Contract {
         number("a linear map", a)?;
         number("a linear map", b)?;
         elements(&self.dims)?;
-        let (x, w, y) = (self.shape.input_len(), self.shape.weight_len(), self.shape.output_len());
+        let is_whole = self.kind == ContractionKind::InputGradient || self.planes == 0;
+        if self.planes != 1 && (is_whole || a.dims.last() != Some(&self.planes)) {
+            return Err(ShapeError::new(format!("{:?} are no {} planes of an input", a.dims, self.planes)));
+        }
+        let x = self.shape.input_len().saturating_mul(self.planes);
+        let (w, y) = (self.shape.weight_len(), self.shape.output_len());
         let result = Ty::fixed(&self.dims);
         let lengths = match self.kind {
             ContractionKind::Forward => [x, w, y],
@@ -114,6 +125,9 @@ impl OpRule for Contract {
     ) -> Result<Vec<Option<NodeId>>, ShapeError> {
         use ContractionKind::{Forward, InputGradient, WeightGradient};
         let [a, b] = backward.graph.node(node).inputs[..] else { return Ok(Vec::new()) };
+        if self.planes != 1 {
+            return Err(ShapeError::new("planes of bits are made after differentiation"));
+        }
         // The factor that a gradient is of is computed from the other operand and the upstream gradient, which stands for
         // the factor that this node computes; x comes before w and y, y before w.
         let (of_a, of_b) = match self.kind {
@@ -136,7 +150,8 @@ impl OpRule for Contract {
 
     fn eval(&self, context: &mut EvalContext<'_>, inputs: &[&Tensor], ty: &Ty) -> Tensor {
         let (x_len, y_len) = (self.shape.input_len(), self.shape.output_len());
-        let (a, b) = (&inputs[0].data, &inputs[1].data);
+        let whole = |digits: &[f64]| digits.iter().rev().fold(0.0, |sum, digit| 2.0 * sum + digit);
+        let (a, b): (Vec<f64>, _) = (inputs[0].data.chunks_exact(self.planes).map(whole).collect(), &inputs[1].data);
         let mut out = context.zeros(ty);
         let a_len = if self.kind == ContractionKind::InputGradient { y_len } else { x_len };
         for row in 0..a.len() / a_len {
@@ -165,7 +180,7 @@ impl OpRule for Contract {
                     (ContractionKind::WeightGradient, &w, [signal(&x), signal(&y)]),
                 ];
                 for (kind, dims, inputs) in cases {
-                    let op = Contract { shape, kind, dims: dims.clone(), weights: WeightValues::Any }.into();
+                    let op = Contract { shape, kind, dims: dims.clone(), planes: 1, weights: WeightValues::Any }.into();
                     samples.push(Sample { op, inputs: inputs.to_vec(), ranges: vec![(-1.0, 1.0); 2] });
                 }
             }

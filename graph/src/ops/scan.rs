@@ -69,6 +69,7 @@ impl Body {
             | Op::Reshape(_)
             | Op::Windows(_)
             | Op::Fold(_)
+            | Op::Planes(_)
             | Op::Contract(_)
             | Op::ArgMax(_)
             | Op::Random(_)

@@ -122,7 +122,13 @@ fn own_cost(node: &Node) -> Option<usize> {
             | Function::Erf
             | Function::Pow => WORTH,
         }),
-        Op::IndexOp(_) | Op::Reduce(_) | Op::Windows(_) | Op::Fold(_) | Op::Contract(_) | Op::ArgMax(_) => Some(WORTH),
+        Op::IndexOp(_)
+        | Op::Reduce(_)
+        | Op::Windows(_)
+        | Op::Fold(_)
+        | Op::Planes(_)
+        | Op::Contract(_)
+        | Op::ArgMax(_) => Some(WORTH),
         Op::InputOp(_)
         | Op::Broadcast(_)
         | Op::Random(_)

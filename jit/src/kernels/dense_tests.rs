@@ -97,19 +97,21 @@ fn passing(weights: &[f32]) -> Weights<'_, f32> {
     Weights::new(weights, None)
 }
 
-/// Spikes where numbers are above zero, and the same packed; the bits behind the last channel are set.
-fn spikes(x: &[f32], channels: usize) -> (Vec<f32>, Vec<u64>) {
-    let floats = x.iter().map(|x| if *x > 0.0 { 1.0 } else { 0.0 }).collect();
-    let word = |x: &[f32]| {
-        let channel = |channel: usize| x.get(channel).is_none_or(|x| *x > 0.0);
+/// Whole numbers of so many planes, and the same packed; the bits behind the last channel are set.
+fn counts(x: &[f32], channels: usize, planes: usize) -> (Vec<f32>, Vec<u64>) {
+    let whole: Vec<u32> = x.iter().map(|x| ((x + 0.5) * (1 << planes) as f32) as u32).collect();
+    let word = |x: &[u32], plane: usize| {
+        let channel = |channel: usize| x.get(channel).is_none_or(|x| x >> plane & 1 == 1);
         (0..64).fold(0, |word, at| word | u64::from(channel(at)) << at)
     };
-    (floats, x.chunks(channels).flat_map(|pixel| pixel.chunks(64).map(word)).collect())
+    let plane = |x: &[u32], plane: usize| x.chunks(64).map(|x| word(x, plane)).collect::<Vec<_>>();
+    let words = whole.chunks(channels).flat_map(|x| (0..planes).flat_map(|at| plane(x, at)).collect::<Vec<_>>());
+    (whole.iter().map(|number| *number as f32).collect(), words.collect())
 }
 
-/// Packed spikes of so many channels.
-fn bits(words: &[u64], channels: usize) -> Bits<'_> {
-    Bits { data: words, channels, words: channels.div_ceil(64) }
+/// Packed numbers of so many channels and planes.
+fn bits(words: &[u64], channels: usize, planes: usize) -> Bits<'_> {
+    Bits { data: words, channels, words: channels.div_ceil(64), planes }
 }
 
 /// What a kernel is compared with.
@@ -233,10 +235,11 @@ fn gradients_of_strided_convolutions_have_small_errors() {
 }
 
 #[test]
-fn packed_spikes_give_what_floats_give() {
-    for geometry in geometries().into_iter().filter(winograd::fits) {
-        let (x, words) = spikes(&numbers(geometry.rows * geometry.input_len(), 1), geometry.cin);
-        let images = [Images::Floats(&x), Images::Spikes(bits(&words, geometry.cin))];
+fn packed_numbers_give_what_floats_give() {
+    for (at, geometry) in geometries().into_iter().filter(winograd::fits).enumerate() {
+        let planes = [1, 3, 2][at % 3];
+        let (x, words) = counts(&numbers(geometry.rows * geometry.input_len(), 1), geometry.cin, planes);
+        let images = [Images::Floats(&x), Images::Spikes(bits(&words, geometry.cin, planes))];
         let weights = numbers(geometry.cin * geometry.cout * 9, 2);
         let dy = numbers(geometry.pixels() * geometry.cout, 3);
         for width in widths() {
@@ -298,9 +301,9 @@ fn wrong_lengths_and_shapes_are_refused() {
     assert!(gradient(&fits, floats, &out[1..], &mut kernels).is_none());
     assert!(gradient(&fits, floats, &out, &mut kernels[1..]).is_none());
     let words = vec![0; fits.rows * 36];
-    let packed = bits(&words, 3);
+    let packed = bits(&words, 3, 1);
     assert!(gradient(&fits, Images::Spikes(packed), &out, &mut kernels).is_some());
-    for wrong in [Bits { data: &words[1..], ..packed }, Bits { words: 2, ..packed }, Bits { channels: 4, ..packed }] {
+    for wrong in [Bits { data: &words[1..], ..packed }, Bits { words: 2, ..packed }, Bits { planes: 2, ..packed }] {
         assert!(gradient(&fits, Images::Spikes(wrong), &out, &mut kernels).is_none());
     }
     assert!(direct::convolve_with(width, &fits, &x, passing(&weights), &mut out).is_some());

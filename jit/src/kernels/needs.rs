@@ -66,12 +66,12 @@ impl Kept {
 impl Needs {
     /// Of a contraction; the copy of its weights may stay in the instance.
     pub fn of(contraction: &Contraction, dtype: Dtype, copy_stays: bool) -> Needs {
-        let Contraction { kind, shape, rows, packed, .. } = contraction;
+        let Contraction { kind, shape, rows, packed, planes, .. } = contraction;
         let geometry = Geometry::of(shape, *rows);
         let weights = shape.weight_len().saturating_mul(dtype.size());
         let single = dtype == Dtype::F32;
         if *packed && single && geometry.groups == 1 {
-            return of_spikes(*kind, &geometry).with_copy(copy_stays);
+            return of_spikes(*kind, &geometry, *planes).with_copy(copy_stays);
         }
         if single && is_for_winograd(false, &geometry) {
             let needs = match kind {
@@ -162,8 +162,8 @@ fn of_tiles_gradient(geometry: &Geometry) -> Needs {
 }
 
 /// The spikes in another order and, forward, all weights in whole vectors.
-fn of_spikes(kind: ContractionKind, geometry: &Geometry) -> Needs {
-    let words = geometry.cin.div_ceil(u64::BITS as usize);
+fn of_spikes(kind: ContractionKind, geometry: &Geometry, planes: usize) -> Needs {
+    let words = planes * geometry.cin.div_ceil(u64::BITS as usize);
     let plane = |axis: usize| {
         let pad = usize::try_from(geometry.pad[axis]).unwrap_or_default();
         geometry.input[axis].saturating_add(pad.saturating_mul(2))
@@ -206,6 +206,7 @@ mod tests {
             shape,
             rows,
             packed: false,
+            planes: 1,
             weights: snn_loops::WeightValues::Any,
             a,
             b,

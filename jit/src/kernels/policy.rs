@@ -1,7 +1,8 @@
 //! What decides which kernel computes a contraction.
 //!
-//! For contractions of spikes it is the number of spikes, counted before every call, held against a table of crossovers. The
-//! table belongs to a kind of machine; it is part of what a run's bits depend on, so whoever resumes a run gives it again.
+//! For contractions of spikes it is the number of spikes, counted before every call, held against a table of crossovers. For
+//! numbers in planes it is the number of bits that are set: what costs something where bits are added. Look-up tables cost as
+//! much for every plane. The table of crossovers belongs to a kind of machine; it is part of what a run's bits depend on, so whoever resumes a run gives it again.
 
 use snn_loops::ContractionKind;
 
@@ -27,8 +28,15 @@ pub(crate) struct Policy {
 pub(crate) const TABLE_PIXELS: usize = 256;
 
 impl Policy {
-    /// The method for a contraction of `spikes` of the input's elements; none where a dense kernel is to do it.
-    pub fn method(&self, kind: ContractionKind, geometry: &Geometry, spikes: impl FnOnce() -> usize) -> Option<Method> {
+    /// The method for a contraction of an input with so many `planes` and, in all of them, `spikes`; none where a dense
+    /// kernel is to do it.
+    pub fn method(
+        &self,
+        kind: ContractionKind,
+        geometry: &Geometry,
+        planes: usize,
+        spikes: impl FnOnce() -> usize,
+    ) -> Option<Method> {
         match self.spikes {
             SpikeKernels::Dense => return None,
             SpikeKernels::Sparse => return Some(Method::Gather),
@@ -36,7 +44,7 @@ impl Policy {
         }
         let inputs = geometry.rows * geometry.input_len();
         let percent = spikes() as f64 * 100.0 / inputs.max(1) as f64;
-        if masked::fits(geometry) {
+        if planes == 1 && masked::fits(geometry) {
             // Nothing else is needed beside: with every bit set, these kernels do what dense ones do.
             let [forward, weight_gradient] = self.crossovers.masked;
             let limit = if kind == ContractionKind::Forward { forward } else { weight_gradient };
@@ -52,7 +60,7 @@ impl Policy {
         let dense = limit(&self.crossovers.forward);
         if percent >= dense {
             None
-        } else if percent >= table && geometry.pixels() >= TABLE_PIXELS {
+        } else if percent >= table * planes as f64 && geometry.pixels() >= TABLE_PIXELS {
             Some(Method::Table)
         } else {
             Some(Method::Gather)

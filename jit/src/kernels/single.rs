@@ -111,15 +111,14 @@ impl Special for f32 {
         policy: &Policy,
         kind: ContractionKind,
         geometry: &Geometry,
-        words: &[u64],
+        bits: Bits<'_>,
         b: Weights<'_, f32>,
         out: &mut [f32],
     ) -> Option<()> {
         if geometry.groups != 1 {
             return None;
         }
-        let bits = Bits { data: words, channels: geometry.cin, words: geometry.cin.div_ceil(64) };
-        let Some(method) = policy.method(kind, geometry, || spikes::popcount(bits)) else {
+        let Some(method) = policy.method(kind, geometry, bits.planes, || spikes::popcount(bits)) else {
             let by_tiles = is_for_winograd(policy.precise, geometry);
             return by_tiles.then(|| by_winograd(policy, kind, geometry, Images::Spikes(bits), b, out))?;
         };

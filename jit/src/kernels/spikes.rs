@@ -1,5 +1,9 @@
 //! Kernels that are driven by spikes: work that is done for bits that are set, not for every input.
 //!
+//! Small whole numbers, as sums of spikes are, lie in several planes of bits. A bit of plane `k` adds `2^k` times what a
+//! spike adds, by a fused multiply-add in place of an addition: the product is exact. So a kernel visits the planes of a word
+//! one after the other, with the same weights or gradients, which are in a cache, and the same sums, which are in registers.
+//!
 //! Bits behind the last channel may have any value. The results of all methods differ by rounding only, and no result
 //! depends on the number of threads or on the width of vectors. This file must never know programs.
 
@@ -20,6 +24,8 @@ mod tests;
 mod unpack;
 mod weight_gradient;
 
+use snn_loops::MAX_PLANES;
+
 use crate::kernels::bits::Bits;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::prepared::Weights;
@@ -34,7 +40,7 @@ pub(crate) enum Method {
     Gather,
     /// One addition for any four channels; best for many spikes and pixels.
     Table,
-    /// One addition for any sixteen channels of an output; best for few outputs.
+    /// One addition for any sixteen channels of an output; best for few outputs. Of spikes alone.
     Masked,
 }
 
@@ -50,7 +56,7 @@ pub(crate) fn forward_by(
 ) -> Option<()> {
     check(geometry, bits, weights.given.len(), out.len())?;
     match method {
-        Method::Masked if !masked::fits(geometry) => return None,
+        Method::Masked if bits.planes > 1 || !masked::fits(geometry) => return None,
         Method::Masked => masked::forward(width, geometry, bits, weights.given, out),
         Method::Gather | Method::Table => {
             forward::run(width, method == Method::Table, geometry, bits, weights, out);
@@ -72,7 +78,7 @@ pub(crate) fn weight_gradient_by(
 ) -> Option<()> {
     check(geometry, bits, out.len(), gradients.len())?;
     match method {
-        Method::Masked if !masked::fits(geometry) => return None,
+        Method::Masked if bits.planes > 1 || !masked::fits(geometry) => return None,
         Method::Masked => masked::weight_gradient(width, geometry, bits, gradients, out),
         Method::Gather | Method::Table => weight_gradient::run(width, geometry, bits, gradients, out),
     }
@@ -83,11 +89,12 @@ pub(crate) fn weight_gradient_by(
 fn check(geometry: &Geometry, bits: Bits, weights: usize, output: usize) -> Option<()> {
     let Geometry { rows, groups, cin, cout, input, kernel, stride, .. } = *geometry;
     let product = |factors: &[usize]| factors.iter().try_fold(1usize, |all, factor| all.checked_mul(*factor));
-    let words = product(&[rows, input[0], input[1], bits.words])?;
+    let words = product(&[rows, input[0], input[1], bits.pixel()])?;
     let plane = forward::words(geometry, bits)?;
     let fits = groups == 1
         && bits.channels == cin
         && bits.words == cin.div_ceil(64)
+        && (1..=MAX_PLANES).contains(&bits.planes)
         && bits.data.len() == words
         && plane < u32::MAX as usize
         && product(&[cout, cin, kernel[0], kernel[1]])? == weights

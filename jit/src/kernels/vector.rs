@@ -19,6 +19,8 @@ use x86::{Avx2, Avx512};
 pub(crate) trait Vector: Copy {
     /// How many.
     const LANES: usize;
+    /// Whether multiplying and adding is one instruction, as fast as adding.
+    const IS_FUSED: bool;
     /// Zeros.
     ///
     /// # Safety

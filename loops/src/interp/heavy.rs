@@ -34,7 +34,11 @@ pub(super) fn contract(c: &Contraction, dtype: Dtype, memory: &mut Memory, step:
             ContractionKind::WeightGradient => [x, y, w],
         };
         let [at_a, at_b, at_out] = [0, 1, 2].map(|i: usize| starts[i] + places[i] as i64);
-        let product = dtype.round(memory.load(a, at_a)? * memory.load(b, at_b)?);
+        let mut value = memory.load(a, at_a)?;
+        for plane in 1..c.planes {
+            value += memory.load(a, at_a + (plane * c.plane_pitch()) as i64)? * (1u64 << plane) as f64;
+        }
+        let product = dtype.round(value * memory.load(b, at_b)?);
         let sum = dtype.round(memory.load(out, at_out)? + product);
         memory.store(out, at_out, sum)
     })

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::Report;
 use super::nest::check_writable;
 use super::range::{Range, Scope, variables};
-use crate::contraction::{Contraction, ContractionKind, ConvShape, WeightValues};
+use crate::contraction::{Contraction, ContractionKind, ConvShape, MAX_PLANES, WeightValues};
 use crate::draw::Draw;
 use crate::index::Ix;
 use crate::program::{Operand, Program, Role, WORD};
@@ -26,6 +26,9 @@ pub(super) fn check_contraction(program: &Program, c: &Contraction, steps: usize
     }
     if c.weights == WeightValues::Int8 && (c.kind != ContractionKind::Forward || !c.packed) {
         report.add(10, "weights of 8 bits are for packed spikes".into());
+    }
+    if !(1..=if c.packed { MAX_PLANES } else { 1 }).contains(&c.planes) {
+        report.add(10, format!("{} planes of the first operand", c.planes));
     }
     let [a, b, out] = c.lengths();
     for (operand, len) in [(&c.a, a), (&c.b, b), (&c.out, out)] {

@@ -40,7 +40,7 @@ impl Default for SessionOptions {
 impl SessionOptions {
     /// How trainings are lowered.
     pub(super) fn lowering(&self) -> LowerOptions {
-        LowerOptions::new(self.batch, self.dtype)
+        self.device.lowering(LowerOptions::new(self.batch, self.dtype))
     }
 
     /// What passes are told of an evaluation.

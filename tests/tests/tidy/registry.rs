@@ -18,7 +18,7 @@ const PASS_FILES: &str = "graph/src/passes";
 /// Files beside the passes that serve several of them.
 const PASS_HELPERS: &[&str] = &["rewrite"];
 /// Passes that are not in the list because they run once a graph has its gradient, which a model has not.
-const AFTER_DIFFERENTIATION: &[&str] = &["strip", "factor", "save_bits"];
+const AFTER_DIFFERENTIATION: &[&str] = &["strip", "factor", "save_bits", "count_planes"];
 
 /// Stems of the files that lie directly in a folder, helpers left out.
 fn stems<'a>(files: &'a [File], folder: &str, helpers: &[&str]) -> BTreeSet<&'a str> {

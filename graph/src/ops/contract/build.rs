@@ -43,7 +43,7 @@ impl Graph {
     /// `y[o] = sum of w[o, i] * x[i]`, for x: `[i]` and w: `[o, i]`.
     pub fn linear(&mut self, x: NodeId, w: NodeId) -> Built {
         let shape = linear_shape(self.ty(x), self.ty(w)).map_err(|error| error.at(&[x, w]))?;
-        self.push(Contract { shape, kind: ContractionKind::Forward, dims: vec![shape.cout], weights: WeightValues::Any }, &[x, w])
+        self.push(Contract { shape, kind: ContractionKind::Forward, dims: vec![shape.cout], planes: 1, weights: WeightValues::Any }, &[x, w])
     }
 
     /// A convolution (cross-correlation) over one axis, x: `[c, l]` and w: `[o, c / groups, k]`, or two, x: `[c, h, w]` and
@@ -54,7 +54,7 @@ impl Graph {
             2 => vec![shape.cout, shape.output[1]],
             _ => vec![shape.cout, shape.output[0], shape.output[1]],
         };
-        self.push(Contract { shape, kind: ContractionKind::Forward, dims, weights: WeightValues::Any }, &[x, w])
+        self.push(Contract { shape, kind: ContractionKind::Forward, dims, planes: 1, weights: WeightValues::Any }, &[x, w])
     }
 }
 

@@ -15,7 +15,7 @@ use super::pack::{Block, Shared, pack, packed_len};
 use super::plane::Plane;
 use super::rows::{self, MARGIN, Rows};
 use super::table::{self, Lookup, tables_len};
-use crate::kernels::bits::Bits;
+use crate::kernels::bits::{Bits, worth};
 use crate::kernels::geometry::Geometry;
 use crate::kernels::pool::with_scratch;
 use crate::kernels::prepared::{Form, Weights};
@@ -33,7 +33,7 @@ const ROW: usize = 8;
 /// Words of the copied spikes; `None` if no number can tell.
 pub(crate) fn words(geometry: &Geometry, bits: Bits) -> Option<usize> {
     let [height, width] = Plane::windows(geometry).size;
-    geometry.rows.checked_mul(height)?.checked_mul(width)?.checked_mul(bits.words)
+    geometry.rows.checked_mul(height)?.checked_mul(width)?.checked_mul(bits.pixel())
 }
 
 /// Convolves with packed spikes, by look-up tables or one addition a spike; the lengths were checked.
@@ -49,12 +49,14 @@ pub(crate) fn run(
     let by_rows = !tables && wide_enough(geometry);
     let vectors = if by_rows { rows::block_vectors(width) } else { block_vectors(tables, width) };
     let blocks = Block::all(geometry.cout, vectors, width);
-    with_scratch(geometry.rows * plane.pixels() * bits.words, |words: &mut [u64]| {
+    with_scratch(geometry.rows * plane.pixels() * bits.pixel(), |words: &mut [u64]| {
         plane.copy(geometry, bits, words);
         let (given, len) = (weights.given, packed_len(&blocks, geometry.window()));
         let make = |packed: &mut [f32]| pack(width, geometry, &blocks, given, packed);
         weights.in_form(Form::Blocks(vectors), len, make, |packed| {
-            let job = Job { width, tables, geometry, plane, blocks: &blocks, words, pixel: bits.words, packed };
+            let planes = [bits.planes, bits.words];
+            let job =
+                Job { width, tables, geometry, plane, blocks: &blocks, words, planes, pixel: bits.pixel(), packed };
             if by_rows { job.run_rows(out) } else { job.run(out) }
         });
     });
@@ -85,6 +87,8 @@ struct Job<'a> {
     blocks: &'a [Block],
     /// Spikes of the plane.
     words: &'a [u64],
+    /// Planes of a pixel, and words of one.
+    planes: [usize; 2],
     /// Words of a pixel.
     pixel: usize,
     /// Packed weights.
@@ -131,15 +135,17 @@ impl Job<'_> {
                 *start = (pixel * self.pixel) as u32;
             }
             with_scratch(starts.len() * line_len, |sums: &mut [f32]| {
-                let visits = self.geometry.kernel[0] * self.pixel;
+                let [_, words] = self.planes;
+                let visits = self.geometry.kernel[0] * words;
                 for visit in 0..visits {
-                    let (row, word) = (visit / self.pixel, visit % self.pixel);
+                    let (row, word) = (visit / words, visit % words);
                     let below = row * self.geometry.dilation[0] * self.plane.size[1] * self.pixel;
                     let weights = (row * rows::COLUMNS * cin + word * 64) * block.lanes;
                     let pass = Rows {
                         rows: starts,
                         word: below + word,
                         step: self.pixel,
+                        planes: self.planes,
                         width,
                         words: self.words.as_ptr(),
                         // SAFETY: the block has weights for every kernel row and word.
@@ -176,6 +182,7 @@ impl Job<'_> {
         let weights = unsafe { self.packed.as_ptr().add(block.first * window) };
         let entries = self.entries(block);
         let visit = if self.tables { 1 } else { (VISIT / (64 * block.lanes)).max(1) };
+        let visit = visit * self.planes[0];
         with_scratch(pixels.len(), |spots: &mut [u32]| {
             self.spots(pixels, spots);
             with_scratch(spots.len() * block.lanes, |sums: &mut [f32]| {
@@ -219,17 +226,19 @@ impl Job<'_> {
         self.geometry.taps() * self.pixel
     }
 
-    /// The words of a window, kernel element after kernel element.
+    /// The words of a window, kernel element after kernel element, those of all planes with the same weights side by side.
     fn entries(&self, block: Block) -> Vec<Entry> {
         let (cin, [_, columns]) = (self.geometry.cin, self.geometry.kernel);
         let [down, right] = self.geometry.dilation;
+        let [planes, words] = self.planes;
         let entry = |at: usize| {
-            let (tap, word) = (at / self.pixel, at % self.pixel);
+            let (tap, word, plane) = (at / self.pixel, at % self.pixel / planes, at % planes);
             let pixel = tap / columns * down * self.plane.size[1] + tap % columns * right;
             Entry {
-                word: pixel * self.pixel + word,
+                word: pixel * self.pixel + plane * words + word,
                 weights: (tap * cin + word * 64) * block.lanes,
                 channels: (cin - word * 64).min(64),
+                worth: worth(plane),
             }
         };
         (0..self.entry_count()).map(entry).collect()

@@ -14,6 +14,8 @@ pub(crate) struct Entry {
     pub weights: usize,
     /// Channels of the word.
     pub channels: usize,
+    /// What the weights are multiplied by: a power of two.
+    pub worth: f32,
 }
 
 /// One pass over a tile of output pixels: adds what some entries contribute.
@@ -80,12 +82,25 @@ unsafe fn gather<V: Vector, const VECTORS: usize>(pass: Pass) {
                 while word != 0 {
                     let row = weights.add(word.trailing_zeros() as usize * lanes);
                     word &= word - 1;
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        *sum = sum.add(V::load(row.add(i * V::LANES)));
-                    }
+                    add(&mut sums, row, entry.worth);
                 }
             }
             store(sums, pass.to.add(pixel * pass.pitch));
+        }
+    }
+}
+
+/// Adds a row times a power of two. The product is exact, so that it does not matter whether it is rounded.
+///
+/// # Safety
+/// The row has as many floats as there are sums, and the machine the vectors.
+#[inline(always)]
+pub(crate) unsafe fn add<V: Vector, const VECTORS: usize>(sums: &mut [V; VECTORS], row: *const f32, worth: f32) {
+    for (i, sum) in sums.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for the row and for the machine.
+        unsafe {
+            let row = V::load(row.add(i * V::LANES));
+            *sum = if V::IS_FUSED || worth != 1.0 { row.mul_add(V::splat(worth), *sum) } else { sum.add(row) };
         }
     }
 }

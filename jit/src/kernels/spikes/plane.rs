@@ -36,10 +36,10 @@ impl Plane {
         self.size[0] * self.size[1]
     }
 
-    /// Copies the spikes of all images into `[rows][size]` pixels of `bits.words` words.
+    /// Copies the spikes of all images into `[rows][size]` pixels.
     pub fn copy(&self, geometry: &Geometry, bits: Bits, to: &mut [u64]) {
-        let image_len = self.pixels() * bits.words;
-        let source_len = geometry.input[0] * geometry.input[1] * bits.words;
+        let image_len = self.pixels() * bits.pixel();
+        let source_len = geometry.input[0] * geometry.input[1] * bits.pixel();
         if image_len == 0 {
             return;
         }
@@ -51,7 +51,7 @@ impl Plane {
 
     /// Copies one image.
     fn copy_image(&self, geometry: &Geometry, bits: Bits, source: &[u64], image: &mut [u64]) {
-        let words = bits.words;
+        let words = bits.pixel();
         let line_len = (geometry.input[1] * words).max(1);
         let tail = tail_mask(bits.channels);
         for (y, line) in image.chunks_exact_mut(self.size[1] * words).enumerate() {
@@ -62,8 +62,10 @@ impl Plane {
                 match at.and_then(|at| from.get(at..at + words)) {
                     Some(from) => {
                         pixel.copy_from_slice(from);
-                        if let Some(last) = pixel.last_mut() {
-                            *last &= tail;
+                        for plane in pixel.chunks_exact_mut(bits.words) {
+                            if let Some(last) = plane.last_mut() {
+                                *last &= tail;
+                            }
                         }
                     }
                     None => pixel.fill(0),

@@ -4,7 +4,8 @@
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
-use super::gather::{load, store};
+use super::gather::{add, load, store};
+use crate::kernels::bits::worth;
 use crate::kernels::vector::{Kernel, Vector, Width};
 
 /// Columns of the kernels.
@@ -20,7 +21,7 @@ pub(crate) fn block_vectors(width: Width) -> usize {
     }
 }
 
-/// One pass over some rows of output pixels: adds what one word of each pixel contributes.
+/// One pass over some rows of output pixels: adds what one word of each pixel contributes, of every plane.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     /// The first word of every row.
@@ -29,6 +30,8 @@ pub(crate) struct Rows<'a> {
     pub word: usize,
     /// Words from one pixel to the next.
     pub step: usize,
+    /// Planes, and words from one to the next.
+    pub planes: [usize; 2],
     /// Output pixels of a row.
     pub width: usize,
     /// Spikes, without garbage.
@@ -84,15 +87,19 @@ unsafe fn roll<V: Vector, const VECTORS: usize>(pass: Rows) {
             let [mut before, mut last] = [[V::zero(); VECTORS]; COLUMNS - 1];
             for pixel in 0..pass.width + MARGIN {
                 let mut own = load((!pass.first).then_some(sums.cast_const()), pixel + MARGIN);
-                let mut word = words.read();
-                words = words.wrapping_add(pass.step);
-                while word != 0 {
-                    let at = word.trailing_zeros() as usize * lanes;
-                    word &= word - 1;
-                    add(&mut own, columns[0].add(at));
-                    add(&mut before, columns[1].add(at));
-                    add(&mut last, columns[2].add(at));
+                let [planes, plane_len] = pass.planes;
+                for plane in 0..planes {
+                    let mut word = words.add(plane * plane_len).read();
+                    let worth = worth(plane);
+                    while word != 0 {
+                        let at = word.trailing_zeros() as usize * lanes;
+                        word &= word - 1;
+                        add(&mut own, columns[0].add(at), worth);
+                        add(&mut before, columns[1].add(at), worth);
+                        add(&mut last, columns[2].add(at), worth);
+                    }
                 }
+                words = words.wrapping_add(pass.step);
                 match pass.target {
                     Some((target, pitch)) if pixel >= MARGIN => {
                         store(last, target.add((number * pass.width + pixel - MARGIN) * pitch));
@@ -102,17 +109,5 @@ unsafe fn roll<V: Vector, const VECTORS: usize>(pass: Rows) {
                 (last, before) = (before, own);
             }
         }
-    }
-}
-
-/// Adds a row of weights.
-///
-/// # Safety
-/// It has as many floats as there are sums.
-#[inline(always)]
-unsafe fn add<V: Vector, const VECTORS: usize>(sums: &mut [V; VECTORS], row: *const f32) {
-    for (i, sum) in sums.iter_mut().enumerate() {
-        // SAFETY: the caller vouches for the row.
-        unsafe { *sum = sum.add(V::load(row.add(i * V::LANES))) };
     }
 }

@@ -3,8 +3,9 @@
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
-use super::gather::store;
+use super::gather::{add, store};
 use super::phases::Tap;
+use crate::kernels::bits::worth;
 use crate::kernels::vector::{Kernel, Vector, Width, prefetch};
 
 /// Channels that meet a tile of gradients.
@@ -14,6 +15,8 @@ pub(crate) struct Selection<'a> {
     pub taps: &'a [Tap],
     /// The first channel's spikes in the tile's first group of pixels.
     pub masks: *const u64,
+    /// Planes, and words from one to the next.
+    pub planes: [usize; 2],
     /// Words from one group of pixels to the next.
     pub group: usize,
     /// Groups of pixels.
@@ -115,16 +118,18 @@ unsafe fn select<V: Vector, const VECTORS: usize, const TAPS: usize>(selection: 
             let target = |i: usize| selection.sums.add((channel * selection.all_taps + tap[i].index) * lanes);
             let mut sums: [[V; VECTORS]; TAPS] =
                 std::array::from_fn(|i| std::array::from_fn(|k| V::load(target(i).add(k * V::LANES))));
-            for group in 0..selection.groups {
-                let mut mask = selection.masks.add(group * selection.group + channel).read();
-                let gradients = selection.gradients.add(group * 64 * lanes);
-                while mask != 0 {
-                    let row = gradients.add(mask.trailing_zeros() as usize * lanes);
-                    mask &= mask - 1;
-                    for (sums, tap) in sums.iter_mut().zip(&tap) {
-                        let row = row.sub(tap.distance * lanes);
-                        for (k, sum) in sums.iter_mut().enumerate() {
-                            *sum = sum.add(V::load(row.add(k * V::LANES)));
+            let [planes, plane_len] = selection.planes;
+            for plane in 0..planes {
+                let masks = selection.masks.add(plane * plane_len + channel);
+                let worth = worth(plane);
+                for group in 0..selection.groups {
+                    let mut mask = masks.add(group * selection.group).read();
+                    let gradients = selection.gradients.add(group * 64 * lanes);
+                    while mask != 0 {
+                        let row = gradients.add(mask.trailing_zeros() as usize * lanes);
+                        mask &= mask - 1;
+                        for (sums, tap) in sums.iter_mut().zip(&tap) {
+                            add(sums, row.sub(tap.distance * lanes), worth);
                         }
                     }
                 }

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "vector instructions and tiles that tasks write side by side have no safe form")]
 
-use super::gather::{Entry, Pass, load, store};
+use super::gather::{Entry, Pass, add, load, store};
 use crate::kernels::vector::{Kernel, Vector};
 
 /// Channels that share a table.
@@ -18,7 +18,7 @@ pub(crate) fn tables_len(lanes: usize) -> usize {
     64 / CHANNELS * ROWS * lanes
 }
 
-/// Looks up four channels at a time; a pass has one entry.
+/// Looks up four channels at a time; the entries of a pass have the same weights.
 pub(crate) struct Lookup<'a> {
     /// What to add.
     pub pass: Pass<'a>,
@@ -50,7 +50,7 @@ impl Kernel for Lookup<'_> {
 #[inline(always)]
 unsafe fn lookup<V: Vector, const VECTORS: usize>(Lookup { pass, tables }: Lookup) {
     let lanes = VECTORS * V::LANES;
-    let Some(&Entry { word, weights, channels }) = pass.entries.first() else { return };
+    let Some(&Entry { weights, channels, .. }) = pass.entries.first() else { return };
     // SAFETY: see above.
     unsafe {
         let weights = pass.weights.add(weights);
@@ -60,23 +60,21 @@ unsafe fn lookup<V: Vector, const VECTORS: usize>(Lookup { pass, tables }: Looku
         }
         let whole = channels == 64;
         for (pixel, spot) in pass.spots.iter().enumerate() {
-            let mut word = pass.words.add(*spot as usize + word).read();
             let mut sums = load::<V, VECTORS>(pass.sums, pixel);
-            if whole {
-                for group in 0..64 / CHANNELS {
-                    let row = tables.add((group * ROWS + (word >> (group * CHANNELS)) as usize % ROWS) * lanes);
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        *sum = sum.add(V::load(row.add(i * V::LANES)));
+            for entry in pass.entries {
+                let mut word = pass.words.add(*spot as usize + entry.word).read();
+                if whole {
+                    for group in 0..64 / CHANNELS {
+                        let row = tables.add((group * ROWS + (word >> (group * CHANNELS)) as usize % ROWS) * lanes);
+                        add(&mut sums, row, entry.worth);
                     }
-                }
-            } else {
-                let mut table = tables;
-                for _ in 0..channels.div_ceil(CHANNELS) {
-                    let row = table.add(word as usize % ROWS * lanes);
-                    word >>= CHANNELS;
-                    table = table.add(ROWS * lanes);
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        *sum = sum.add(V::load(row.add(i * V::LANES)));
+                } else {
+                    let mut table = tables;
+                    for _ in 0..channels.div_ceil(CHANNELS) {
+                        let row = table.add(word as usize % ROWS * lanes);
+                        word >>= CHANNELS;
+                        table = table.add(ROWS * lanes);
+                        add(&mut sums, row, entry.worth);
                     }
                 }
             }

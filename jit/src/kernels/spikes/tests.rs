@@ -52,13 +52,14 @@ const CASES: &[Case] = &[
 /// A case with its data.
 struct Problem {
     geometry: Geometry,
+    planes: usize,
     words: Vec<u64>,
     weights: Vec<f32>,
     gradients: Vec<f32>,
 }
 
 impl Problem {
-    fn new(case: Case, percent: u64) -> Problem {
+    fn new(case: Case, percent: u64, planes: usize) -> Problem {
         let (cin, cout, input, kernel, stride, pad, dilation, rows) = case;
         let size =
             |axis: usize| (input[axis] + 2 * pad[axis] - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis] + 1;
@@ -73,42 +74,49 @@ impl Problem {
                 word | (u64::from(random.next() % 100 < if garbage { 50 } else { percent }) << bit)
             })
         };
-        let words = (0..rows * input[0] * input[1] * words).map(|at| word(at, &mut random)).collect();
+        let words = (0..rows * input[0] * input[1] * planes * words).map(|at| word(at, &mut random)).collect();
         let weights = random.floats(cout * cin * kernel[0] * kernel[1]);
         let gradients = random.floats(geometry.pixels() * cout);
-        Problem { geometry, words, weights, gradients }
+        Problem { geometry, planes, words, weights, gradients }
     }
 
     fn all() -> impl Iterator<Item = (usize, Problem)> {
-        let densities = [0, 5, 30, 100];
-        (0..CASES.len()).flat_map(move |case| densities.map(|percent| (case, Problem::new(CASES[case], percent))))
+        let problems = [(0, 1), (5, 1), (30, 1), (100, 1), (0, 3), (20, 3), (100, 2), (50, 4)];
+        let of_case = move |case| problems.map(|(percent, planes)| (case, Problem::new(CASES[case], percent, planes)));
+        (0..CASES.len()).flat_map(of_case)
     }
 
     fn bits(&self) -> Bits<'_> {
         let channels = self.geometry.cin;
-        Bits { data: &self.words, channels, words: channels.div_ceil(64) }
+        Bits { data: &self.words, channels, words: channels.div_ceil(64), planes: self.planes }
     }
 
     /// What the forward map may be computed by.
     fn methods(&self) -> impl Iterator<Item = Method> {
-        let fits = masked::fits(&self.geometry);
+        let fits = self.planes == 1 && masked::fits(&self.geometry);
         [Method::Gather, Method::Table].into_iter().chain(fits.then_some(Method::Masked))
     }
 
-    fn spike(&self, image: usize, y: usize, x: usize, channel: usize) -> bool {
+    fn number(&self, image: usize, y: usize, x: usize, channel: usize) -> f32 {
         let pixel = (image * self.geometry.input[0] + y) * self.geometry.input[1] + x;
-        self.words[pixel * self.bits().words + channel / 64] >> (channel % 64) & 1 == 1
+        let bit = |plane: usize| {
+            let word = (pixel * self.planes + plane) * self.bits().words + channel / 64;
+            (self.words[word] >> (channel % 64) & 1) << plane
+        };
+        (0..self.planes).map(bit).sum::<u64>() as f32
     }
 
-    /// Calls `meet` with output pixel, input channel and kernel element of every spike that is met.
-    fn each(&self, mut meet: impl FnMut(usize, usize, usize)) {
+    /// Calls `meet` with output pixel, input channel, kernel element and number of everything but zeros that is met.
+    fn each(&self, mut meet: impl FnMut(usize, usize, usize, f32)) {
         let g = self.geometry;
         for pixel in 0..g.pixels() {
             let (image, oh, ow) = g.place(pixel);
             for (kh, kw) in (0..g.kernel[0]).flat_map(|kh| (0..g.kernel[1]).map(move |kw| (kh, kw))) {
                 let (Some(y), Some(x)) = (g.source(0, oh, kh), g.source(1, ow, kw)) else { continue };
-                for channel in (0..g.cin).filter(|channel| self.spike(image, y, x, *channel)) {
-                    meet(pixel, channel, kh * g.kernel[1] + kw);
+                for (channel, number) in (0..g.cin).map(|channel| (channel, self.number(image, y, x, channel))) {
+                    if number != 0.0 {
+                        meet(pixel, channel, kh * g.kernel[1] + kw, number);
+                    }
                 }
             }
         }
@@ -117,9 +125,9 @@ impl Problem {
     fn forward(&self) -> Vec<f32> {
         let g = self.geometry;
         let mut out = vec![0.0; g.pixels() * g.cout];
-        self.each(|pixel, channel, tap| {
+        self.each(|pixel, channel, tap, number| {
             for o in 0..g.cout {
-                out[pixel * g.cout + o] += self.weights[(o * g.cin + channel) * g.taps() + tap];
+                out[pixel * g.cout + o] += number * self.weights[(o * g.cin + channel) * g.taps() + tap];
             }
         });
         out
@@ -128,9 +136,9 @@ impl Problem {
     fn weight_gradient(&self) -> Vec<f32> {
         let g = self.geometry;
         let mut out = vec![0.0; self.weights.len()];
-        self.each(|pixel, channel, tap| {
+        self.each(|pixel, channel, tap, number| {
             for o in 0..g.cout {
-                out[(o * g.cin + channel) * g.taps() + tap] += self.gradients[pixel * g.cout + o];
+                out[(o * g.cin + channel) * g.taps() + tap] += number * self.gradients[pixel * g.cout + o];
             }
         });
         out
@@ -244,14 +252,14 @@ fn garbage_is_neither_counted_nor_unpacked() {
         let pixels = g.rows * g.input[0] * g.input[1];
         let mut floats = vec![f32::NAN; pixels * g.cin];
         unpack(problem.bits(), 0..pixels, &mut floats);
-        let count = floats.iter().filter(|value| **value == 1.0).count();
-        assert!(floats.iter().all(|value| *value == 0.0 || *value == 1.0), "case {case}");
-        assert_eq!(popcount(problem.bits()), count, "case {case}");
+        let count: u32 = floats.iter().map(|value| (*value as u32).count_ones()).sum();
+        assert!(floats.iter().all(|value| *value < (1 << problem.planes) as f32), "case {case}");
+        assert_eq!(popcount(problem.bits()), count as usize, "case {case}");
         for (at, value) in floats.iter().enumerate() {
             let (pixel, channel) = (at / g.cin, at % g.cin);
             let (image, place) = (pixel / (g.input[0] * g.input[1]), pixel % (g.input[0] * g.input[1]));
-            let spike = problem.spike(image, place / g.input[1], place % g.input[1], channel);
-            assert_eq!(*value == 1.0, spike, "case {case}, {at}");
+            let number = problem.number(image, place / g.input[1], place % g.input[1], channel);
+            assert_eq!(*value, number, "case {case}, {at}");
         }
         let middle = pixels / 2;
         let mut last = vec![f64::NAN; (pixels - middle) * g.cin];
@@ -262,7 +270,7 @@ fn garbage_is_neither_counted_nor_unpacked() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let problem = Problem::new(CASES[1], 30);
+    let problem = Problem::new(CASES[1], 30, 2);
     let (width, bits) = (Width::native(), problem.bits());
     let mut out = vec![0.0; problem.gradients.len()];
     let short = &problem.weights[1..];
@@ -273,6 +281,11 @@ fn what_does_not_fit_is_refused() {
     );
     let fewer = Bits { data: &bits.data[1..], ..bits };
     assert_eq!(forward_by(width, Method::Gather, &problem.geometry, fewer, passing(&problem.weights), &mut out), None);
+    for planes in [0, 1, 9] {
+        let other = Bits { planes, ..bits };
+        let weights = passing(&problem.weights);
+        assert_eq!(forward_by(width, Method::Gather, &problem.geometry, other, weights, &mut out), None);
+    }
     let grouped = Geometry { groups: 3, ..problem.geometry };
     assert_eq!(forward_by(width, Method::Gather, &grouped, bits, passing(&problem.weights), &mut out), None);
     let gradient = &mut out[1..];

@@ -33,19 +33,20 @@ pub(crate) fn run(width: Width, geometry: &Geometry, bits: Bits, gradients: &[f3
     let blocks = Block::all(geometry.cout, block_vectors(width, geometry.taps()), width);
     let phases = phases(geometry);
     let pixels = |phase: &Phase| geometry.rows * phase.plane.pixels();
-    let lens: Vec<usize> = phases.iter().map(|phase| groups(pixels(phase)) * bits.words * 64).collect();
+    let lens: Vec<usize> = phases.iter().map(|phase| groups(pixels(phase)) * bits.pixel() * 64).collect();
     with_scratch(lens.iter().sum(), |mut masks: &mut [u64]| {
         let mut parts = Vec::with_capacity(phases.len());
         for (phase, len) in phases.into_iter().zip(lens) {
             let (part, rest) = masks.split_at_mut(len);
             masks = rest;
-            with_scratch(pixels(&phase) * bits.words, |words: &mut [u64]| {
+            with_scratch(pixels(&phase) * bits.pixel(), |words: &mut [u64]| {
                 phase.plane.copy(geometry, bits, words);
-                masks::transpose(width, words, bits.words, part);
+                masks::transpose(width, words, bits.pixel(), part);
             });
             parts.push((phase, &*part));
         }
-        Job { width, geometry, parts, blocks: &blocks, group: bits.words * 64, gradients }.run(out);
+        let planes = [bits.planes, bits.words * 64];
+        Job { width, geometry, parts, blocks: &blocks, group: bits.pixel() * 64, planes, gradients }.run(out);
     });
 }
 
@@ -58,6 +59,8 @@ struct Job<'a> {
     blocks: &'a [Block],
     /// Words of a group of pixels.
     group: usize,
+    /// Planes, and words from one to the next in a group.
+    planes: [usize; 2],
     /// Gradients of the output.
     gradients: &'a [f32],
 }
@@ -108,6 +111,7 @@ impl Job<'_> {
                         taps,
                         masks: masks[first * self.group + channels.start..].as_ptr(),
                         group: self.group,
+                        planes: self.planes,
                         groups: count,
                         gradients: gradients[phase.reach * block.lanes..].as_ptr(),
                         sums: sums.as_mut_ptr(),

@@ -11,6 +11,7 @@ pub(crate) struct Plain([f32; 8]);
 
 impl Vector for Plain {
     const LANES: usize = 8;
+    const IS_FUSED: bool = false;
     /// # Safety
     /// As in [`Vector`].
     #[inline(always)]

@@ -14,6 +14,7 @@ macro_rules! x86_vector {
 
         impl Vector for $name {
             const LANES: usize = $lanes;
+            const IS_FUSED: bool = true;
             /// # Safety
             /// As in [`Vector`].
             #[inline(always)]

@@ -6,9 +6,10 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::images::{Element, Images};
+use super::images::{Digits, Element, Images};
 use super::points::{self, INPUTS, OUTPUTS};
 use super::tiles::Tiles;
+use crate::kernels::bits::Bits;
 use crate::kernels::shared::Shared;
 use crate::kernels::vector::{Kernel, Vector};
 
@@ -97,20 +98,24 @@ impl<S: Square<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> Kernel for
         // SAFETY: the entry points checked the length of the images; the caller of `run` vouches for the vectors.
         unsafe {
             match self.images {
-                Images::Floats(x) => self.transform_all::<V, f32>(x.as_ptr(), self.channels),
-                Images::Spikes(x) => self.transform_all::<V, u64>(x.data.as_ptr(), x.words),
+                Images::Floats(x) => self.transform_all::<V, f32>(x.as_ptr(), [1, self.channels]),
+                Images::Spikes(x @ Bits { planes: 1, .. }) => {
+                    self.transform_all::<V, u64>(x.data.as_ptr(), [1, x.words])
+                }
+                Images::Spikes(x) => self.transform_all::<V, Digits>(x.data.as_ptr().cast(), [x.planes, x.words]),
             }
         }
     }
 }
 
 impl<S: Square<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> Transform<'_, S, SIDE, POINTS> {
-    /// Transforms all tiles of the range, from pixels of `width` elements.
+    /// Transforms all tiles of the range, from pixels of so many planes of so many elements.
     ///
     /// # Safety
     /// The machine has the vectors, and at `x` lie all pixels.
     #[inline(always)]
-    unsafe fn transform_all<V: Vector, T: Element>(&self, x: *const T, width: usize) {
+    unsafe fn transform_all<V: Vector, T: Element>(&self, x: *const T, planes: [usize; 2]) {
+        let width = planes[0] * planes[1];
         let zeros = self.zeros.as_ptr().cast::<T>();
         let full = self.channels / V::LANES;
         let rest = self.channels - full * V::LANES;
@@ -129,11 +134,11 @@ impl<S: Square<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> Transform<
                     for line in &ahead {
                         (line.iter().skip(SIDE - OUTPUTS)).for_each(|pixel| T::prefetch(*pixel, vector * V::LANES));
                     }
-                    transform::<V, T, S, SIDE, POINTS, false>(&from, vector * V::LANES, 0, to, self.plane);
+                    transform::<V, T, S, SIDE, POINTS, false>(&from, planes, [vector * V::LANES, 0], to, self.plane);
                 }
                 if rest > 0 {
                     let to = to.add(full * self.column);
-                    transform::<V, T, S, SIDE, POINTS, true>(&from, full * V::LANES, rest, to, self.plane);
+                    transform::<V, T, S, SIDE, POINTS, true>(&from, planes, [full * V::LANES, rest], to, self.plane);
                 }
             }
         }
@@ -167,8 +172,8 @@ unsafe fn transform<
     const SOME: bool,
 >(
     from: &[[*const T; SIDE]; SIDE],
-    channel: usize,
-    count: usize,
+    planes: [usize; 2],
+    [channel, count]: [usize; 2],
     to: *mut f32,
     plane: usize,
 ) {
@@ -176,7 +181,7 @@ unsafe fn transform<
     unsafe {
         let mut half = [[V::zero(); SIDE]; POINTS];
         for x in 0..SIDE {
-            let column: [V; SIDE] = std::array::from_fn(|y| T::read::<V, SOME>(from[y][x], channel, count));
+            let column: [V; SIDE] = std::array::from_fn(|y| T::read::<V, SOME>(from[y][x], channel, count, planes));
             for (line, value) in half.iter_mut().zip(S::at_points(column)) {
                 line[x] = value;
             }
