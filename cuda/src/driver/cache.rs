@@ -1,8 +1,8 @@
 //! Compiled text, kept between processes in the user's cache.
 //!
 //! An entry is named by the SHA-256 of the text, the options and the architecture, and by the version of NVRTC: where there
-//! is no NVRTC, the entry of the newest version serves. Entries are written beside their place and moved there, and hold
-//! their own SHA-256: what is damaged is not used. Failing to write is no error: it only costs time later. Must never know
+//! is no NVRTC, the entry of the newest version that the driver takes serves. Entries are written beside their place and moved
+//! there, and hold the SHA-256 of their name and content: what is damaged, or another's, is not used. Failing to write is no error: it only costs time later. Must never know
 //! what is compiled.
 
 use std::env;
@@ -20,7 +20,7 @@ use crate::availability::Version;
 use crate::code::Compiled;
 
 /// What tells an entry of ours from any other file, and from those of other versions.
-const FORMAT: &str = "snnc-cubin-1";
+const FORMAT: &str = "snnc-cubin-2";
 
 /// A folder of entries, or none if nothing is to be kept.
 pub(super) struct Cache {
@@ -72,8 +72,8 @@ impl Cache {
         self.folder.as_deref()
     }
 
-    /// The entry of a version of NVRTC, or without one that of the newest.
-    pub fn load(&self, key: &Key, version: Option<Version>) -> Option<Compiled> {
+    /// The entry of a version of NVRTC, or without one that of the newest whose code a driver of this version takes.
+    pub fn load(&self, key: &Key, version: Option<Version>, driver: Option<Version>) -> Option<Compiled> {
         let folder = self.folder.as_deref()?;
         match version {
             Some(version) => read(&path(folder, key, version)),
@@ -81,6 +81,7 @@ impl Cache {
                 let mut found: Vec<(Version, PathBuf)> = entries(folder)
                     .into_iter()
                     .filter_map(|path| Some((version_of(path.file_name()?.to_str()?, key)?, path)))
+                    .filter(|(version, _)| driver.is_none_or(|driver| version.0 <= driver.0))
                     .collect();
                 found.sort();
                 found.iter().rev().find_map(|(_, path)| read(path))
@@ -109,34 +110,45 @@ fn version_of(name: &str, key: &Key) -> Option<Version> {
 fn write(folder: &Path, path: &Path, compiled: &Compiled) -> std::io::Result<()> {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     fs::create_dir_all(folder)?;
-    let own = format!("writing-{}-{}", process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+    // Processes of several containers may have the same number.
+    let own = format!("writing-{}-{}-{}", process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed), name(path));
     let temporary = folder.join(own);
-    let written = fs::File::create(&temporary).and_then(|mut file| file.write_all(&encode(compiled)));
+    let written = fs::File::create(&temporary).and_then(|mut file| file.write_all(&encode(name(path), compiled)));
     written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
     })
 }
 
 fn read(path: &Path) -> Option<Compiled> {
-    decode(&fs::read(path).ok()?)
+    decode(name(path), &fs::read(path).ok()?)
 }
 
-fn encode(compiled: &Compiled) -> Vec<u8> {
+/// What an entry is called.
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+/// The SHA-256 of an entry.
+fn digest(name: &str, body: &[u8]) -> String {
+    hex(&Sha256::new().chain_update(name).chain_update(body).finalize())
+}
+
+fn encode(name: &str, compiled: &Compiled) -> Vec<u8> {
     let kind = if compiled.is_ptx { "ptx" } else { "cubin" };
     let mut body = compiled.log.clone().into_bytes();
     body.extend_from_slice(&compiled.image);
-    let heading = format!("{FORMAT} {kind} {} {}\n", compiled.log.len(), hex(&Sha256::digest(&body)));
+    let heading = format!("{FORMAT} {kind} {} {}\n", compiled.log.len(), digest(name, &body));
     let mut all = heading.into_bytes();
     all.append(&mut body);
     all
 }
 
-fn decode(content: &[u8]) -> Option<Compiled> {
+fn decode(name: &str, content: &[u8]) -> Option<Compiled> {
     let end = content.iter().position(|byte| *byte == b'\n')?;
     let (heading, body) = (content.get(..end)?, content.get(end + 1..)?);
     let mut words = std::str::from_utf8(heading).ok()?.split(' ');
     let (format, kind, log_len, sum) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    if format != FORMAT || sum != hex(&Sha256::digest(body)) {
+    if format != FORMAT || sum != digest(name, body) {
         return None;
     }
     let (log, image) = body.split_at_checked(log_len.parse().ok()?)?;
@@ -167,14 +179,16 @@ mod tests {
             Key::new(text, &options.iter().map(|option| (*option).to_owned()).collect::<Vec<_>>())
         };
         let one = key("text", &["-a", "b"]);
-        assert!(cache.load(&one, Some((13, 0))).is_none());
+        assert!(cache.load(&one, Some((13, 0)), None).is_none());
         cache.store(&one, (13, 0), &compiled(b"image"));
         cache.store(&one, (12, 9), &compiled(b"older"));
         cache.store(&key("text", &["-ab"]), (13, 1), &compiled(b"other options"));
-        assert_eq!(cache.load(&one, Some((13, 0))), Some(compiled(b"image")));
-        assert_eq!(cache.load(&one, Some((13, 1))), None);
-        assert_eq!(cache.load(&one, None), Some(compiled(b"image")), "the newest without NVRTC");
-        assert!(cache.load(&key("other", &["-a", "b"]), None).is_none());
+        assert_eq!(cache.load(&one, Some((13, 0)), None), Some(compiled(b"image")));
+        assert_eq!(cache.load(&one, Some((13, 1)), None), None);
+        assert_eq!(cache.load(&one, None, None), Some(compiled(b"image")), "the newest without NVRTC");
+        assert_eq!(cache.load(&one, None, Some((12, 4))), Some(compiled(b"older")), "that an older driver takes");
+        assert!(cache.load(&one, None, Some((11, 8))).is_none());
+        assert!(cache.load(&key("other", &["-a", "b"]), None, None).is_none());
         assert_eq!(entries(&folder.path().join("new/cubins")).len(), 3, "nothing is left beside the entries");
     }
 
@@ -190,10 +204,14 @@ mod tests {
         *flipped.last_mut().unwrap() ^= 1;
         for damaged in [&whole[..whole.len() - 1], &whole[..10], &[], &flipped[..]] {
             fs::write(&path, damaged).unwrap();
-            assert!(cache.load(&key, Some((13, 0))).is_none());
+            assert!(cache.load(&key, Some((13, 0)), None).is_none());
         }
+        let other = Key::new("another text", &[]);
+        cache.store(&other, (13, 0), &compiled(b"another image"));
+        fs::copy(super::path(folder.path(), &other, (13, 0)), &path).unwrap();
+        assert!(cache.load(&key, Some((13, 0)), None).is_none(), "another's entry");
         cache.store(&key, (13, 0), &compiled(b"image"));
-        assert!(cache.load(&key, Some((13, 0))).is_some(), "and is replaced");
+        assert!(cache.load(&key, Some((13, 0)), None).is_some(), "and is replaced");
     }
 
     #[test]
@@ -202,7 +220,7 @@ mod tests {
         for cache in [Cache { folder: None }, Cache { folder: Some(occupied.path().join("folder")) }] {
             let key = Key::new("text", &[]);
             cache.store(&key, (13, 0), &compiled(b"image"));
-            assert!(cache.load(&key, Some((13, 0))).is_none());
+            assert!(cache.load(&key, Some((13, 0)), None).is_none());
         }
     }
 }

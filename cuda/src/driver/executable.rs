@@ -17,6 +17,7 @@ use super::handles::{Module, Stream};
 use super::layout::Layout;
 use super::memory::{DeviceMemory, Element, bytes_of};
 use super::nvrtc::{self, Compiler, Refusal};
+use super::probe;
 use super::staging::Staging;
 use super::work::{self, Functions, Room, Work};
 use crate::accelerators::Accelerators;
@@ -234,7 +235,7 @@ fn compile_unit(unit: &Unit, device: &Device, cache: &Cache) -> Result<Compiled,
         let key = Key::new(&unit.text, &nvrtc::options(target));
         let compiler = nvrtc::compiler();
         let version = compiler.as_ref().ok().map(Compiler::version);
-        if let Some(kept) = cache.load(&key, version) {
+        if let Some(kept) = cache.load(&key, version, probe::newest_code()) {
             return Ok(kept);
         }
         let compiler = match compiler {

@@ -133,12 +133,15 @@ fn named_directories() -> Vec<PathBuf> {
 
 fn usual_directories(with_wheels: bool) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    all.extend(env::var_os("CUDA_HOME").map(|home| PathBuf::from(home).join("lib64")));
+    for (name, libraries) in [("CUDA_HOME", "lib64"), ("CUDA_PATH", "lib64"), ("CONDA_PREFIX", "lib")] {
+        all.extend(env::var_os(name).filter(|home| !home.is_empty()).map(|home| PathBuf::from(home).join(libraries)));
+    }
     all.push(PathBuf::from("/usr/local/cuda/lib64"));
     if with_wheels {
         all.extend(python_path().iter().flat_map(|directory| wheels(directory)));
     }
     all.push(PathBuf::from("/usr/local/nvidia/lib64"));
+    all.push(PathBuf::from("/usr/lib/wsl/lib"));
     all
 }
 
