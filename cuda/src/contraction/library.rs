@@ -259,7 +259,18 @@ mod tests {
             ..ConvShape::linear(16, 32)
         };
         let [a, b, out] = [0, 1, 2].map(|id| Operand::whole(BufferId(id)));
-        Contraction { name: "c".into(), kind, shape, rows: 2, packed, a, b, out }
+        Contraction {
+            name: "c".into(),
+            kind,
+            shape,
+            rows: 2,
+            packed,
+            planes: 1,
+            weights: snn_loops::WeightValues::Any,
+            a,
+            b,
+            out,
+        }
     }
 
     fn of(c: &Contraction, precision: Precision, storage: [Storage; 3]) -> Option<Alternative> {
