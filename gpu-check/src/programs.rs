@@ -7,7 +7,7 @@ use snnc::graph::lower::{LowerOptions, lower};
 use snnc::graph::ops::InputOp;
 use snnc::graph::passes::{self, PassContext};
 use snnc::graph::{Kind, NodeId, autodiff};
-use snnc::{Model, SessionOptions};
+use snnc::{Device, Model, Precision, SessionOptions};
 
 /// The name of the evaluation with weights of 8 bits.
 pub const INT8: &str = "int8";
@@ -17,26 +17,25 @@ pub fn is_int8(kernel: &Kernel) -> bool {
     matches!(kernel, Kernel::Contraction(contraction) if contraction.weights == WeightValues::Int8)
 }
 
-/// The programs of a model for a batch, with names: that of the evaluation with weights of 8 bits where it has any.
+/// The programs of a model for a batch as CUDA devices run them, with names: that of the evaluation with weights of 8 bits
+/// where it has any.
 ///
 /// # Errors
-/// If it cannot be compiled.
+/// If it cannot be lowered.
 pub fn of(model: &Model, batch: usize) -> Result<Vec<(&'static str, Program)>, String> {
     if model.recipe().is_none() {
         return Ok(vec![("gradient", gradient(model, batch)?)]);
     }
     let text = |error: snnc::RuntimeError| error.to_string();
-    let options = SessionOptions { batch, ..model.options() };
-    let mut session = model.session(options).map_err(|error| error.to_string())?;
-    session.prepare_training().map_err(text)?;
-    session.prepare_evaluation().map_err(text)?;
-    let mut rounded = model
+    let options = SessionOptions { batch, device: Device::cuda(0, Precision::F32), ..model.options() };
+    let session = model.session(options).map_err(|error| error.to_string())?;
+    let train = session.lower_training().map_err(text)?.program;
+    let eval = session.lower_evaluation().map_err(text)?.program;
+    let rounded = model
         .inference_session(SessionOptions { weights: WeightValues::Int8, ..options })
         .map_err(|error| error.to_string())?;
-    rounded.prepare_evaluation().map_err(text)?;
-    let int8 = rounded.evaluation_program().filter(|lowered| lowered.program.kernels.iter().any(is_int8));
-    let all = [("train", session.training_program()), ("eval", session.evaluation_program()), (INT8, int8)];
-    Ok(all.into_iter().filter_map(|(name, lowered)| Some((name, lowered?.program.clone()))).collect())
+    let int8 = Some(rounded.lower_evaluation().map_err(text)?.program).filter(|int8| int8.kernels.iter().any(is_int8));
+    Ok([("train", train), ("eval", eval)].into_iter().chain(int8.map(|int8| (INT8, int8))).collect())
 }
 
 /// A model's result, and what derivatives by it become for parameters and inputs.

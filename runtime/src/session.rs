@@ -4,16 +4,16 @@
 //! step. Must never know files, data sets or schedules.
 
 mod options;
+mod plans;
 
 use std::borrow::Cow;
 
 use snn_graph::lower::Lowered;
-use snn_graph::passes::{self, PassContext};
-use snn_graph::recompute::{self, Fitted, RecomputeError};
-use snn_graph::setup::{Split, split};
-use snn_graph::training::{self, Optimizer, TrainStep};
+use snn_graph::recompute::RecomputeError;
+use snn_graph::setup::Split;
+use snn_graph::training::Optimizer;
 use snn_graph::{Model, ShapeError, SpikeOutput, Tensor};
-use snn_loops::{RandomKey, WeightValues};
+use snn_loops::RandomKey;
 
 use crate::checkpoint::{NamedTensor, TensorSpec};
 use crate::device::Watch;
@@ -135,38 +135,13 @@ impl Session {
         if self.train.is_some() {
             return Ok(());
         }
-        let mut plan = self.training_plan()?;
-        if let Some(limit) = self.options.memory_limit {
-            plan = recompute::fit(&plan, self.options.lowering(), limit)?.step;
-        }
+        let plan = self.fitted_plan()?;
         let carried: Vec<(String, String)> = self.weights.iter().map(|kept| (kept.result(), kept.port())).collect();
         let (lowering, device) = (self.options.lowering(), self.options.device);
         let mut step = Step::carrying(&plan.graph, &plan.outputs, &carried, lowering, device)?;
         hand_over(&mut self.weights, &mut step, self.eval.as_ref().map(|eval| eval as &dyn Holder))?;
         self.train = Some(step);
         Ok(())
-    }
-
-    /// What the training program will take of memory, within the limit of the options where there is one.
-    ///
-    /// # Errors
-    /// If it does not fit, the model has no loss, or it cannot be compiled.
-    pub fn training_memory(&self) -> Result<MemoryUse> {
-        let limit = self.options.memory_limit.unwrap_or(usize::MAX);
-        let Fitted { bytes, recomputed, .. } = recompute::fit(&self.training_plan()?, self.options.lowering(), limit)?;
-        Ok(MemoryUse { bytes, recomputed })
-    }
-
-    fn training_plan(&self) -> Result<TrainStep> {
-        if self.options.weights != WeightValues::Any {
-            let error =
-                RuntimeError::new("weights of 8 bits are for inference; training changes them by less than a step");
-            return Err(error.with_help("train with f32 weights, and round them when the model is evaluated"));
-        }
-        let optimizer =
-            self.optimizer.as_ref().ok_or_else(|| RuntimeError::new("this session was made without an optimizer"))?;
-        let context = PassContext::new(&self.model, true);
-        self.plan(&context, |model| training::scaled_train_step(model, optimizer, self.options.device.loss_scale()))
     }
 
     /// Compiles the evaluation program, if that has not happened yet.
@@ -177,8 +152,7 @@ impl Session {
         if self.eval.is_some() {
             return Ok(());
         }
-        let Split { setup, step } =
-            split(&self.plan(&self.options.evaluation_passes(&self.model), training::eval_step)?)?;
+        let Split { setup, step } = self.evaluation_plan()?;
         let mut eval = Prepared::new(&setup, &step, &[], self.options.evaluation(), self.options.device)?;
         hand_over(&mut self.weights, &mut eval, self.train.as_ref().map(|train| train as &dyn Holder))?;
         (self.eval, self.trained) = (Some(eval), false);
@@ -193,14 +167,6 @@ impl Session {
     /// The evaluation program that runs for every batch, once it is compiled.
     pub fn evaluation_program(&self) -> Option<&Lowered> {
         self.eval.as_ref().map(|eval| eval.step().lowered())
-    }
-
-    fn plan(
-        &self,
-        context: &PassContext,
-        plan: impl FnOnce(&Model) -> Result<TrainStep, ShapeError>,
-    ) -> Result<TrainStep> {
-        Ok(plan(&passes::run(&self.model, context, None)?)?)
     }
 
     /// One update from one full batch, at a learning rate.
