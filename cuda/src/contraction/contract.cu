@@ -178,6 +178,7 @@ template <class G> SN_DEV void sn_add_parts(const typename G::Sum* parts, typena
 // The channel of a tap that element `at` of a slice's chunk stands for.
 template <class G> SN_DEV i32 sn_channel_of(i32 chunk, i32 at) {
     constexpr i32 LEN = sn_chunk<typename G::S>::LEN;
+    if (G::INT8 && G::WARPGROUPS) return 32 * (chunk >> 1) + 8 * (at & 3) + 2 * (at >> 2) + (chunk & 1);
     if (G::INT8) return 32 * (at >> 3) + 8 * (at & 3) + 2 * chunk + (at >> 2 & 1);
     if (G::WARPGROUPS) return 4 * (at >> 1) + chunk + 16 * (at & 1);
     return G::WORDS && LEN == 8 ? 4 * chunk + (at >> 1) + 16 * (at & 1) : chunk * LEN + at;

@@ -160,12 +160,13 @@ template <class G> struct sn_product_mma {
 #ifdef SNN_ARCH_A
 SN_DEV void sn_wgmma(float (&d)[8][4], const u32 (&a)[4], const void* b, sn_f16) { sn_wgmma_f16(d, a, b); }
 SN_DEV void sn_wgmma(float (&d)[8][4], const u32 (&a)[4], const void* b, sn_bf16) { sn_wgmma_bf16(d, a, b); }
+SN_DEV void sn_wgmma(i32 (&d)[8][4], const u32 (&a)[4], const void* b, sn_s8) { sn_wgmma_s8(d, a, b); }
 
 // Spikes by the instructions of four warps: they stay in registers, while weights are read where they stand, once for all
 // tiles of a warp. A lane owns what it owns without them.
 template <class G> struct sn_product_wgmma : sn_product_mma<G> {
     typedef typename G::S S;
-    static constexpr u32 TILES = sn_product_mma<G>::TILES;
+    static constexpr u32 TILES = sn_product_mma<G>::TILES, WORDS = sn_product_mma<G>::WORDS;
     SN_DEV void step(i32 slice, const sn_quad* a, const sn_quad* b) {
         const u32 group = this->lane >> 2;
         u32 left[2][TILES][4];
@@ -173,9 +174,9 @@ template <class G> struct sn_product_wgmma : sn_product_mma<G> {
         for (u32 half = 0; half < 2; ++half) {
 #pragma unroll
             for (u32 i = 0; i < TILES; ++i) {
-                const u32 at = this->row + 16u * i + group;
+                const u32 at = (this->row + 16u * i + group) * WORDS + half * WORDS / 2;
                 const u32 up = sn_unpacked<S>::of_lane(((const u32*)a)[at], this->lane, slice);
-                const u32 low = sn_unpacked<S>::of_lane(((const u32*)a)[at + 8u], this->lane, slice);
+                const u32 low = sn_unpacked<S>::of_lane(((const u32*)a)[at + 8u * WORDS], this->lane, slice);
                 left[half][i][0] = sn_unpacked<S>::part(up, 2 * half);
                 left[half][i][1] = sn_unpacked<S>::part(low, 2 * half);
                 left[half][i][2] = sn_unpacked<S>::part(up, 2 * half + 1);

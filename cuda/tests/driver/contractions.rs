@@ -298,9 +298,14 @@ fn weights_of_8_bits_are_added_up_as_integers() {
     ] {
         compare_fused(&Neurons::new(shape, 3, steps, true).with_multiples(), steps, Precision::F32);
     }
+    compare_products_of_8_bits(shapes());
+}
+
+/// Compares linear maps and convolutions of spikes with the interpreter: a label, a shape and rows of each.
+fn compare_products_of_8_bits(shapes: impl IntoIterator<Item = (&'static str, ConvShape, usize)>) {
     let mut program = Program::new(Dtype::F32);
     let mut cases = Vec::new();
-    for (label, shape, rows) in shapes() {
+    for (label, shape, rows) in shapes {
         let case = add(&mut program, label, ContractionKind::Forward, true, shape, rows);
         cases.push((case, shape.cout));
     }
@@ -334,12 +339,15 @@ fn warpgroups_multiply_spikes() {
         return;
     }
     for (steps, precision) in [(1, Precision::F16), (3, Precision::Bf16), (4, Precision::F16)] {
-        compare_neurons(convolution([96, 70], [5, 4], [3, 3]), steps, true, precision);
+        let shape = convolution([96, 70], [5, 4], [3, 3]);
+        compare_neurons(shape, steps, true, precision);
+        compare_fused(&Neurons::new(shape, 3, steps, true).with_multiples(), steps, precision);
     }
     let mut program = Program::new(Dtype::F32);
     let shape = ConvShape::linear(40, 36);
     let case = add(&mut program, "many rows", ContractionKind::Forward, true, shape, 66 * 256);
     compare_program(&program, &[case], Precision::F16, [0.5_f64.powi(8); 2]);
+    compare_products_of_8_bits([("many rows", ConvShape::linear(40, 36), 66 * 256)]);
 }
 
 #[test]
@@ -413,20 +421,22 @@ fn tensor_cores_multiply_what_is_rounded() {
         }
         assert!(text.contains("cp.async.cg.shared.global"), "weights are copied in the background");
     }
-    let target = Target { arch: Arch::Sm90a, dtype: Dtype::F32, precision: Precision::F16 };
+    let fused = |arch: Arch, neurons: &Neurons| -> String {
+        let units = fuse(neurons, 4, &Target { arch, dtype: Dtype::F32, precision: Precision::F16 }).unwrap().units;
+        let text = |unit: &snn_cuda::Unit| {
+            let ptx = compiler.compile(&unit.name, &unit.text, &arch.name().replace("sm_", "compute_")).unwrap().image;
+            String::from_utf8_lossy(&ptx).into_owned()
+        };
+        units.iter().filter(|unit| unit.name.starts_with("fused.")).map(text).collect()
+    };
     let neurons = || Neurons::new(convolution([64, 64], [8, 8], [3, 3]), 2, 4, true);
-    let of_8_bits = fuse(&neurons().with_multiples(), 4, &target).unwrap().units;
-    let adds = of_8_bits.iter().filter(|unit| unit.name.starts_with("fused.")).any(|unit| {
-        let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
-        String::from_utf8_lossy(&ptx).contains("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32")
-    });
-    assert!(adds, "weights of 8 bits are multiplied as such");
-    let units = fuse(&neurons(), 4, &target).unwrap().units;
-    let multiplies = units.iter().filter(|unit| unit.name.starts_with("fused.")).any(|unit| {
-        let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
-        String::from_utf8_lossy(&ptx).contains("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16")
-    });
-    assert!(multiplies, "warpgroups multiply spikes on Hopper");
+    for (arch, neurons, instruction) in [
+        (Arch::Sm90, neurons().with_multiples(), "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32"),
+        (Arch::Sm90a, neurons().with_multiples(), "wgmma.mma_async.sync.aligned.m64n64k32.s32.s8.s8"),
+        (Arch::Sm90a, neurons(), "wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16"),
+    ] {
+        assert!(fused(arch, &neurons).contains(instruction), "{arch:?}: {instruction}");
+    }
 }
 
 /// Text of a contraction alone.

@@ -278,7 +278,8 @@ fn left_chunks(operand: Operands, gather: Gather, tile: Tile) -> usize {
 
 /// Whether a device multiplies such spikes by the instructions of four warps.
 fn has_warpgroups(gather: Gather, operand: Operands, target: &Target) -> bool {
-    target.arch == Arch::Sm90a && gather == Gather::Words && matches!(operand, Operands::F16 | Operands::Bf16)
+    let is_known = matches!(operand, Operands::F16 | Operands::Bf16 | Operands::Int8);
+    target.arch == Arch::Sm90a && gather == Gather::Words && is_known
 }
 
 /// A tile for them, where there is enough to do.
