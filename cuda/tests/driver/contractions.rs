@@ -351,6 +351,25 @@ fn warpgroups_multiply_spikes() {
 }
 
 #[test]
+fn warpgroups_multiply_what_is_gathered() {
+    if !with_fakes_of("contractions::warpgroups_multiply_what_is_gathered", "9.0") {
+        return;
+    }
+    for (precision, tolerance) in [(Precision::F16, 0.5_f64.powi(8)), (Precision::Bf16, 0.5_f64.powi(5))] {
+        let mut program = Program::new(Dtype::F32);
+        let case = add(&mut program, "wide", ContractionKind::InputGradient, false, wide(), 22 * 33);
+        let target = Target { arch: Arch::Sm90a, dtype: Dtype::F32, precision };
+        assert!(emit(&program, &target).kernels.iter().flatten().any(|call| call.shared > 48 << 10));
+        compare_program(&program, &[case], precision, [tolerance; 2]);
+    }
+}
+
+/// A convolution whose input's gradient has more columns than a warpgroup's narrow tile.
+fn wide() -> ConvShape {
+    ConvShape { kernel: [1, 3], pad: [0, 1], ..convolution([72, 40], [4, 6], [1, 1]) }
+}
+
+#[test]
 fn too_many_steps_stay_apart() {
     let target = Target { arch: Arch::Sm80, dtype: Dtype::F32, precision: Precision::F16 };
     for (steps, packed, fits) in [(16, true, true), (17, true, false), (40, true, false), (8, false, true)] {
@@ -379,6 +398,9 @@ fn everything_fits_into_registers() {
             for steps in [1, 4, 16] {
                 units.extend(fuse(&neurons(steps), steps, &target).unwrap().units);
             }
+            let mut program = Program::new(Dtype::F32);
+            add(&mut program, "wide", ContractionKind::InputGradient, false, wide(), 22 * 33);
+            units.extend(emit(&program, &target).units);
             for unit in units {
                 let compiled = compiler.compile(&unit.name, &unit.text, arch.name()).unwrap();
                 wrong.extend(compiled.resources.iter().filter_map(|of| {
