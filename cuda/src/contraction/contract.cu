@@ -39,20 +39,23 @@ template <class G> struct sn_sink {
     SN_DEV void begin_row(u32 at) {
         const i64 m = block.row + at;
         is_row = m < rows;
-        if (G::KIND == SN_WEIGHT_GRADIENT) {
+        if (sn_is_turned<G>) {
+            base = (i64)block.group * G::M * G::N + (G::PARTS > 1 ? m : m % G::C * (G::KERNEL_H * G::KERNEL_W) + m / G::C);
+        } else if (G::KIND == SN_WEIGHT_GRADIENT) {
             base = ((i64)block.group * G::M + m) * G::N;
         } else {
             base = (is_row ? sn_destination<G>(m, block.phase_y, block.phase_x) : 0) * G::RESULT_PITCH + (i64)block.group * G::N;
         }
     }
     SN_DEV i64 place(i32 n) const {
-        if (G::KIND != SN_WEIGHT_GRADIENT) return base + n;
+        if (sn_is_turned<G>) return base + (i64)n * G::M;
+        if (G::KIND != SN_WEIGHT_GRADIENT || G::PARTS > 1) return base + n;
         return base + n % G::C * (i64)(G::KERNEL_H * G::KERNEL_W) + n / G::C;
     }
     SN_DEV void put(u32 at, Sum value) {
         const i32 n = block.column + (i32)at;
         if (!is_row || n >= G::N) return;
-        if (G::PARTS > 1) parts[(i64)block.part * G::RESULT_LEN + base + n] = value;
+        if (G::PARTS > 1) parts[(i64)block.part * G::RESULT_LEN + place(n)] = value;
         else sn_assign(out[place(n)], value);
     }
     SN_DEV void pair(u32 at, Sum first, Sum second) {
@@ -137,10 +140,10 @@ SN_DEV void sn_multiply(const sn_block<G>& block, const typename G::A* a, const 
     const i32 end = begin + G::SLICES_OF_PART < G::SLICES ? begin + G::SLICES_OF_PART : G::SLICES;
     product.begin();
     if constexpr (G::KIND == SN_WEIGHT_GRADIENT) {
-        sn_columns<G, false> left;
-        sn_columns<G, true> right;
-        left.begin(b, block.group, (i32)block.row);
-        right.begin(a, block.group, block.column);
+        typename sn_select<G::WORDS, sn_turned<G>, sn_columns<G, false>>::type left;
+        typename sn_select<G::WORDS, sn_columns<G, false>, sn_columns<G, true>>::type right;
+        left.begin(G::WORDS ? (const void*)a : (const void*)b, block.group, (i32)block.row);
+        right.begin(G::WORDS ? (const void*)b : (const void*)a, block.group, block.column);
         sn_pipeline(block, begin, end, left, right, product, memory);
     } else {
         typename sn_select<G::WORDS, sn_gather_words<G>, sn_gather<G>>::type left;
@@ -182,21 +185,12 @@ template <class G> SN_DEV void sn_add_parts(const typename G::Sum* parts, typena
     for (i32 part = 0; part < G::PARTS; ++part) sum += parts[part * G::RESULT_LEN + at];
     i64 to = at;
     if (G::KIND == SN_WEIGHT_GRADIENT) {
-        const i64 row = at / G::N;
-        const i32 n = (i32)(at - row * G::N);
-        to = row * G::N + n % G::C * (i64)(G::KERNEL_H * G::KERNEL_W) + n / G::C;
+        constexpr i32 LEN = G::C * G::KERNEL_H * G::KERNEL_W;
+        const i64 row = at / LEN;
+        const i32 n = (i32)(at - row * LEN);
+        to = row * LEN + n % G::C * (i64)(G::KERNEL_H * G::KERNEL_W) + n / G::C;
     }
     sn_assign(out[to], sum);
-}
-
-// The channel of a tap that element `at` of a slice's chunk stands for.
-template <class G> SN_DEV i32 sn_channel_of(i32 chunk, i32 at) {
-    constexpr i32 LEN = sn_chunk<typename G::S>::LEN;
-    if (G::INT8 && G::WARPGROUPS) return 32 * (chunk >> 1) + 8 * (at & 3) + 2 * (at >> 2) + (chunk & 1);
-    if (G::INT8) return 32 * (at >> 3) + 8 * (at & 3) + 2 * chunk + (at >> 2 & 1);
-    if (G::WARPGROUPS && !G::WORDS) return 8 * (at >> 1) + 2 * chunk + (at & 1);
-    if (G::WARPGROUPS) return 4 * (at >> 1) + chunk + 16 * (at & 1);
-    return G::WORDS && LEN == 8 ? 4 * chunk + (at >> 1) + 16 * (at & 1) : chunk * LEN + at;
 }
 
 // The scales of columns, [group][column in whole tiles], behind the weights: the largest magnitude of an output channel is
@@ -233,7 +227,7 @@ template <class G> SN_DEV void sn_pack(const typename G::Weight* weights, typena
         i32 tap, c;
         if (G::BY_TAP) {
             tap = slice / G::SLICES_OF_TAP;
-            c = slice % G::SLICES_OF_TAP * (4 * LEN) + sn_channel_of<G>(chunk, l);
+            c = slice % G::SLICES_OF_TAP * (4 * LEN) + sn_element_of<G>(chunk, l);
         } else {
             const i32 k = slice * (4 * LEN) + chunk * LEN + l;
             tap = k / G::C;

@@ -6,7 +6,8 @@ use snn_loops::{Contraction, ContractionKind};
 
 /// The product `out[m][n] = sum_k a[m][k] * b[n][k]` of every group. `Forward` and `InputGradient` gather `a` from a source
 /// image, `m` being pixels of the result, `n` its channels, `k` taps of the kernel times channels of the source.
-/// `WeightGradient` has channels of the output as `m`, taps times channels of the input as `n`, pixels of the output as `k`.
+/// `WeightGradient` has channels of the output as `m`, taps times channels of the input as `n`, pixels of the output as `k`;
+/// turned, the first two are the other way around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Geometry {
     /// Channels of a group that are gathered: of the input, of the output for `InputGradient`.
@@ -32,6 +33,11 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
+    /// The transposed result.
+    pub(super) fn turned(self) -> Geometry {
+        Geometry { m: self.n, n: self.m, ..self }
+    }
+
     /// That of a contraction.
     pub(super) fn of(c: &Contraction) -> Geometry {
         let s = &c.shape;

@@ -78,7 +78,7 @@ template <class G> struct sn_gather {
                 sn_vector<A, G::VECTOR> part = {};
                 if (pixel >= 0 && channel + l < G::C) part = *(const sn_vector<A, G::VECTOR>*)(a + from + l);
 #pragma unroll
-                for (i32 v = 0; v < G::VECTOR; ++v) sn_assign(held[i].at[l + v], sn_number(part.at[v]));
+                for (i32 v = 0; v < G::VECTOR; ++v) sn_bring(held[i].at[l + v], part.at[v]);
             }
         }
     }

@@ -21,6 +21,10 @@ SN_DEV void sn_assign(sn_bf16& to, float x) { to.bits = sn_f32_to_bf16(x); }
 SN_DEV void sn_assign(sn_tf32& to, float x) { to.bits = sn_f32_to_tf32(x); }
 SN_DEV void sn_assign(sn_s8& to, float x) { to.bits = (signed char)(i32)(x + (x < 0.0f ? -0.5f : 0.5f)); }
 
+// An element of memory as one of a slice.
+template <class T> SN_DEV void sn_bring(T& to, T from) { to = from; }
+template <class T, class E> SN_DEV void sn_bring(T& to, E from) { sn_assign(to, sn_number(from)); }
+
 // 16 bytes, what a thread moves at once.
 template <class S> struct alignas(16) sn_chunk {
     static constexpr i32 LEN = 16 / (i32)sizeof(S);
@@ -108,6 +112,19 @@ template <class G> SN_DEV i64 sn_destination(i64 m, i32 phase_y, i32 phase_x) {
     const i64 x = phase_x + (i64)((Index)m - row * w) * G::STRIDE_W, y = phase_y + (i64)(row - image * h) * G::STRIDE_H;
     return ((i64)image * G::RESULT_H + y) * G::RESULT_W + x;
 }
+
+// Which element of a slice's k element `at` of a chunk is: whatever products are fed from the two sides in the same order.
+template <class G> SN_DEV i32 sn_element_of(i32 chunk, i32 at) {
+    constexpr i32 LEN = sn_chunk<typename G::S>::LEN;
+    if (G::INT8 && G::WARPGROUPS) return 32 * (chunk >> 1) + 8 * (at & 3) + 2 * (at >> 2) + (chunk & 1);
+    if (G::INT8) return 32 * (at >> 3) + 8 * (at & 3) + 2 * chunk + (at >> 2 & 1);
+    if (G::WARPGROUPS && !G::WORDS) return 8 * (at >> 1) + 2 * chunk + (at & 1);
+    if (G::WARPGROUPS) return 4 * (at >> 1) + chunk + 16 * (at & 1);
+    return G::WORDS && LEN == 8 ? 4 * chunk + (at >> 1) + 16 * (at & 1) : chunk * LEN + at;
+}
+
+// Whether a weight's gradient has taps times channels of spikes as rows and the output's channels as columns.
+template <class G> constexpr bool sn_is_turned = G::KIND == SN_WEIGHT_GRADIENT && G::WORDS;
 
 // A spike as a number.
 SN_DEV float sn_spike(const u32* words, i64 at) { return (words[at >> 5] >> (at & 31)) & 1u ? 1.0f : 0.0f; }

@@ -33,8 +33,8 @@ const WARP: usize = 32;
 
 /// The launches.
 pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Emitted {
-    let plan = Plan::of(c, geometry, storage, target);
-    let constants = constants(c, geometry, &plan, storage, target);
+    let (plan, geometry) = Plan::of(c, geometry, storage, target);
+    let constants = constants(c, &geometry, &plan, storage, target);
     let needs = &NEEDS;
     let small = SMALL_BLOCK.to_string();
     let sum_bytes = if target.dtype == Dtype::F64 { 8 } else { 4 };

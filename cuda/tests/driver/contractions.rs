@@ -364,6 +364,26 @@ fn warpgroups_multiply_what_is_gathered() {
     }
 }
 
+#[test]
+fn warpgroups_multiply_spikes_that_are_turned_over() {
+    if !with_fakes_of("contractions::warpgroups_multiply_spikes_that_are_turned_over", "9.0") {
+        return;
+    }
+    for (shape, rows) in [(ConvShape::linear(260, 72), 33 * 256 + 5), (wide_of_spikes(), 353)] {
+        let mut program = Program::new(Dtype::F32);
+        let case = add(&mut program, "turned over", ContractionKind::WeightGradient, true, shape, rows);
+        let target = Target { arch: Arch::Sm90a, dtype: Dtype::F32, precision: Precision::F16 };
+        let text: String = emit(&program, &target).units.into_iter().map(|unit| unit.text).collect();
+        assert!(text.contains("WARPGROUPS = true"));
+        compare_program(&program, &[case], Precision::F16, [1e-5, 1e-3]);
+    }
+}
+
+/// A convolution whose weight's gradient has few columns.
+fn wide_of_spikes() -> ConvShape {
+    convolution([64, 36], [8, 6], [3, 3])
+}
+
 /// A convolution whose input's gradient has more columns than a warpgroup's narrow tile.
 fn wide() -> ConvShape {
     ConvShape { kernel: [1, 3], pad: [0, 1], ..convolution([72, 40], [4, 6], [1, 1]) }
@@ -400,6 +420,9 @@ fn everything_fits_into_registers() {
             }
             let mut program = Program::new(Dtype::F32);
             add(&mut program, "wide", ContractionKind::InputGradient, false, wide(), 22 * 33);
+            for shape in [ConvShape::linear(260, 72), wide_of_spikes()] {
+                add(&mut program, "turned over", ContractionKind::WeightGradient, true, shape, 1 << 14);
+            }
             units.extend(emit(&program, &target).units);
             for unit in units {
                 let compiled = compiler.compile(&unit.name, &unit.text, arch.name()).unwrap();

@@ -76,12 +76,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The plan of a contraction.
-    pub(crate) fn of(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> Plan {
+    /// The plan of a contraction, and the product that it cuts: spikes that stay bits are rows.
+    pub(crate) fn of(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], target: &Target) -> (Plan, Geometry) {
         let (operand, gather) = operands(c, geometry, storage, target);
-        let tile =
-            warpgroups(geometry, gather, operand, target).unwrap_or_else(|| tile(c.kind, geometry, operand, gather));
-        Plan::with(c, geometry, storage, (operand, gather), tile, None)
+        let is_turned = c.kind == ContractionKind::WeightGradient && gather == Gather::Words;
+        let geometry = if is_turned { geometry.turned() } else { *geometry };
+        let tile = warpgroups(c.kind, &geometry, gather, operand, target)
+            .unwrap_or_else(|| tile(c.kind, &geometry, operand, gather));
+        (Plan::with(c, &geometry, storage, (operand, gather), tile, None), geometry)
     }
 
     /// The plan of a forward contraction whose tiles hold all sums of `steps` steps of time, which go on in registers; none
@@ -136,7 +138,9 @@ impl Plan {
         let shared = if tile.warpgroups && gather == Gather::Async { LARGE } else { SHARED };
         let stages = stages.min(shared / (left_chunks(operand, gather, tile) + tile.size[1] * 4));
         let vectors = match c.kind {
-            ContractionKind::WeightGradient => [pair(c, geometry.gathered), pair_of_gradient(c, geometry.m)],
+            ContractionKind::WeightGradient => {
+                [pair(c, geometry.gathered), pair_of_gradient(c, c.shape.cout / c.shape.groups)]
+            }
             ContractionKind::Forward | ContractionKind::InputGradient => [vector(c, geometry, storage[0], operand), 1],
         };
         let pairs =
@@ -242,7 +246,8 @@ fn gather(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], operand: 
     let elements = SLICE / operand.bytes();
     let is_few = geometry.gathered.next_multiple_of(elements) > 2 * geometry.gathered;
     if c.kind == ContractionKind::WeightGradient {
-        Gather::Tap
+        let is_whole = geometry.gathered.is_multiple_of(32) || (geometry.taps == 1 && c.shape.groups == 1);
+        if c.packed && operand.is_tensor() && is_whole { Gather::Words } else { Gather::Tap }
     } else if is_few && geometry.taps > 1 {
         Gather::Any
     } else if c.packed {
@@ -296,12 +301,21 @@ fn has_warpgroups(gather: Gather, operand: Operands, target: &Target) -> bool {
     target.arch == Arch::Sm90a && is_known
 }
 
-/// A tile for them, where there is enough to do. Numbers are read from shared memory for each tile of columns, so that there
-/// are to be few; spikes are bits.
-fn warpgroups(geometry: &Geometry, gather: Gather, operand: Operands, target: &Target) -> Option<Tile> {
-    let (columns, rows): (usize, &[usize]) = if gather == Gather::Words { (64, &[512, 256]) } else { (128, &[256]) };
-    let tiles = |rows: usize| geometry.m.div_ceil(rows) * geometry.n.div_ceil(columns);
-    let rows = *rows.iter().find(|rows| tiles(**rows) >= BLOCKS / 4)?;
+/// A tile for them, where there is enough to do. Rows of numbers are read from shared memory for each tile of columns, so that
+/// there are to be few of these; spikes are bits. Columns of a weight's gradient come through registers for each tile of rows.
+fn warpgroups(
+    kind: ContractionKind,
+    geometry: &Geometry,
+    gather: Gather,
+    operand: Operands,
+    target: &Target,
+) -> Option<Tile> {
+    let is_gradient = kind == ContractionKind::WeightGradient;
+    let is_wide = gather != Gather::Words || (is_gradient && geometry.n > 64);
+    let (columns, rows): (usize, &[usize]) = if is_wide { (128, &[256]) } else { (64, &[512, 256]) };
+    let parts = if is_gradient { geometry.pixels * operand.bytes() / SLICE / PART } else { 1 };
+    let tiles = |rows: usize| geometry.m.div_ceil(rows) * geometry.n.div_ceil(columns) * parts;
+    let rows = *rows.iter().find(|rows| tiles(**rows) >= BLOCKS / 4 && geometry.m > **rows / 2)?;
     let suits = has_warpgroups(gather, operand, target) && geometry.n > columns / 2;
     suits.then_some(Tile { size: [rows, columns], warps: [8, 1], threads: 256, blocks: 1, warpgroups: true })
 }
