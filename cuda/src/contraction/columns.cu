@@ -106,7 +106,9 @@ SN_DEV u32 sn_turn(u32 word, u32 lane) {
 #pragma unroll
     for (i32 at = 4; at >= 0; --at) {
         const u32 step = 1u << at, other = __shfl_xor_sync(0xffffffffu, word, step);
-        word = lane & step ? (word & ~LOW[at]) | (other >> step & LOW[at]) : (word & LOW[at]) | (other << step & ~LOW[at]);
+        // To the left in lanes that keep the lower bits, to the right in others.
+        const u32 kept = LOW[at] << (lane & step), by = lane & step ? 32u - step : step;
+        word = (word & kept) | ((other << by | other >> (32u - by)) & ~kept);
     }
     return word;
 }

@@ -113,7 +113,7 @@ fn neuron(epilogue: &Epilogue, steps: usize) -> String {
         epilogue.parameters.iter().enumerate().map(|(at, (of, _))| format!("        {of} p{at};\n")).collect();
     let body: String = epilogue.body.lines().map(|line| format!("            {line}\n")).collect();
     format!(
-        "    struct Neuron {{\n{members}        SN_DEV u32 run(const Sum (&sums)[{steps}], i64 pixel, i32 channel) const {{\n\
+        "    struct Neuron {{\n{members}        SN_DEV u32 run(const Sum (&sums)[{steps}], i64 pixel, i32 channel, i32 word) const {{\n\
          {body}        }}\n    }};\n"
     )
 }

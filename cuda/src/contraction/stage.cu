@@ -103,8 +103,11 @@ template <class G> struct sn_gather_words {
     const u32* words;
     i32 first_word, phase_y, phase_x;
     sn_origin origin[COUNT];
+    // Of the tap whose pixels these are, a pixel's first word; negative outside.
+    i32 tap;
+    i64 from[COUNT];
     SN_DEV void begin(const typename G::A* source, i64 first, i64 rows, i32 group, i32 y, i32 x) {
-        words = (const u32*)source; first_word = group * G::C / 32; phase_y = y; phase_x = x;
+        words = (const u32*)source; first_word = group * G::C / 32; phase_y = y; phase_x = x; tap = -1;
 #pragma unroll
         for (u32 i = 0; i < COUNT; ++i) {
             const u32 row = i * G::THREADS + threadIdx.x;
@@ -113,16 +116,21 @@ template <class G> struct sn_gather_words {
         }
     }
     SN_DEV void fetch(i32 slice, sn_quad* to) {
-        const i32 tap = slice / G::SLICES_OF_TAP, word = first_word + (slice - tap * G::SLICES_OF_TAP) * IN_SLICE / 32;
-        const sn_offset offset = sn_offset_of<G>(tap, phase_y, phase_x);
+        if (slice / G::SLICES_OF_TAP != tap) {
+            tap = slice / G::SLICES_OF_TAP;
+            const sn_offset offset = sn_offset_of<G>(tap, phase_y, phase_x);
+#pragma unroll
+            for (u32 i = 0; i < COUNT; ++i) from[i] = sn_source<G>(origin[i], offset) * (G::SOURCE_PITCH / 32);
+        }
+        const i32 word = first_word + (slice - tap * G::SLICES_OF_TAP) * IN_SLICE / 32;
 #pragma unroll
         for (u32 i = 0; i < COUNT; ++i) {
             const u32 row = i * G::THREADS + threadIdx.x;
             if (G::BM % G::THREADS != 0 && row >= G::BM) break;
-            const i64 pixel = sn_source<G>(origin[i], offset);
-            const u32* from = pixel >= 0 ? words + pixel * (G::SOURCE_PITCH / 32) + word : words;
+            const bool is_there = from[i] >= 0;
+            const u32* const first = is_there ? words + (from[i] + word) : words;
 #pragma unroll
-            for (i32 w = 0; w < WORDS; ++w) sn_cp_async_4((u32*)to + row * WORDS + w, pixel >= 0 ? from + w : from, pixel >= 0);
+            for (i32 w = 0; w < WORDS; ++w) sn_cp_async_4((u32*)to + row * WORDS + w, is_there ? first + w : first, is_there);
         }
     }
     SN_DEV void settle(sn_quad*) {}

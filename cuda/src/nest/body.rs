@@ -255,7 +255,7 @@ impl Writer<'_> {
                 Storage::Float | Storage::Registers => format!("p{at}[{index}]"),
                 Storage::Bits => {
                     let (one, zero) = (scalar::constant(1.0, self.dtype), scalar::constant(0.0, self.dtype));
-                    format!("(sn_bit(p{at}, {index}) ? {one} : {zero})")
+                    format!("({} ? {one} : {zero})", self.bit(*at, &access.index))
                 }
                 Storage::F16 => format!("sn_f16_to_f32(p{at}[{index}])"),
                 Storage::Bf16 => format!("sn_bf16_to_f32(p{at}[{index}])"),

@@ -55,7 +55,7 @@ pub(crate) fn epilogue(
     let axes = axes_of(&threads, &access, time, channel, channels, pixels)?;
     let (spikes, planes) = only_store(nest, program, &limits, &axes, time, pixels, c.shape.cout)?;
     let slots = slots(nest, program, storage);
-    let sums = Sums { from: c.out.buffer, to: spikes, time, steps: steps as usize };
+    let sums = Sums { from: c.out.buffer, to: spikes, time, channel, steps: steps as usize };
     let (body, parameters) = Writer::epilogue(nest, program.dtype, &slots, &threads, &axes, sums);
     let parameters = parameters.into_iter().map(|(text, id)| (text, Operand::whole(id))).collect();
     let epilogue = Epilogue { body, parameters, needs: vec![&SCALAR], spikes: Operand::whole(spikes), planes };

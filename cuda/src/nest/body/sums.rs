@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use snn_loops::{BufferId, Dtype, Nest, Val, Var};
+use snn_loops::{BufferId, Dtype, Ix, Nest, Val, Var};
 
 use super::{Writer, element_name, scalar};
 use crate::nest::Slot;
@@ -20,12 +20,14 @@ pub(in crate::nest) struct Sums {
     pub to: BufferId,
     /// The variable of the steps.
     pub time: Var,
+    /// That of the channels.
+    pub channel: Var,
     /// Steps that the sums have, 1 where they are the same at every step.
     pub steps: usize,
 }
 
 impl Writer<'_> {
-    /// The statements, for `sums`, `pixel` and `channel`; with the types of the pointers `p0`, `p1`, ... that they use, and
+    /// The statements, for `sums`, `pixel`, `channel` and the `word` of 32 channels that it is in; with the types of the pointers `p0`, `p1`, ... that they use, and
     /// what these point to.
     pub fn epilogue(
         nest: &Nest,
@@ -61,6 +63,23 @@ impl Writer<'_> {
     pub(super) fn sum(&self, buffer: BufferId) -> Option<String> {
         let sums = self.sums.filter(|sums| sums.from == buffer)?;
         Some(if sums.steps == 1 { "sums[0]".to_owned() } else { format!("sums[i{}]", sums.time.0) })
+    }
+
+    /// Element `index` of bits, neighboring channels of which are known to be in one word: then it is read once for all of
+    /// them that a thread has.
+    pub(super) fn bit(&self, at: usize, index: &Ix) -> String {
+        const BITS: i64 = 32;
+        let of_word = self.sums.and_then(|sums| {
+            let is_plain = index.stride(sums.channel) == Some(1);
+            let first = |var| if var == sums.channel { Ix::constant(0) } else { Ix::var(var) };
+            let rest = index.substitute(&first, &|var| self.limits.get(&var).copied());
+            let is_aligned = rest.base() % BITS == 0 && rest.terms().iter().all(|(_, by)| by % BITS == 0);
+            (is_plain && is_aligned).then(|| rest.divide(BITS, &|var| self.limits.get(&var).copied()))
+        });
+        match of_word {
+            Some(word) => format!("(p{at}[{} + word] >> (channel & 31) & 1u) != 0u", self.index(&word)),
+            None => format!("sn_bit(p{at}, {})", self.index(index)),
+        }
     }
 
     /// Whether a buffer is that of the spikes.
