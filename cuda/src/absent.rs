@@ -95,6 +95,11 @@ impl Device {
         match self.0 {}
     }
 
+    /// Whether this process can no longer use it.
+    pub fn is_lost(&self) -> bool {
+        match self.0 {}
+    }
+
     /// Bytes of its memory that are free now.
     pub fn free_bytes(&self) -> Option<usize> {
         match self.0 {}
