@@ -1,5 +1,7 @@
 //! Programs on the fake device give the interpreter's bits, launch by launch and as graphs.
 
+use std::collections::BTreeMap;
+
 use snn_cuda::{
     Argument, Call, CudaError, Device, Emission, Executable, Instance, Precision, Storage, Target, Unit, emit,
 };
@@ -243,7 +245,13 @@ fn by_hand(text: &str, arguments: Vec<Argument>, storage: Storage) -> (Program, 
     }));
     program.launches.push(Launch::Repeat { steps: 2, reverse: false, body: vec![Launch::Run(kernel)] });
     let call = Call { function: "by_hand".into(), grid: [1, 1], block: 32, shared: 64 << 10, arguments };
-    let unit = Unit { name: "by_hand.cu".into(), text: text.into(), begin: 0, functions: vec!["by_hand".into()] };
+    let unit = Unit {
+        name: "by_hand.cu".into(),
+        text: text.into(),
+        begin: 0,
+        functions: vec!["by_hand".into()],
+        local_bytes: BTreeMap::new(),
+    };
     let storage = vec![Storage::Float, storage];
     let _ = y;
     (
