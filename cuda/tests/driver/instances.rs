@@ -340,6 +340,34 @@ fn emissions_that_do_not_fit_are_errors() {
 }
 
 #[test]
+fn shared_memory_of_the_text_counts_with_what_a_call_asks_for() {
+    if !with_fakes("instances::shared_memory_of_the_text_counts_with_what_a_call_asks_for") {
+        return;
+    }
+    let device = Device::open(0).unwrap();
+    let text = "SN_KERNEL void by_hand(float *y, long long, long long, long long, long long) {\n    \
+                __shared__ float own[2048];\n    SN_DYN_SHARED(float, asked);\n    \
+                own[threadIdx.x] = asked[threadIdx.x] = (float)threadIdx.x;\n    __syncthreads();\n    \
+                if (threadIdx.x < 4) y[threadIdx.x] = own[31 - threadIdx.x] + asked[threadIdx.x];\n}\n";
+    let run = |asked: u32| {
+        let mut arguments = vec![Argument::Step; 5];
+        arguments[0] = Argument::Operand(Operand::whole(BufferId(0)));
+        let (program, mut emission) = by_hand(text, arguments, Storage::Float);
+        emission.kernels[0][0].shared = asked;
+        let mut instance = Instance::new(&Executable::compile(&program, emission, &device)?)?;
+        instance.run(KEY)?;
+        instance.read_f32(BufferId(0))
+    };
+    // Less than 48 KiB together, less than that each, and as much as a block may have.
+    let most = device.info().shared_bytes - (8 << 10);
+    for asked in [1 << 10, 40 << 10, 41 << 10, 48 << 10, most - 256] {
+        assert_eq!(run(asked).unwrap(), [31.0; 4], "{asked}");
+    }
+    let error = run(most + 256).unwrap_err();
+    assert!(matches!(&error, CudaError::Emission(message) if message.contains("bytes of its text")), "{error}");
+}
+
+#[test]
 fn an_offset_outside_of_its_buffer_is_an_error_and_not_a_launch() {
     if !with_fakes("instances::an_offset_outside_of_its_buffer_is_an_error_and_not_a_launch") {
         return;
