@@ -26,6 +26,7 @@ pub fn report() -> Report {
         libraries: Vec::new(),
         searched: Vec::new(),
         devices: Vec::new(),
+        failed: Vec::new(),
         cache: None,
         advice: vec![Reason::NotBuilt.help()],
     }

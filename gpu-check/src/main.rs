@@ -93,6 +93,9 @@ fn main() -> ExitCode {
     }
     let (major, minor) = info.capability;
     println!("device: {}, compute capability {major}.{minor}", info.name);
+    for failed in snn_cuda::report().failed {
+        println!("not used: {failed}");
+    }
     let groups = groups(&args, subjects);
     let (outcomes, figures) = run(&args, &groups, info);
     let [passed, failed, skipped] = count(&outcomes);
