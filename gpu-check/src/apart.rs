@@ -142,8 +142,9 @@ impl Watched {
         loop {
             match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Heard::Event(event)) => {
-                    until = Instant::now() + limit;
                     self.hear(event, tell);
+                    // Whoever has said all has little left to do.
+                    until = Instant::now() + if self.end.is_none() { limit } else { GRACE };
                 }
                 Ok(Heard::Complaint(line)) => {
                     self.complaints.push_back(line);
@@ -174,18 +175,16 @@ impl Watched {
     }
 
     fn judge(&self, late: Option<Duration>, ended: Option<ExitStatus>) -> End {
-        let how = match (late, ended) {
-            (Some(limit), _) => {
-                format!("the process said nothing for {} s (--limit) and was ended", limit.as_secs())
+        let how = match (&self.end, ended) {
+            (Some(Event::Lost), _) => return End::Lost,
+            (Some(Event::Done), Some(status)) if status.success() => return End::Done,
+            (None, Some(status)) if status.success() => "the process ended before it was done".to_owned(),
+            (_, Some(status)) => format!("the process died: {status}"),
+            (Some(_), None) => "the process does not end".to_owned(),
+            (None, None) => {
+                let limit = late.unwrap_or(GRACE).as_secs();
+                format!("the process said nothing for {limit} s (--limit) and was ended")
             }
-            (None, Some(status)) if status.success() => match self.end {
-                Some(Event::Done) => return End::Done,
-                Some(Event::Lost) => return End::Lost,
-                _ => "the process ended before it was done".to_owned(),
-            },
-            (None, _) if self.end == Some(Event::Lost) => return End::Lost,
-            (None, Some(status)) => format!("the process died: {status}"),
-            (None, None) => "the process does not end".to_owned(),
         };
         let said: Vec<&str> = self.complaints.iter().map(String::as_str).collect();
         End::Broken(if said.is_empty() { how } else { format!("{how}; it said:\n{}", said.join("\n")) })
@@ -222,10 +221,10 @@ fn pass_on(from: impl Read + Send + 'static, to: Sender<Heard>, heard: impl Fn(S
     });
 }
 
-/// Waits for a process, for a while; kills it where that does not suffice, or at once where it is late. A process that waits
+/// How a process ended, waiting for a while unless it is late already; one that has not ended is killed. A process that waits
 /// for its device may outlive that, and is left alone.
 fn end_of(child: &mut Child, is_late: bool) -> Option<ExitStatus> {
-    let status = if is_late { None } else { wait(child) };
+    let status = if is_late { child.try_wait().ok().flatten() } else { wait(child) };
     if status.is_none() {
         // It may just have ended, which is as good.
         let _ = child.kill();

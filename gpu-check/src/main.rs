@@ -100,19 +100,27 @@ fn main() -> ExitCode {
     let (outcomes, figures) = run(&args, &groups, info);
     let [passed, failed, skipped] = count(&outcomes);
     println!("{passed} passed, {failed} failed, {skipped} skipped");
-    if let Some(path) = &args.json {
-        let report = json!({
-            "device": info.name,
-            "compute_capability": [major, minor],
-            "checks": outcomes.iter().map(Outcome::json).collect::<Vec<Value>>(),
-            "figures": figures.iter().map(Figure::json).collect::<Vec<Value>>(),
-        });
-        if let Err(error) = std::fs::write(path, format!("{report:#}\n")) {
+    let is_written = keep(&args, info, true, &outcomes, &figures);
+    if failed == 0 && is_written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes the file of results, if one is wanted; whether that went well.
+fn keep(args: &Args, info: &DeviceInfo, is_complete: bool, outcomes: &[Outcome], figures: &[Figure]) -> bool {
+    let Some(path) = &args.json else { return true };
+    let report = json!({
+        "device": info.name,
+        "compute_capability": [info.capability.0, info.capability.1],
+        "complete": is_complete,
+        "checks": outcomes.iter().map(Outcome::json).collect::<Vec<Value>>(),
+        "figures": figures.iter().map(Figure::json).collect::<Vec<Value>>(),
+    });
+    match std::fs::write(path, format!("{report:#}\n")) {
+        Ok(()) => true,
+        Err(error) => {
             println!("cannot write {}: {error}", path.display());
-            return ExitCode::FAILURE;
+            false
         }
     }
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What is to be checked.
@@ -242,7 +250,32 @@ impl Runner {
 fn run(args: &Args, groups: &[Group], info: &DeviceInfo) -> (Vec<Outcome>, Vec<Figure>) {
     let is_emulated = info.name.starts_with(EMULATED);
     let (mut outcomes, mut figures) = (Vec::new(), Vec::new());
-    let mut keep = |event| match event {
+    let runner = match Runner::new(args, info.ordinal) {
+        Ok(runner) => runner,
+        Err(problem) => {
+            see(Event::Checked(Outcome::failed("device", problem)), &mut outcomes, &mut figures);
+            return (outcomes, figures);
+        }
+    };
+    for (at, group) in groups.iter().enumerate() {
+        if matches!(group, Group::Speed) && (is_emulated || args.quick) {
+            println!("nothing is measured: {}", if is_emulated { "the device is emulated" } else { "--quick" });
+            continue;
+        }
+        if !runner.run(at, group, &scope(args), &mut |event| see(event, &mut outcomes, &mut figures)) {
+            let why = "this process can no longer use the device, so that nothing behind is checked";
+            see(Event::Checked(Outcome::failed(group.name(), why)), &mut outcomes, &mut figures);
+            break;
+        }
+        // Whoever ends this program early has what was found so far.
+        keep(args, info, false, &outcomes, &figures);
+    }
+    (outcomes, figures)
+}
+
+/// Shows and keeps what is told.
+fn see(event: Event, outcomes: &mut Vec<Outcome>, figures: &mut Vec<Figure>) {
+    match event {
         Event::Checked(outcome) => {
             tell(&outcome);
             outcomes.push(outcome);
@@ -253,22 +286,7 @@ fn run(args: &Args, groups: &[Group], info: &DeviceInfo) -> (Vec<Outcome>, Vec<F
             figures.push(figure);
         }
         Event::Began { .. } | Event::Lost | Event::Done => {}
-    };
-    match Runner::new(args, info.ordinal) {
-        Err(problem) => keep(Event::Checked(Outcome::failed("device", problem))),
-        Ok(runner) => {
-            for (at, group) in groups.iter().enumerate() {
-                if matches!(group, Group::Speed) && (is_emulated || args.quick) {
-                    println!("nothing is measured: {}", if is_emulated { "the device is emulated" } else { "--quick" });
-                } else if !runner.run(at, group, &scope(args), &mut keep) {
-                    let why = "this process can no longer use the device, so that nothing behind is checked";
-                    keep(Event::Checked(Outcome::failed(group.name(), why)));
-                    break;
-                }
-            }
-        }
     }
-    (outcomes, figures)
 }
 
 /// Writes what failed; what passed is only counted.

@@ -66,10 +66,14 @@ fn faulty(folder: &Path) -> Option<PathBuf> {
 fn checked(fault: &str, only: &str, more: &[&str]) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let libraries = faulty(folder.path())?;
-    let arguments: Vec<&str> = ["--quick", "--only", only].iter().chain(more).copied().collect();
+    let kept = folder.path().join("results.json");
+    let arguments = [&["--json", kept.to_str().unwrap(), "--quick", "--only", only], more].concat();
     let output = gpu_check(&libraries, &arguments, &[("FAULTY", "draw_"), ("FAULT", fault)]);
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert_eq!(kept.matches("\"failed\"").count(), failed(&text).len(), "{kept}");
+    assert!(kept.contains("\"complete\": true"), "{kept}");
     Some(text)
 }
 
