@@ -47,6 +47,7 @@ struct Product {
     void* d;
     const void* a;
     const void* b;
+    u32 columns;  // of a product of four warps
 };
 
 u32 lane();
@@ -354,10 +355,10 @@ inline void sn_fence_async() {}
 inline void sn_wgmma_fence(SNN_SITE) { ::snn::wgmma_fence(SNN_AT); }
 inline void sn_wgmma_commit(SNN_SITE) { ::snn::wgmma_commit(SNN_AT); }
 template <int N> inline void sn_wgmma_wait(SNN_SITE) { ::snn::wgmma_wait(N, SNN_AT); }
-template <class T> inline void sn_wgmma_touch(T (&)[8][4]) {}
+template <class T, int N> inline void sn_wgmma_touch(T (&)[N][4]) {}
 #define SNN_WGMMA(name, element, T) \
-    inline void name(T(&d)[8][4], const unsigned (&a)[4], const void* b, SNN_SITE) { \
-        ::snn::wgmma({::snn::Element::element, d, a, b}, SNN_AT); \
+    template <int N> inline void name(T(&d)[N][4], const unsigned (&a)[4], const void* b, SNN_SITE) { \
+        ::snn::wgmma({::snn::Element::element, d, a, b, 8 * N}, SNN_AT); \
     }
 SNN_WGMMA(sn_wgmma_f16, f16, float)
 SNN_WGMMA(sn_wgmma_bf16, bf16, float)

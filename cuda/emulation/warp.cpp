@@ -118,17 +118,18 @@ template <Element E> static void finish(const Pending& p) {
     constexpr u32 n = Of<E>::count, K = 8 * n;
     Rows<E> a;
     for (u32 l = 0; l < LANES; ++l) a.take(l, p.a[l]);
-    static Number b[64][K];
+    static Number b[128][K];
+    const u32 columns = p.lanes[0].columns;
     const unsigned char* from = (const unsigned char*)p.lanes[0].b;
-    for (u32 column = 0; column < 64; ++column)
+    for (u32 column = 0; column < columns; ++column)
         for (u32 k = 0; k < K; k += n) {
             u32 word;
-            memcpy(&word, from + k / (K / 2) * 1024 + column * 16 + k % (K / 2) * 4 / n, 4);
+            memcpy(&word, from + k / (K / 2) * columns * 16 + column * 16 + k % (K / 2) * 4 / n, 4);
             for (u32 e = 0; e < n; ++e) b[column][k + e] = Of<E>::at(word, e);
         }
     for (u32 l = 0; l < LANES; ++l) {
         Number* d = (Number*)p.lanes[l].d;
-        for (u32 j = 0; j < 8; ++j)
+        for (u32 j = 0; j < columns / 8; ++j)
             for (u32 i = 0; i < 4; ++i) {
                 const Number *row = a.at[l / 4 + 8 * (i / 2)], *column = b[8 * j + 2 * (l % 4) + i % 2];
                 for (u32 k = 0; k < K; ++k) d[4 * j + i] += row[k] * column[k];
@@ -164,7 +165,8 @@ static void start_product(Warp& warp, void* const (&parts)[LANES], u32, Site sit
         if (p.lanes[l].b != p.lanes[0].b) fail("lanes give wgmma different tiles", site);
     }
     if ((u64)p.lanes[0].b % 16 != 0) fail("wgmma's tile is not aligned to 16 bytes", site);
-    check_shared(p.lanes[0].b, 2048, "wgmma reads", site);
+    if (p.lanes[0].columns > 128) fail("wgmma of more columns than are known", site);
+    check_shared(p.lanes[0].b, p.lanes[0].columns * 32, "wgmma reads", site);
     p.group = warp.product_groups;
     warp.products.push_back(p);
     if (schedule.is_early()) finish_before(warp, ~0u);

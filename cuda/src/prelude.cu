@@ -99,24 +99,25 @@ SN_DEV void sn_fence_async() { asm volatile("fence.proxy.async.shared::cta;" :::
 #endif
 
 #ifdef SNN_ARCH_A
-// Products of four warps' tiles, d += a b, 64 rows (16 a warp, in its lanes as above) and 64 columns: d[j] is columns 8 j on.
+// Products of four warps' tiles, d += a b, 64 rows (16 a warp, in its lanes as above) and 64 or 128 columns: d[j] is columns
+// 8 j on.
 // b stands in shared memory, aligned to 16: [half of k][column][16 bytes of k]. They go on in the background; registers must
 // not be touched between a fence before and the wait after, which leaves the last N groups under way.
 SN_DEV void sn_wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 SN_DEV void sn_wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int N> SN_DEV void sn_wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" :: "n"(N) : "memory"); }
 // Keeps the compiler from moving accesses of d across; stands behind the wait.
-SN_DEV void sn_wgmma_touch(float (&d)[8][4]) {
+template <int N> SN_DEV void sn_wgmma_touch(float (&d)[N][4]) {
 #pragma unroll
-    for (int j = 0; j < 8; ++j) asm volatile("" : "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3]) :: "memory");
+    for (int j = 0; j < N; ++j) asm volatile("" : "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3]) :: "memory");
 }
 SN_DEV void sn_wgmma_touch(i32 (&d)[8][4]) {
 #pragma unroll
     for (int j = 0; j < 8; ++j) asm volatile("" : "+r"(d[j][0]), "+r"(d[j][1]), "+r"(d[j][2]), "+r"(d[j][3]) :: "memory");
 }
-// No swizzle: 1024 bytes from one half of k to the other, 128 from 8 columns to the next 8.
-SN_DEV u64 sn_wgmma_descriptor(const void* b) {
-    return (u64)((sn_shared_address(b) & 0x3ffffu) >> 4) | (u64)(1024 >> 4) << 16 | (u64)(128 >> 4) << 32;
+// No swizzle: 16 bytes a column from one half of k to the other, 128 from 8 columns to the next 8.
+SN_DEV u64 sn_wgmma_descriptor(const void* b, u32 columns) {
+    return (u64)((sn_shared_address(b) & 0x3ffffu) >> 4) | (u64)columns << 16 | (u64)(128 >> 4) << 32;
 }
 #define SN_WGMMA(TYPES, C, SCALES) \
     asm volatile("wgmma.mma_async.sync.aligned." TYPES " " \
@@ -125,7 +126,7 @@ SN_DEV u64 sn_wgmma_descriptor(const void* b) {
         "{%32,%33,%34,%35}, %36, " SCALES ";" \
         : SN_WGMMA_ROW(C, 0), SN_WGMMA_ROW(C, 1), SN_WGMMA_ROW(C, 2), SN_WGMMA_ROW(C, 3), \
           SN_WGMMA_ROW(C, 4), SN_WGMMA_ROW(C, 5), SN_WGMMA_ROW(C, 6), SN_WGMMA_ROW(C, 7) \
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(sn_wgmma_descriptor(b)) : "memory")
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(sn_wgmma_descriptor(b, 64)) : "memory")
 #define SN_WGMMA_ROW(C, j) C(d[j][0]), C(d[j][1]), C(d[j][2]), C(d[j][3])
 SN_DEV void sn_wgmma_f16(float (&d)[8][4], const u32 (&a)[4], const void* b) {
     SN_WGMMA("m64n64k16.f32.f16.f16", "+f", "1, 1, 1, 0");
@@ -136,6 +137,25 @@ SN_DEV void sn_wgmma_bf16(float (&d)[8][4], const u32 (&a)[4], const void* b) {
 SN_DEV void sn_wgmma_s8(i32 (&d)[8][4], const u32 (&a)[4], const void* b) {
     SN_WGMMA("m64n64k32.s32.s8.s8", "+r", "1");
 }
+#define SN_WGMMA_WIDE(TYPES) \
+    asm volatile("wgmma.mma_async.sync.aligned." TYPES " " \
+        "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15," \
+        "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31," \
+        "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47," \
+        "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, " \
+        "{%64,%65,%66,%67}, %68, 1, 1, 1, 0;" \
+        : SN_WGMMA_ROW("+f", 0), SN_WGMMA_ROW("+f", 1), SN_WGMMA_ROW("+f", 2), SN_WGMMA_ROW("+f", 3), \
+          SN_WGMMA_ROW("+f", 4), SN_WGMMA_ROW("+f", 5), SN_WGMMA_ROW("+f", 6), SN_WGMMA_ROW("+f", 7), \
+          SN_WGMMA_ROW("+f", 8), SN_WGMMA_ROW("+f", 9), SN_WGMMA_ROW("+f", 10), SN_WGMMA_ROW("+f", 11), \
+          SN_WGMMA_ROW("+f", 12), SN_WGMMA_ROW("+f", 13), SN_WGMMA_ROW("+f", 14), SN_WGMMA_ROW("+f", 15) \
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(sn_wgmma_descriptor(b, 128)) : "memory")
+SN_DEV void sn_wgmma_f16(float (&d)[16][4], const u32 (&a)[4], const void* b) {
+    SN_WGMMA_WIDE("m64n128k16.f32.f16.f16");
+}
+SN_DEV void sn_wgmma_bf16(float (&d)[16][4], const u32 (&a)[4], const void* b) {
+    SN_WGMMA_WIDE("m64n128k16.f32.bf16.bf16");
+}
+#undef SN_WGMMA_WIDE
 #undef SN_WGMMA
 #undef SN_WGMMA_ROW
 #endif

@@ -5,8 +5,13 @@ mod common;
 #[path = "common/emulation.rs"]
 mod emulation;
 
+use std::process::Command;
+
 use common::{gpu_check, text};
 use emulation::emulation;
+
+const NETWORKS: [&str; 6] =
+    ["digits_mlp", "tdbn_small", "neunorm_small", "noise_small", "recurrent_small", "exact_small"];
 
 /// Runs checks in that many schedules of threads, all of which must pass; gives how many each was.
 fn checks(args: &[&str], variables: &[(&str, &str)], seeds: &[&str]) -> usize {
@@ -49,4 +54,38 @@ fn text_for_later_devices_gives_the_same() {
 #[test]
 fn every_item_of_the_library_agrees_with_the_interpreter() {
     assert!(checks(&["--quick", "--only", "std."], &[], &["5"]) > 150);
+}
+
+/// Kernels that reach outside of what is theirs may compute the right numbers.
+#[test]
+fn no_network_reaches_outside_of_its_memory() {
+    let Some(library) = sanitizer("libasan.so") else { return };
+    let address = [("SNN_EMULATION_SANITIZE", "address"), ("LD_PRELOAD", &library), ("ASAN_OPTIONS", "detect_leaks=0")];
+    for network in NETWORKS {
+        assert!(checks(&["--quick", "--only", network], &address, &["1"]) > 30, "{network}");
+    }
+}
+
+/// So may those that read vectors that are not aligned, or shift by too much.
+#[test]
+fn no_network_does_what_the_language_leaves_open() {
+    let undefined = ("SNN_EMULATION_SANITIZE", "undefined");
+    for network in NETWORKS {
+        assert!(checks(&["--quick", "--only", network], &[undefined], &["1"]) > 30, "{network}");
+    }
+    let later = [undefined, ("SNN_EMULATION_CAPABILITY", "9.0")];
+    assert!(checks(&["--quick", "--only", "tdbn_small"], &later, &["1"]) > 30);
+}
+
+/// The compiler's library of that name; where it cannot be loaded before a program, says so.
+fn sanitizer(name: &str) -> Option<String> {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "g++".into());
+    let found = Command::new(compiler).arg(format!("-print-file-name={name}")).output();
+    let path = found.ok().and_then(|output| String::from_utf8(output.stdout).ok())?.trim().to_owned();
+    let tried = Command::new("true").env("LD_PRELOAD", &path).output().ok();
+    if tried.is_none_or(|output| !output.status.success() || !output.stderr.is_empty()) {
+        eprintln!("skipped: {name} cannot be loaded here, so no network runs under it");
+        return None;
+    }
+    Some(path)
 }

@@ -61,7 +61,7 @@ fn replace_table(place: &Place, percent: u8) {
     let path = table(place);
     let mut kept: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     for row in kept["kernels"]["crossovers"].as_object_mut().unwrap().values_mut() {
-        *row = serde_json::json!([percent, percent, percent]);
+        row.as_array_mut().unwrap().fill(percent.into());
     }
     fs::write(path, kept.to_string()).unwrap();
 }

@@ -52,9 +52,11 @@ pub fn instructions(arch: Arch) -> Vec<InstructionCheck> {
         rows("check_cp_async_16", Arch::Sm80, &SM80, 3 * 128 * 4, 7 * 128 + 20 * 4),
         cp_async_4(),
         rows("check_bulk", Arch::Sm90, &SM90, 2 * 128 * 4, 8 * 128),
-        wide_product("check_wgmma_f16", 2, 30),
-        wide_product("check_wgmma_bf16", 2, 12),
-        wide_product("check_wgmma_s8", 4, 127),
+        wide_product("check_wgmma_f16", 64, 2, 30),
+        wide_product("check_wgmma_bf16", 64, 2, 12),
+        wide_product("check_wgmma_s8", 64, 4, 127),
+        wide_product("check_wgmma_wide_f16", 128, 2, 30),
+        wide_product("check_wgmma_wide_bf16", 128, 2, 12),
     ];
     all.into_iter().filter(|check| check.arch <= arch).collect()
 }
@@ -229,13 +231,13 @@ fn product(name: &'static str, packed: usize, most: i64) -> InstructionCheck {
     InstructionCheck::of_a_warp(name, [a, b, c].concat(), expected)
 }
 
-/// The product of four warps, in two steps.
-fn wide_product(name: &'static str, packed: usize, most: i64) -> InstructionCheck {
+/// The product of four warps, 64 rows and that many columns, in two steps.
+fn wide_product(name: &'static str, columns: usize, packed: usize, most: i64) -> InstructionCheck {
     let k = 2 * 8 * packed;
-    let (a, b) = (integers(64 * k, most, 6), integers(64 * k, most, 7));
+    let (a, b) = (integers(64 * k, most, 6), integers(columns * k, most, 7));
     let expected = multiply(&a, &b, k, |_| 0.0);
     let (arch, text, input) = (Arch::Sm90a, &SM90A, [a, b].concat());
-    InstructionCheck { name, arch, text, threads: 128, shared: 4096, input, expected }
+    InstructionCheck { name, arch, text, threads: 128, shared: 64 * columns as u32, input, expected }
 }
 
 /// 8 rows of 128 numbers, each moved by 5 places; those from `end` on are zeros.

@@ -115,10 +115,24 @@ SN_DEV void sn_pipeline(const sn_block<G>& block, i32 begin, i32 end, Left& left
     }
 }
 
+// Where slices lie: a block's own memory, or what its launch asks for where they need more.
+template <class G, bool IS_LARGE = G::IS_LARGE> struct sn_slices {
+    static SN_DEV sn_quad* memory() {
+        __shared__ sn_quad held[G::STAGES * (G::LEFT_QUADS + G::BN * 4)];
+        return held;
+    }
+};
+template <class G> struct sn_slices<G, true> {
+    static SN_DEV sn_quad* memory() {
+        SN_DYN_SHARED(sn_quad, held);
+        return held;
+    }
+};
+
 // The products of a block.
 template <class G, class Product>
 SN_DEV void sn_multiply(const sn_block<G>& block, const typename G::A* a, const typename G::B* b, Product& product) {
-    __shared__ sn_quad memory[G::STAGES * (G::LEFT_QUADS + G::BN * 4)];
+    sn_quad* const memory = sn_slices<G>::memory();
     const i32 begin = block.part * G::SLICES_OF_PART;
     const i32 end = begin + G::SLICES_OF_PART < G::SLICES ? begin + G::SLICES_OF_PART : G::SLICES;
     product.begin();
@@ -178,7 +192,9 @@ template <class G> SN_DEV void sn_add_parts(const typename G::Sum* parts, typena
 // The channel of a tap that element `at` of a slice's chunk stands for.
 template <class G> SN_DEV i32 sn_channel_of(i32 chunk, i32 at) {
     constexpr i32 LEN = sn_chunk<typename G::S>::LEN;
+    if (G::INT8 && G::WARPGROUPS) return 32 * (chunk >> 1) + 8 * (at & 3) + 2 * (at >> 2) + (chunk & 1);
     if (G::INT8) return 32 * (at >> 3) + 8 * (at & 3) + 2 * chunk + (at >> 2 & 1);
+    if (G::WARPGROUPS && !G::WORDS) return 8 * (at >> 1) + 2 * chunk + (at & 1);
     if (G::WARPGROUPS) return 4 * (at >> 1) + chunk + 16 * (at & 1);
     return G::WORDS && LEN == 8 ? 4 * chunk + (at >> 1) + 16 * (at & 1) : chunk * LEN + at;
 }

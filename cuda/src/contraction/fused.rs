@@ -100,7 +100,7 @@ pub fn emit(
         function: fused.name.clone(),
         grid: [u32::try_from(plan.blocks()).unwrap_or(u32::MAX), 1],
         block: plan.tile.threads as u32,
-        shared: 0,
+        shared: plan.shared_bytes() as u32,
         arguments,
     };
     functions.push(fused);

@@ -58,7 +58,7 @@ pub(super) fn emit(c: &Contraction, geometry: &Geometry, storage: [Storage; 3], 
         function: products.name.clone(),
         grid: [u32::try_from(plan.blocks()).unwrap_or(u32::MAX), 1],
         block: plan.tile.threads as u32,
-        shared: 0,
+        shared: plan.shared_bytes() as u32,
         arguments: vec![a, b, out.clone(), Argument::Workspace(0)],
     });
     functions.push(products);
@@ -145,6 +145,7 @@ pub(super) fn constants(
         ("WORDS", plan.gather == Gather::Words),
         ("INT8", plan.operand == Operands::Int8),
         ("WARPGROUPS", plan.tile.warpgroups),
+        ("IS_LARGE", plan.shared_bytes() > 0),
         ("BY_TAP", plan.gather != Gather::Any),
         ("ASYNC", plan.gather == Gather::Async),
         ("IS_WHOLE", c.shape.groups == 1 || geometry.gathered.is_multiple_of(32)),

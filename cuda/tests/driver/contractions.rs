@@ -298,9 +298,14 @@ fn weights_of_8_bits_are_added_up_as_integers() {
     ] {
         compare_fused(&Neurons::new(shape, 3, steps, true).with_multiples(), steps, Precision::F32);
     }
+    compare_products_of_8_bits(shapes());
+}
+
+/// Compares linear maps and convolutions of spikes with the interpreter: a label, a shape and rows of each.
+fn compare_products_of_8_bits(shapes: impl IntoIterator<Item = (&'static str, ConvShape, usize)>) {
     let mut program = Program::new(Dtype::F32);
     let mut cases = Vec::new();
-    for (label, shape, rows) in shapes() {
+    for (label, shape, rows) in shapes {
         let case = add(&mut program, label, ContractionKind::Forward, true, shape, rows);
         cases.push((case, shape.cout));
     }
@@ -334,12 +339,34 @@ fn warpgroups_multiply_spikes() {
         return;
     }
     for (steps, precision) in [(1, Precision::F16), (3, Precision::Bf16), (4, Precision::F16)] {
-        compare_neurons(convolution([96, 70], [5, 4], [3, 3]), steps, true, precision);
+        let shape = convolution([96, 70], [5, 4], [3, 3]);
+        compare_neurons(shape, steps, true, precision);
+        compare_fused(&Neurons::new(shape, 3, steps, true).with_multiples(), steps, precision);
     }
     let mut program = Program::new(Dtype::F32);
     let shape = ConvShape::linear(40, 36);
     let case = add(&mut program, "many rows", ContractionKind::Forward, true, shape, 66 * 256);
     compare_program(&program, &[case], Precision::F16, [0.5_f64.powi(8); 2]);
+    compare_products_of_8_bits([("many rows", ConvShape::linear(40, 36), 66 * 256)]);
+}
+
+#[test]
+fn warpgroups_multiply_what_is_gathered() {
+    if !with_fakes_of("contractions::warpgroups_multiply_what_is_gathered", "9.0") {
+        return;
+    }
+    for (precision, tolerance) in [(Precision::F16, 0.5_f64.powi(8)), (Precision::Bf16, 0.5_f64.powi(5))] {
+        let mut program = Program::new(Dtype::F32);
+        let case = add(&mut program, "wide", ContractionKind::InputGradient, false, wide(), 22 * 33);
+        let target = Target { arch: Arch::Sm90a, dtype: Dtype::F32, precision };
+        assert!(emit(&program, &target).kernels.iter().flatten().any(|call| call.shared > 48 << 10));
+        compare_program(&program, &[case], precision, [tolerance; 2]);
+    }
+}
+
+/// A convolution whose input's gradient has more columns than a warpgroup's narrow tile.
+fn wide() -> ConvShape {
+    ConvShape { kernel: [1, 3], pad: [0, 1], ..convolution([72, 40], [4, 6], [1, 1]) }
 }
 
 #[test]
@@ -371,6 +398,9 @@ fn everything_fits_into_registers() {
             for steps in [1, 4, 16] {
                 units.extend(fuse(&neurons(steps), steps, &target).unwrap().units);
             }
+            let mut program = Program::new(Dtype::F32);
+            add(&mut program, "wide", ContractionKind::InputGradient, false, wide(), 22 * 33);
+            units.extend(emit(&program, &target).units);
             for unit in units {
                 let compiled = compiler.compile(&unit.name, &unit.text, arch.name()).unwrap();
                 wrong.extend(compiled.resources.iter().filter_map(|of| {
@@ -413,20 +443,22 @@ fn tensor_cores_multiply_what_is_rounded() {
         }
         assert!(text.contains("cp.async.cg.shared.global"), "weights are copied in the background");
     }
-    let target = Target { arch: Arch::Sm90a, dtype: Dtype::F32, precision: Precision::F16 };
+    let fused = |arch: Arch, neurons: &Neurons| -> String {
+        let units = fuse(neurons, 4, &Target { arch, dtype: Dtype::F32, precision: Precision::F16 }).unwrap().units;
+        let text = |unit: &snn_cuda::Unit| {
+            let ptx = compiler.compile(&unit.name, &unit.text, &arch.name().replace("sm_", "compute_")).unwrap().image;
+            String::from_utf8_lossy(&ptx).into_owned()
+        };
+        units.iter().filter(|unit| unit.name.starts_with("fused.")).map(text).collect()
+    };
     let neurons = || Neurons::new(convolution([64, 64], [8, 8], [3, 3]), 2, 4, true);
-    let of_8_bits = fuse(&neurons().with_multiples(), 4, &target).unwrap().units;
-    let adds = of_8_bits.iter().filter(|unit| unit.name.starts_with("fused.")).any(|unit| {
-        let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
-        String::from_utf8_lossy(&ptx).contains("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32")
-    });
-    assert!(adds, "weights of 8 bits are multiplied as such");
-    let units = fuse(&neurons(), 4, &target).unwrap().units;
-    let multiplies = units.iter().filter(|unit| unit.name.starts_with("fused.")).any(|unit| {
-        let ptx = compiler.compile(&unit.name, &unit.text, "compute_90a").unwrap().image;
-        String::from_utf8_lossy(&ptx).contains("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16")
-    });
-    assert!(multiplies, "warpgroups multiply spikes on Hopper");
+    for (arch, neurons, instruction) in [
+        (Arch::Sm90, neurons().with_multiples(), "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32"),
+        (Arch::Sm90a, neurons().with_multiples(), "wgmma.mma_async.sync.aligned.m64n64k32.s32.s8.s8"),
+        (Arch::Sm90a, neurons(), "wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16"),
+    ] {
+        assert!(fused(arch, &neurons).contains(instruction), "{arch:?}: {instruction}");
+    }
 }
 
 /// Text of a contraction alone.

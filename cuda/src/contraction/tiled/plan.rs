@@ -14,8 +14,10 @@ use crate::target::{Arch, Target};
 const SLICE: usize = 64;
 /// Bytes of what a thread moves at once.
 const CHUNK: usize = 16;
-/// Shared memory that a block takes at most, in chunks.
+/// Shared memory that a block takes without asking for it, in chunks.
 const SHARED: usize = 48 * 1024 / CHUNK;
+/// What warpgroups take that multiply gathered numbers: less than half of a processor's.
+const LARGE: usize = 96 * 1024 / CHUNK;
 /// Blocks that keep a device busy: sums are split until there are about as many.
 const BLOCKS: usize = 264;
 /// Slices of a part at least.
@@ -93,7 +95,8 @@ impl Plan {
     ) -> Option<Plan> {
         let (operand, gather) = operands(c, geometry, storage, target);
         let mut tile = fused_tile(gather, operand, steps)?;
-        tile.warpgroups = tile.warps == [8, 1] && has_warpgroups(gather, operand, target);
+        let suits = tile.warps == [8, 1] && gather == Gather::Words;
+        tile.warpgroups = suits && has_warpgroups(gather, operand, target);
         let plan = Plan::with(c, geometry, storage, (operand, gather), tile, Some(steps));
         (plan.stages >= 2).then_some(plan)
     }
@@ -130,7 +133,8 @@ impl Plan {
             Gather::Async | Gather::Words => 4,
             Gather::Any | Gather::Tap => 2,
         };
-        let stages = stages.min(SHARED / (left_chunks(operand, gather, tile) + tile.size[1] * 4));
+        let shared = if tile.warpgroups && gather == Gather::Async { LARGE } else { SHARED };
+        let stages = stages.min(shared / (left_chunks(operand, gather, tile) + tile.size[1] * 4));
         let vectors = match c.kind {
             ContractionKind::WeightGradient => [pair(c, geometry.gathered), pair_of_gradient(c, geometry.m)],
             ContractionKind::Forward | ContractionKind::InputGradient => [vector(c, geometry, storage[0], operand), 1],
@@ -157,6 +161,12 @@ impl Plan {
     /// Blocks of the products' launch.
     pub(crate) fn blocks(&self) -> usize {
         self.tiles[0] * self.tiles[1] * self.phases * self.groups * self.parts
+    }
+
+    /// Bytes of shared memory that a launch asks for; 0 where its blocks have enough of their own.
+    pub(crate) fn shared_bytes(&self) -> usize {
+        let chunks = self.stages * (left_chunks(self.operand, self.gather, self.tile) + self.tile.size[1] * 4);
+        if chunks > SHARED { chunks * CHUNK } else { 0 }
     }
 
     /// Chunks of the weights in the order of slices.
@@ -276,16 +286,22 @@ fn left_chunks(operand: Operands, gather: Gather, tile: Tile) -> usize {
     if gather == Gather::Words { tile.size[0] * words / 4 } else { tile.size[0] * 4 }
 }
 
-/// Whether a device multiplies such spikes by the instructions of four warps.
+/// Whether a device multiplies such operands by the instructions of four warps.
 fn has_warpgroups(gather: Gather, operand: Operands, target: &Target) -> bool {
-    target.arch == Arch::Sm90a && gather == Gather::Words && matches!(operand, Operands::F16 | Operands::Bf16)
+    let is_known = match gather {
+        Gather::Words => matches!(operand, Operands::F16 | Operands::Bf16 | Operands::Int8),
+        Gather::Async => matches!(operand, Operands::F16 | Operands::Bf16),
+        Gather::Any | Gather::Tap => false,
+    };
+    target.arch == Arch::Sm90a && is_known
 }
 
-/// A tile for them, where there is enough to do.
+/// A tile for them, where there is enough to do. Numbers are read from shared memory for each tile of columns, so that there
+/// are to be few; spikes are bits.
 fn warpgroups(geometry: &Geometry, gather: Gather, operand: Operands, target: &Target) -> Option<Tile> {
-    let columns = 64;
+    let (columns, rows): (usize, &[usize]) = if gather == Gather::Words { (64, &[512, 256]) } else { (128, &[256]) };
     let tiles = |rows: usize| geometry.m.div_ceil(rows) * geometry.n.div_ceil(columns);
-    let rows = [512, 256].into_iter().find(|rows| tiles(*rows) >= BLOCKS / 4)?;
+    let rows = *rows.iter().find(|rows| tiles(**rows) >= BLOCKS / 4)?;
     let suits = has_warpgroups(gather, operand, target) && geometry.n > columns / 2;
     suits.then_some(Tile { size: [rows, columns], warps: [8, 1], threads: 256, blocks: 1, warpgroups: true })
 }
