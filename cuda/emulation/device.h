@@ -72,7 +72,8 @@ struct Module {
 struct Function {
     const Kernel* kernel;
     Module* module;
-    u32 most_dynamic_bytes = 48 << 10;
+    // Shared memory: that of the text, and what a launch may ask for.
+    u32 static_bytes, most_dynamic_bytes;
 };
 struct Graph {
     std::vector<Work> work;

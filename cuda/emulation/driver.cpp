@@ -510,12 +510,19 @@ EXPORT Answer cuModuleUnload(Module* module) {
     delete module;
     return SUCCESS;
 }
+// Shared memory that a kernel has without asking. Of a text with several kernels nobody knows whose it is.
+static u32 static_bytes(Module* module) {
+    const Kernel* const kernels = (const Kernel*)dlsym(module->library, "snn_kernels");
+    const StaticBytesFunction bytes = (StaticBytesFunction)dlsym(module->library, "snn_static_bytes");
+    return bytes && !kernels[1].name ? (u32)bytes() : 0;
+}
 EXPORT Answer cuModuleGetFunction(Function** function, Module* module, const char* name) {
     ENTER;
     for (const Kernel* kernel = (const Kernel*)dlsym(module->library, "snn_kernels"); kernel && kernel->name; ++kernel) {
         if (strcmp(kernel->name, name) != 0) continue;
         std::unique_ptr<Function>& kept = module->functions[name];
-        if (!kept) kept.reset(new Function{kernel, module});
+        const u32 fixed = static_bytes(module), free = 48 << 10;
+        if (!kept) kept.reset(new Function{kernel, module, fixed, fixed < free ? free - fixed : 0});
         *function = kept.get();
         return SUCCESS;
     }
@@ -526,6 +533,7 @@ EXPORT Answer cuFuncGetAttribute(int* value, int attribute, Function* function) 
     const u32 most = function->kernel->most_threads;
     switch (attribute) {
     case 0: *value = (int)(most ? most : MOST_THREADS); break;
+    case 1: *value = (int)function->static_bytes; break;
     case 4: *value = 32; break;  // registers, about which nothing is known
     case 5:
     case 6: *value = (int)capability(); break;
@@ -542,7 +550,7 @@ static int most_dynamic_bytes() {
 EXPORT Answer cuFuncSetAttribute(Function* function, int attribute, int value) {
     ENTER;
     if (attribute != 8) return SUCCESS;
-    if (value < 0 || value > most_dynamic_bytes()) return INVALID_VALUE;
+    if (value < 0 || value + (int)function->static_bytes > most_dynamic_bytes()) return INVALID_VALUE;
     function->most_dynamic_bytes = (u32)value;
     return SUCCESS;
 }

@@ -30,8 +30,9 @@ struct Launch {
     size_t message_bytes;
 };
 
-// What a shared object exports: `snn_kernels`, which ends with a kernel that has no name, and `snn_launch`, which answers
-// whether the kernel ran to its end.
+// What a shared object exports: `snn_kernels`, which ends with a kernel that has no name, `snn_launch`, which answers
+// whether the kernel ran to its end, and `snn_static_bytes`, the shared memory that all kernels of the text have together.
 typedef bool (*LaunchFunction)(const Launch*);
+typedef u64 (*StaticBytesFunction)();
 
 }  // namespace snn

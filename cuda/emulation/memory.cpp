@@ -5,6 +5,10 @@
 // are linked before and behind (shared-begin.cpp, shared-end.cpp).
 extern "C" unsigned char snn_shared_begin[64], snn_shared_end[64];
 
+extern "C" __attribute__((visibility("default"))) snn::u64 snn_static_bytes() {
+    return (snn::u64)snn_shared_end - (snn::u64)(snn_shared_begin + sizeof snn_shared_begin);
+}
+
 namespace snn {
 
 Block block;

@@ -26,6 +26,7 @@ pub fn report() -> Report {
         libraries: Vec::new(),
         searched: Vec::new(),
         devices: Vec::new(),
+        failed: Vec::new(),
         cache: None,
         advice: vec![Reason::NotBuilt.help()],
     }
@@ -92,6 +93,11 @@ impl Device {
 
     /// What text for it may use.
     pub fn arch(&self) -> Arch {
+        match self.0 {}
+    }
+
+    /// Whether this process can no longer use it.
+    pub fn is_lost(&self) -> bool {
         match self.0 {}
     }
 

@@ -36,6 +36,33 @@ pub struct DeviceInfo {
     pub driver: Version,
 }
 
+/// A device that the driver counts and about which it does not say what must be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedDevice {
+    /// Its number, from 0.
+    pub ordinal: usize,
+    /// What the driver was asked.
+    pub call: &'static str,
+    /// What it answered.
+    pub answer: String,
+}
+
+impl FailedDevice {
+    /// What the user can do about it.
+    pub fn help(&self) -> String {
+        format!(
+            "look whether `nvidia-smi` reports errors of device {}; CUDA_VISIBLE_DEVICES can leave it out",
+            self.ordinal
+        )
+    }
+}
+
+impl fmt::Display for FailedDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "device {} cannot be used: {} says {}", self.ordinal, self.call, self.answer)
+    }
+}
+
 /// Why no device can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -80,6 +107,8 @@ pub enum Reason {
         /// What is needed.
         needed: Version,
     },
+    /// There are devices, and the driver fails with all of them; the first.
+    DeviceFailed(FailedDevice),
     /// The driver refuses to start.
     DriverFailed {
         /// What it was asked.
@@ -112,6 +141,7 @@ impl Reason {
                 "look whether `nvidia-smi` lists a device and whether CUDA_VISIBLE_DEVICES hides it".to_owned()
             }
             Reason::OldDriver { .. } => "update NVIDIA's driver".to_owned(),
+            Reason::DeviceFailed(failed) => failed.help(),
             Reason::OldDevice { .. } => "use the processor, `--device cpu`".to_owned(),
             Reason::DriverFailed { .. } => {
                 "look whether `nvidia-smi` works; after an update of the driver, start the machine anew".to_owned()
@@ -144,6 +174,7 @@ impl fmt::Display for Reason {
                 "the device {name} is too old: its compute capability is {}.{}, and {}.{} is needed",
                 found.0, found.1, needed.0, needed.1
             ),
+            Reason::DeviceFailed(failed) => failed.fmt(f),
             Reason::DriverFailed { call, answer } => write!(f, "the CUDA driver does not start: {call} says {answer}"),
         }
     }
@@ -171,6 +202,8 @@ pub struct Report {
     pub searched: Vec<PathBuf>,
     /// All devices that the driver lists, also such as cannot be used.
     pub devices: Vec<DeviceInfo>,
+    /// Devices that it counts and fails with; the others can be used.
+    pub failed: Vec<FailedDevice>,
     /// Where compiled kernels are kept; `None` if they are not.
     pub cache: Option<PathBuf>,
     /// What the user should do, most important first; empty if all is well.

@@ -44,5 +44,9 @@ pub(crate) fn emit(draw: &Draw, dtype: Dtype) -> Emitted {
         arguments: vec![Argument::Operand(draw.out.clone()), Argument::Run, Argument::Step],
     };
     let text = text.replace(names::PLACEHOLDER, &name);
-    Emitted { functions: vec![Function { name, needs: vec![&DRAW], text }], calls: vec![call], ..Emitted::default() }
+    Emitted {
+        functions: vec![Function { name, needs: vec![&DRAW], text, local_bytes: 0 }],
+        calls: vec![call],
+        ..Emitted::default()
+    }
 }

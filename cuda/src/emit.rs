@@ -57,6 +57,9 @@ pub struct Unit {
     pub begin: usize,
     /// The functions that calls may name.
     pub functions: Vec<String>,
+    /// Bytes of memory that each thread of a function has to itself, for those that have any: the compiler has no reason to
+    /// take more.
+    pub local_bytes: BTreeMap<String, usize>,
 }
 
 /// A program as text.

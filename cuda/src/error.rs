@@ -129,6 +129,14 @@ impl fmt::Display for CudaError {
 
 impl std::error::Error for CudaError {}
 
+impl CudaError {
+    /// Whether the process can no longer use the device.
+    #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "only a driver fails so"))]
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, CudaError::Driver { code, .. } if is_lost(*code))
+    }
+}
+
 /// Answers after which a context is of no use: illegal addresses and instructions, failed launches, lost devices.
 fn is_lost(code: u32) -> bool {
     matches!(code, 46 | 214 | 700 | 702 | 709..=719)

@@ -78,6 +78,8 @@ pub struct Function {
     pub needs: Vec<&'static Template>,
     /// Its definition.
     pub text: String,
+    /// Bytes of the arrays that each of its threads has to itself and that need not fit into registers.
+    pub local_bytes: usize,
 }
 
 /// Text that several functions share.

@@ -34,7 +34,7 @@ mod driver;
 #[cfg(not(all(unix, feature = "driver")))]
 pub use absent::{Compiler, Device, Executable, Instance, accelerator_versions, availability, report};
 pub use accelerators::{Accelerators, Choices, Winner};
-pub use availability::{Availability, DeviceInfo, LibraryReport, Reason, Report};
+pub use availability::{Availability, DeviceInfo, FailedDevice, LibraryReport, Reason, Report};
 pub use code::{Compiled, Resources};
 #[cfg(all(unix, feature = "driver"))]
 pub use driver::{Compiler, Device, Executable, Instance, accelerator_versions, availability, report};

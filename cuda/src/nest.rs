@@ -10,6 +10,7 @@
 //! | `body` | statements |
 //! | `epilogue` | a nest for sums that a contraction has in registers |
 //! | `flat` | loops over all elements of a tensor without the processor's blocks |
+//! | `scratch` | memory of a thread: its own, or a part of the workspace |
 //! | `member` | a small nest as one of several that are launched together |
 //!
 //! A thread computes one iteration of all loops that `threads` takes, the lanes of a `Lanes` loop being neighbors; what is
@@ -26,6 +27,7 @@ mod index;
 mod member;
 mod ordered;
 mod scalar;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -42,6 +44,7 @@ use body::Writer;
 pub(crate) use epilogue::epilogue;
 pub(crate) use member::Member;
 pub(crate) use scalar::{constant, type_name};
+use scratch::Scratch;
 use threads::Threads;
 
 /// Helpers of scalar instructions.
@@ -62,15 +65,18 @@ struct Slot {
     may_alias: bool,
     /// Number of elements.
     len: usize,
+    /// For scratch that lies in the workspace, the number of elements of the same thread before it.
+    spilled: Option<usize>,
 }
 
 /// The function and its launch; `storage` has an entry for each buffer of the program.
 pub(crate) fn emit(nest: &Nest, program: &Program, storage: &[Storage]) -> Emitted {
-    let slots = slots(nest, program, storage);
+    let mut slots = slots(nest, program, storage);
     let threads = Threads::of(nest, program);
     if threads.count() == 0 {
         return Emitted::default();
     }
+    let scratch = Scratch::place(&mut slots, program.dtype);
     let text = Writer::function(nest, program.dtype, &slots, &threads);
     let name = names::unique("nest", &text);
     let mut buffers: Vec<(usize, BufferId)> =
@@ -78,6 +84,9 @@ pub(crate) fn emit(nest: &Nest, program: &Program, storage: &[Storage]) -> Emitt
     buffers.sort_unstable();
     let whole = |(_, id)| Argument::Operand(Operand::whole(id));
     let mut arguments: Vec<Argument> = buffers.into_iter().map(whole).collect();
+    if scratch.spilled > 0 {
+        arguments.push(Argument::Workspace(0));
+    }
     arguments.push(Argument::Step);
     let block = BLOCK.min(threads.count().next_multiple_of(32));
     let blocks = threads.count().div_ceil(block);
@@ -89,7 +98,9 @@ pub(crate) fn emit(nest: &Nest, program: &Program, storage: &[Storage]) -> Emitt
         arguments,
     };
     let text = text.replace(names::PLACEHOLDER, &name);
-    Emitted { functions: vec![Function { name, needs: vec![&SCALAR], text }], calls: vec![call], ..Emitted::default() }
+    let function = Function { name, needs: vec![&SCALAR], text, local_bytes: scratch.local_bytes };
+    let workspace = scratch.workspace(threads.count(), program.dtype);
+    Emitted { functions: vec![function], calls: vec![call], workspace, ..Emitted::default() }
 }
 
 /// The buffers that a nest touches, arguments numbered in the order of first use.
@@ -108,6 +119,7 @@ fn slots(nest: &Nest, program: &Program, storage: &[Storage]) -> BTreeMap<Buffer
                 stored: false,
                 may_alias: declared.is_some_and(|buffer| matches!(buffer.role, Role::Input | Role::Output)),
                 len: declared.map_or(0, |buffer| buffer.len),
+                spilled: None,
             }
         });
         slot.stored |= is_store;

@@ -10,6 +10,9 @@ use snnc::Model;
 use crate::outcome::Outcome;
 use crate::programs;
 
+/// Compilers round a thread's memory up to this many bytes.
+const FRAME: usize = 16;
+
 /// Units with functions that no unit before had, by architecture.
 #[derive(Default)]
 pub struct Texts {
@@ -119,14 +122,38 @@ fn compile_unit(compiler: &Compiler, arch: Arch, unit: &Unit, worst: &mut Worst)
     if let Some(missing) = missing {
         return Outcome::failed(name, format!("the compiler does not report on `{missing}`"));
     }
-    match compiled.resources.iter().find(|r| r.spill_stores + r.spill_loads > 0) {
-        Some(spilling) => Outcome::failed(
-            name,
-            format!(
-                "`{}` spills {} bytes at {} registers",
-                spilling.function, spilling.spill_stores, spilling.registers
-            ),
-        ),
+    match compiled.resources.iter().find_map(|resources| excess(unit, resources)) {
+        Some(problem) => Outcome::failed(name, problem),
         None => Outcome::passed(name, String::new()),
+    }
+}
+
+/// What a function takes of memory without being meant to.
+fn excess(unit: &Unit, found: &Resources) -> Option<String> {
+    let Resources { function, registers, stack_bytes, spill_stores, spill_loads, .. } = found;
+    if spill_stores + spill_loads > 0 {
+        return Some(format!("`{function}` spills {spill_stores} bytes at {registers} registers"));
+    }
+    let meant = unit.local_bytes.get(function).copied().unwrap_or(0);
+    (*stack_bytes as usize > meant.next_multiple_of(FRAME))
+        .then(|| format!("a thread of `{function}` has a stack of {stack_bytes} bytes where {meant} are meant"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_nobody_asked_for_is_found() {
+        let local_bytes = BTreeMap::from([("asks".to_owned(), 20)]);
+        let unit = Unit { name: String::new(), text: String::new(), begin: 0, functions: Vec::new(), local_bytes };
+        let excess = |function: &str, stack_bytes, spill_loads| {
+            excess(&unit, &Resources { function: function.into(), stack_bytes, spill_loads, ..Resources::default() })
+        };
+        assert_eq!(excess("asks", 32, 0), None);
+        assert_eq!(excess("other", 0, 0), None);
+        assert_eq!(excess("asks", 40, 0).unwrap(), "a thread of `asks` has a stack of 40 bytes where 20 are meant");
+        assert_eq!(excess("other", 8, 0).unwrap(), "a thread of `other` has a stack of 8 bytes where 0 are meant");
+        assert!(excess("asks", 32, 4).unwrap().starts_with("`asks` spills"));
     }
 }

@@ -9,13 +9,13 @@ use snn_loops::RandomKey;
 
 use crate::outcome::Outcome;
 
-/// Checks all whose names `wanted` takes.
-pub fn check(device: &Device, wanted: impl Fn(&str) -> bool) -> Vec<Outcome> {
-    let all = instructions(device.arch()).into_iter().map(|check| (format!("instructions.{}", check.name), check));
-    all.filter(|(name, _)| wanted(name)).map(|(name, check)| outcome(name, &check, device)).collect()
+/// All that the device has, with names.
+pub fn all(device: &Device) -> Vec<(String, InstructionCheck)> {
+    instructions(device.arch()).into_iter().map(|check| (format!("instructions.{}", check.name), check)).collect()
 }
 
-fn outcome(name: String, check: &InstructionCheck, device: &Device) -> Outcome {
+/// Checks one.
+pub fn check(name: String, check: &InstructionCheck, device: &Device) -> Outcome {
     let found = match run(check, device) {
         Ok(found) => found,
         Err(error) => return Outcome::failed(name, error.to_string()),

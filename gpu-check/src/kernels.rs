@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use snn_cuda::check::{Isolated, Values, distinct, isolate};
-use snn_cuda::{Accelerators, CudaError, Device, Executable, Instance, Precision, Target};
+use snn_cuda::{Accelerators, Arch, CudaError, Device, Executable, Instance, Precision, Target};
 use snn_loops::contraction::LEVELS;
 use snn_loops::{BufferId, Dtype, Kernel, KernelId, Program, RandomKey, interp};
 use snnc::Model;
@@ -29,62 +29,84 @@ fn tolerance(kernel: &Kernel, precision: Precision) -> f64 {
     }
 }
 
-/// Checks every kind of kernel of a model's training and evaluation; `name` is put before each.
+/// A program of a model, and its kernels of which there are no two of a kind.
+#[derive(Debug)]
+pub struct Standing {
+    part: &'static str,
+    program: Program,
+    kernels: Vec<KernelId>,
+    target: Target,
+}
+
+/// Every kind of kernel of a model's training and evaluation.
 ///
 /// # Errors
 /// If the model cannot be compiled.
-pub fn check_model(
-    name: &str,
-    model: &Model,
-    batch: usize,
-    device: &Device,
-    precision: Precision,
-) -> Result<Vec<Outcome>, String> {
-    let mut outcomes = Vec::new();
+pub fn standing(model: &Model, batch: usize, arch: Arch, precision: Precision) -> Result<Vec<Standing>, String> {
+    let mut all = Vec::new();
     for (part, program) in programs::of(model, batch)? {
-        let target = Target { arch: device.arch(), dtype: program.dtype, precision };
+        let target = Target { arch, dtype: program.dtype, precision };
         let emission = snn_cuda::emit_apart(&program, &target);
-        let standing: Vec<KernelId> = distinct(&emission)
+        let kernels = distinct(&emission)
             .into_iter()
             .filter(|id| !matches!(kernel(&program, *id), Some(Kernel::EventSweep(_)) | None))
             .filter(|id| part != programs::INT8 || kernel(&program, *id).is_some_and(programs::is_int8))
             .collect();
-        let isolated = isolate(&program, &standing);
-        outcomes.extend(check_kernels(&format!("{name}.{part}"), &program, &isolated, device, &target));
+        all.push(Standing { part, program, kernels, target });
     }
-    Ok(outcomes)
+    Ok(all)
 }
 
 fn kernel(program: &Program, id: KernelId) -> Option<&Kernel> {
     program.kernels.get(id.0 as usize)
 }
 
-/// Runs kernels side by side in both ways and compares what each gives.
-fn check_kernels(prefix: &str, from: &Program, isolated: &Isolated, device: &Device, target: &Target) -> Vec<Outcome> {
-    let inputs = inputs(isolated);
-    let results =
-        by_interpreter(isolated, &inputs).and_then(|meant| Ok((meant, on_device(isolated, &inputs, device, target)?)));
-    let (expected, found) = match results {
-        Ok(results) => results,
-        Err(problem) => return vec![Outcome::failed(prefix, problem)],
-    };
-    let mut outcomes = Vec::new();
-    for alone in &isolated.kernels {
-        let Some(kernel) = kernel(from, alone.id) else { continue };
-        let name = format!("{prefix}.k{} {}", alone.id.0, kernel.name());
-        let tolerance = tolerance(kernel, target.precision);
-        let mut worst: Result<f64, String> = Ok(0.0);
-        for (id, values) in &alone.outputs {
-            let (Some(expected), Some(found)) = (expected.get(id), found.get(id)) else { continue };
-            let buffer = isolated.program.buffers.get(id.0 as usize).map_or("", |buffer| buffer.name.as_str());
-            worst = worst.and_then(|worst| Ok(compare(buffer, expected, found, *values, tolerance)?.max(worst)));
-        }
-        outcomes.push(match worst {
-            Ok(worst) => Outcome::passed(name, format!("largest error {worst:.1e} of the root mean square")),
-            Err(problem) => Outcome::failed(name, problem),
-        });
+impl Standing {
+    /// The kernels.
+    pub fn kernels(&self) -> &[KernelId] {
+        &self.kernels
     }
-    outcomes
+
+    /// What the check of a kernel is called.
+    pub fn name(&self, prefix: &str, id: KernelId) -> String {
+        let kernel = kernel(&self.program, id).map_or("", Kernel::name);
+        format!("{prefix}.{}.k{} {kernel}", self.part, id.0)
+    }
+
+    /// Runs kernels side by side in both ways and compares what each gives; `prefix` is put before each name.
+    pub fn check(&self, prefix: &str, device: &Device, ids: &[KernelId]) -> Vec<Outcome> {
+        let isolated = isolate(&self.program, ids);
+        let inputs = inputs(&isolated);
+        let results = by_interpreter(&isolated, &inputs)
+            .and_then(|meant| Ok((meant, on_device(&isolated, &inputs, device, &self.target)?)));
+        let (expected, found) = match results {
+            Ok(results) => results,
+            Err(problem) => {
+                let name = match ids {
+                    [id] => self.name(prefix, *id),
+                    _ => format!("{prefix}.{}", self.part),
+                };
+                return vec![Outcome::failed(name, problem)];
+            }
+        };
+        let mut outcomes = Vec::new();
+        for alone in &isolated.kernels {
+            let Some(kernel) = kernel(&self.program, alone.id) else { continue };
+            let name = self.name(prefix, alone.id);
+            let tolerance = tolerance(kernel, self.target.precision);
+            let mut worst: Result<f64, String> = Ok(0.0);
+            for (id, values) in &alone.outputs {
+                let (Some(expected), Some(found)) = (expected.get(id), found.get(id)) else { continue };
+                let buffer = isolated.program.buffers.get(id.0 as usize).map_or("", |buffer| buffer.name.as_str());
+                worst = worst.and_then(|worst| Ok(compare(buffer, expected, found, *values, tolerance)?.max(worst)));
+            }
+            outcomes.push(match worst {
+                Ok(worst) => Outcome::passed(name, format!("largest error {worst:.1e} of the root mean square")),
+                Err(problem) => Outcome::failed(name, problem),
+            });
+        }
+        outcomes
+    }
 }
 
 /// The largest error, relative to the root mean square; or what is more than `tolerance` apart.

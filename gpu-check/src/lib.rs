@@ -9,15 +9,19 @@
 //! | `compile` | that a real compiler takes every kernel, and what its functions need; without a device |
 //! | `training` | some steps of a training against the same steps on the CPU |
 //! | `speed` | how long things take, beside the floors of the device |
+//! | `parts` | all of that in parts, which a fault of the device cannot spoil for each other |
+//! | `apart` | parts in processes of their own |
 //!
 //! Nothing here prints; `main` does. Must never know whether the device is real.
 
+pub mod apart;
 pub mod compile;
 pub mod instructions;
 pub mod kernels;
 pub mod library;
 pub mod models;
 pub mod outcome;
+pub mod parts;
 pub mod programs;
 pub mod speed;
 pub mod training;

@@ -1,20 +1,25 @@
 //! `gpu-check`: checks the CUDA back end on this machine's device, then measures it.
 //!
 //! Ends with 0 if all checks passed, 1 if one failed, 77 if there is no device (`SNNC_REQUIRE_GPU=1` makes that 1). The
-//! same program runs on a real device and on one that a processor emulates; only a real one is measured.
+//! same program runs on a real device and on one that a processor emulates; only a real one is measured. It starts itself
+//! again for each group of checks, so that a fault costs few of them.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Value, json};
-use snn_cuda::{Availability, Compiler, Device};
+use snn_cuda::{Availability, Compiler, Device, DeviceInfo};
+use snn_gpu_check::apart::Processes;
 use snn_gpu_check::compile::Texts;
 use snn_gpu_check::models::Subject;
 use snn_gpu_check::outcome::count;
-use snn_gpu_check::speed::{Figure, WORKLOADS, copy_bandwidth, measure, neurons};
-use snn_gpu_check::{Outcome, Status, instructions, kernels, models, training};
-use snnc::{Precision, WeightValues};
+use snn_gpu_check::parts::{self, Event, Group, Scope};
+use snn_gpu_check::speed::Figure;
+use snn_gpu_check::{Outcome, Status, models};
+use snnc::Precision;
 
 /// The exit code of a program that had nothing to test, as of automake.
 const SKIPPED: u8 = 77;
@@ -41,6 +46,21 @@ struct Args {
     /// Only compiles, with NVRTC and for every architecture; needs no device.
     #[arg(long, conflicts_with_all = ["quick", "bench"])]
     compile: bool,
+    /// Checks in this process alone, for compute-sanitizer and debuggers: a fault costs everything behind it.
+    #[arg(long)]
+    in_process: bool,
+    /// How long a part of the checks may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    limit: u64,
+    /// Runs this group of parts alone and tells what comes out, as JSON; for the process that started this one.
+    #[arg(long, hide = true)]
+    group: Option<usize>,
+    /// From this part on.
+    #[arg(long, hide = true, default_value_t = 0)]
+    from: usize,
+    /// Each kernel by itself, in this precision.
+    #[arg(long, hide = true, value_parser = precision)]
+    each_kernel: Option<Precision>,
     /// Checks these models in place of those that come with snnc.
     models: Vec<PathBuf>,
 }
@@ -68,28 +88,39 @@ fn main() -> ExitCode {
         let required = std::env::var_os("SNNC_REQUIRE_GPU").is_some_and(|value| value == "1");
         return if required { ExitCode::FAILURE } else { ExitCode::from(SKIPPED) };
     };
+    if let Some(at) = args.group {
+        return child(&args, subjects, at, info.ordinal);
+    }
     let (major, minor) = info.capability;
     println!("device: {}, compute capability {major}.{minor}", info.name);
-    let is_emulated = info.name.starts_with(EMULATED);
-    let (outcomes, figures) = match Device::open(info.ordinal) {
-        Ok(device) => run(&args, &subjects, &device, is_emulated),
-        Err(error) => (vec![Outcome::failed("device", error.to_string())], Vec::new()),
-    };
+    for failed in snn_cuda::report().failed {
+        println!("not used: {failed}");
+    }
+    let groups = groups(&args, subjects);
+    let (outcomes, figures) = run(&args, &groups, info);
     let [passed, failed, skipped] = count(&outcomes);
     println!("{passed} passed, {failed} failed, {skipped} skipped");
-    if let Some(path) = &args.json {
-        let report = json!({
-            "device": info.name,
-            "compute_capability": [major, minor],
-            "checks": outcomes.iter().map(Outcome::json).collect::<Vec<Value>>(),
-            "figures": figures.iter().map(Figure::json).collect::<Vec<Value>>(),
-        });
-        if let Err(error) = std::fs::write(path, format!("{report:#}\n")) {
+    let is_written = keep(&args, info, true, &outcomes, &figures);
+    if failed == 0 && is_written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes the file of results, if one is wanted; whether that went well.
+fn keep(args: &Args, info: &DeviceInfo, is_complete: bool, outcomes: &[Outcome], figures: &[Figure]) -> bool {
+    let Some(path) = &args.json else { return true };
+    let report = json!({
+        "device": info.name,
+        "compute_capability": [info.capability.0, info.capability.1],
+        "complete": is_complete,
+        "checks": outcomes.iter().map(Outcome::json).collect::<Vec<Value>>(),
+        "figures": figures.iter().map(Figure::json).collect::<Vec<Value>>(),
+    });
+    match std::fs::write(path, format!("{report:#}\n")) {
+        Ok(()) => true,
+        Err(error) => {
             println!("cannot write {}: {error}", path.display());
-            return ExitCode::FAILURE;
+            false
         }
     }
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What is to be checked.
@@ -141,70 +172,121 @@ fn compile(subjects: &[Subject]) -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(args: &Args, subjects: &[Subject], device: &Device, is_emulated: bool) -> (Vec<Outcome>, Vec<Figure>) {
-    let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
-    let mut outcomes = Vec::new();
+/// All groups, in the same order in every process: what is measured comes last.
+fn groups(args: &Args, subjects: Vec<Subject>) -> Vec<Group> {
+    let mut groups = Vec::new();
     if !args.bench {
-        outcomes.extend(instructions::check(device, wanted));
-        outcomes.iter().for_each(tell);
-        for subject in subjects {
-            let found = check(args, subject, device);
-            found.iter().for_each(tell);
-            outcomes.extend(found);
+        groups.push(Group::Instructions);
+        groups.extend(subjects.into_iter().map(Group::Model));
+    }
+    groups.push(Group::Speed);
+    groups
+}
+
+fn scope(args: &Args) -> Scope {
+    Scope { quick: args.quick, only: args.only.clone(), each_kernel: args.each_kernel }
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    parts::precision(name).ok_or_else(|| format!("there is no precision `{name}`"))
+}
+
+/// Runs a group for the process that started this one.
+fn child(args: &Args, subjects: Vec<Subject>, at: usize, ordinal: usize) -> ExitCode {
+    let groups = groups(args, subjects);
+    let Some(group) = groups.get(at) else {
+        eprintln!("there is no group {at}");
+        return ExitCode::FAILURE;
+    };
+    let device = match Device::open(ordinal) {
+        Ok(device) => device,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
         }
+    };
+    // Whoever does not listen is gone.
+    parts::run(group, &scope(args), args.from, &device, &mut |event| {
+        let _ = writeln!(std::io::stdout(), "{}", event.line());
+    });
+    ExitCode::SUCCESS
+}
+
+/// How groups are run.
+enum Runner {
+    /// Here, on an open device.
+    Here(Box<Device>),
+    /// In other processes; this one opens no device.
+    Apart(Processes),
+}
+
+impl Runner {
+    fn new(args: &Args, ordinal: usize) -> Result<Runner, String> {
+        if args.in_process {
+            return Device::open(ordinal)
+                .map(|device| Runner::Here(Box::new(device)))
+                .map_err(|error| error.to_string());
+        }
+        let program = std::env::current_exe().map_err(|error| format!("this program does not find itself: {error}"))?;
+        let (arguments, limit) = (std::env::args_os().skip(1).collect(), Duration::from_secs(args.limit));
+        Ok(Runner::Apart(Processes { program, arguments, limit }))
     }
-    let mut figures = Vec::new();
-    if is_emulated || args.quick {
-        println!("nothing is measured: {}", if is_emulated { "the device is emulated" } else { "--quick" });
-        return (outcomes, figures);
-    }
-    match copy_bandwidth(device) {
-        Ok(bytes) => {
-            figures.push(Figure { name: "copy".into(), value: bytes * 1e-12, unit: "TB/s", share: Some(1.0) });
-            match neurons(device, bytes) {
-                Ok(figure) => figures.push(figure),
-                Err(problem) => outcomes.push(Outcome::failed("LIF alone", problem)),
+
+    /// Runs a group; whether others can be run.
+    fn run(&self, at: usize, group: &Group, scope: &Scope, tell: &mut dyn FnMut(Event)) -> bool {
+        match self {
+            Runner::Apart(processes) => {
+                processes.run(at, group.name(), tell);
+                true
+            }
+            Runner::Here(device) => {
+                parts::run(group, scope, 0, device, tell);
+                !device.is_lost()
             }
         }
-        Err(problem) => outcomes.push(Outcome::failed("copy", problem)),
     }
-    for workload in WORKLOADS.iter().filter(|workload| wanted(workload.name)) {
-        match measure(workload) {
-            Ok(found) => figures.extend(found),
-            Err(problem) => outcomes.push(Outcome::failed(workload.name, problem)),
+}
+
+fn run(args: &Args, groups: &[Group], info: &DeviceInfo) -> (Vec<Outcome>, Vec<Figure>) {
+    let is_emulated = info.name.starts_with(EMULATED);
+    let (mut outcomes, mut figures) = (Vec::new(), Vec::new());
+    let runner = match Runner::new(args, info.ordinal) {
+        Ok(runner) => runner,
+        Err(problem) => {
+            see(Event::Checked(Outcome::failed("device", problem)), &mut outcomes, &mut figures);
+            return (outcomes, figures);
         }
-    }
-    for figure in &figures {
-        let share = figure.share.map_or(String::new(), |share| format!(", {:.0} % of the floor", 100.0 * share));
-        println!("{:<56} {:>12.3} {}{share}", figure.name, figure.value, figure.unit);
+    };
+    for (at, group) in groups.iter().enumerate() {
+        if matches!(group, Group::Speed) && (is_emulated || args.quick) {
+            println!("nothing is measured: {}", if is_emulated { "the device is emulated" } else { "--quick" });
+            continue;
+        }
+        if !runner.run(at, group, &scope(args), &mut |event| see(event, &mut outcomes, &mut figures)) {
+            let why = "this process can no longer use the device, so that nothing behind is checked";
+            see(Event::Checked(Outcome::failed(group.name(), why)), &mut outcomes, &mut figures);
+            break;
+        }
+        // Whoever ends this program early has what was found so far.
+        keep(args, info, false, &outcomes, &figures);
     }
     (outcomes, figures)
 }
 
-/// All checks of a model.
-fn check(args: &Args, subject: &Subject, device: &Device) -> Vec<Outcome> {
-    let model = match subject.model() {
-        Ok(model) => model,
-        Err(error) => return vec![Outcome::failed(subject.name.clone(), error.to_string())],
-    };
-    let precisions = if args.quick { &[Precision::F32][..] } else { &Precision::ALL[..] };
-    let mut outcomes = Vec::new();
-    for precision in precisions {
-        let name = format!("{}.{}", subject.name, precision.name());
-        match kernels::check_model(&name, &model, subject.batch, device, *precision) {
-            Ok(found) => outcomes.extend(found),
-            Err(problem) => outcomes.push(Outcome::failed(name, problem)),
+/// Shows and keeps what is told.
+fn see(event: Event, outcomes: &mut Vec<Outcome>, figures: &mut Vec<Figure>) {
+    match event {
+        Event::Checked(outcome) => {
+            tell(&outcome);
+            outcomes.push(outcome);
         }
-        outcomes.push(training::check_inference(&subject.name, &model, subject.batch, *precision, WeightValues::Any));
-        if *precision == Precision::F32 {
-            let int8 = WeightValues::Int8;
-            outcomes.push(training::check_inference(&subject.name, &model, subject.batch, *precision, int8));
+        Event::Measured(figure) => {
+            let share = figure.share.map_or(String::new(), |share| format!(", {:.0} % of the floor", 100.0 * share));
+            println!("{:<56} {:>12.3} {}{share}", figure.name, figure.value, figure.unit);
+            figures.push(figure);
         }
-        if model.recipe().is_some() {
-            outcomes.push(training::check(&subject.name, &model, subject.batch, subject.steps, *precision));
-        }
+        Event::Began { .. } | Event::Lost | Event::Done => {}
     }
-    outcomes
 }
 
 /// Writes what failed; what passed is only counted.

@@ -53,6 +53,15 @@ impl Outcome {
         Outcome { name: name.into(), status: Status::Skipped, detail: why.into() }
     }
 
+    /// What JSON says, if it is one.
+    pub fn from_json(value: &Value) -> Option<Outcome> {
+        let text = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
+        let status = text("status")?;
+        let all = [Status::Passed, Status::Failed, Status::Skipped];
+        let status = all.into_iter().find(|known| known.name() == status)?;
+        Some(Outcome { name: text("name")?, status, detail: text("detail")? })
+    }
+
     /// As JSON.
     pub fn json(&self) -> Value {
         json!({ "name": self.name, "status": self.status.name(), "detail": self.detail })

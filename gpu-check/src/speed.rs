@@ -23,7 +23,7 @@ pub struct Figure {
     /// The figure.
     pub value: f64,
     /// Its unit.
-    pub unit: &'static str,
+    pub unit: String,
     /// The share of the floor, where one is known: 1 is as fast as can be.
     pub share: Option<f64>,
 }
@@ -33,13 +33,28 @@ impl Figure {
     pub fn json(&self) -> Value {
         json!({ "name": self.name, "value": self.value, "unit": self.unit, "share_of_floor": self.share })
     }
+
+    /// What JSON says, if it is one.
+    pub fn from_json(value: &Value) -> Option<Figure> {
+        let text = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
+        let number = |key: &str| value.get(key).and_then(Value::as_f64);
+        let (value, share) = (number("value")?, number("share_of_floor"));
+        Some(Figure { name: text("name")?, value, unit: text("unit")?, share })
+    }
 }
 
-/// Bytes a second that a copy moves, reading and writing counted: what other kernels are held against.
+/// What memory alone bounds: a copy, and neurons without weights.
 ///
 /// # Errors
 /// If the device cannot run it.
-pub fn copy_bandwidth(device: &snn_cuda::Device) -> Result<f64, String> {
+pub fn memory(device: &snn_cuda::Device) -> Result<Vec<Figure>, String> {
+    let bytes = copy_bandwidth(device)?;
+    let copy = Figure { name: "copy".into(), value: bytes * 1e-12, unit: "TB/s".into(), share: Some(1.0) };
+    Ok(vec![copy, neurons(device, bytes)?])
+}
+
+/// Bytes a second that a copy moves, reading and writing counted: what other kernels are held against.
+fn copy_bandwidth(device: &snn_cuda::Device) -> Result<f64, String> {
     const LEN: usize = 1 << 28;
     let mut program = Program::new(Dtype::F32);
     let from = program.add_buffer("from", LEN, Role::Input);
@@ -57,10 +72,7 @@ pub fn copy_bandwidth(device: &snn_cuda::Device) -> Result<f64, String> {
 
 /// Neurons alone, 16 steps of 2^20, forward and backward: the share of the copy's bandwidth, counting what must be moved:
 /// the current twice, the gradients of spikes and currents, and a bit.
-///
-/// # Errors
-/// If the device cannot run it.
-pub fn neurons(device: &snn_cuda::Device, copy: f64) -> Result<Figure, String> {
+fn neurons(device: &snn_cuda::Device, copy: f64) -> Result<Figure, String> {
     const ELEMENTS: f64 = 16.0 * 1_048_576.0;
     const BYTES: f64 = 16.1;
     let model = Text::compile(Source::from_text("lif.snn", include_str!("../../examples/bench/lif.snn")), &[])
@@ -72,7 +84,7 @@ pub fn neurons(device: &snn_cuda::Device, copy: f64) -> Result<Figure, String> {
         seconds += program_seconds(&program, device, kernel)?;
     }
     let share = ELEMENTS * BYTES / seconds / copy;
-    Ok(Figure { name: "LIF alone, 16 x 2^20".into(), value: seconds * 1e3, unit: "ms", share: Some(share) })
+    Ok(Figure { name: "LIF alone, 16 x 2^20".into(), value: seconds * 1e3, unit: "ms".into(), share: Some(share) })
 }
 
 /// The shortest time of a kernel of a program.
@@ -177,7 +189,12 @@ pub fn measure(workload: &Workload) -> Result<Vec<Figure>, String> {
         let Some(phase) = phase else { continue };
         let name = format!("{} {}", workload.name, precision.name());
         let rate = workload.batch as f64 / phase.step.median * 1e3;
-        let figure = |what: &str, value, unit| Figure { name: format!("{name}: {what}"), value, unit, share: None };
+        let figure = |what: &str, value, unit: &str| Figure {
+            name: format!("{name}: {what}"),
+            value,
+            unit: unit.into(),
+            share: None,
+        };
         figures.push(figure("median", phase.step.median, "ms"));
         figures.push(figure("samples", rate, "1/s"));
         figures.push(figure("compilation", phase.compile_ms, "ms"));

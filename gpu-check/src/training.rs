@@ -26,9 +26,19 @@ pub(crate) fn device(precision: Precision) -> Device {
     Device::cuda(first_cuda().unwrap_or_default(), precision)
 }
 
+/// What the check of a model's training is called.
+pub fn name(model: &str, precision: Precision) -> String {
+    format!("{model}.training {}", precision.name())
+}
+
+/// What the check of a model's evaluation is called.
+pub fn inference_name(model: &str, precision: Precision, weights: WeightValues) -> String {
+    let of_8_bits = if weights == WeightValues::Int8 { ", int8 weights" } else { "" };
+    format!("{model}.inference {}{of_8_bits}", precision.name())
+}
+
 /// Trains for so many steps on both machines.
-pub fn check(name: &str, model: &Model, batch: usize, steps: u64, precision: Precision) -> Outcome {
-    let name = format!("{name}.training {}", precision.name());
+pub fn check(name: String, model: &Model, batch: usize, steps: u64, precision: Precision) -> Outcome {
     let losses = |device: Device| losses(model, batch, steps, device).map_err(|error| error.to_string());
     let both = losses(Device::cpu(1)).and_then(|cpu| Ok((cpu, losses(device(precision))?)));
     match both {
@@ -54,14 +64,12 @@ fn compare(name: String, cpu: &[f64], cuda: &[f64], precision: Precision) -> Out
 /// An evaluation of a batch on both machines: in single precision each number of the result must be near, and where
 /// products round more at least be a number.
 pub fn check_inference(
-    name: &str,
+    name: String,
     model: &Model,
     batch: usize,
     precision: Precision,
     weights: WeightValues,
 ) -> Outcome {
-    let of_8_bits = if weights == WeightValues::Int8 { ", int8 weights" } else { "" };
-    let name = format!("{name}.inference {}{of_8_bits}", precision.name());
     let inferred = |device: Device| inferred(model, batch, device, weights);
     let both = inferred(Device::cpu(1)).and_then(|cpu| Ok((cpu, inferred(device(precision))?)));
     let (expected, found) = match both {

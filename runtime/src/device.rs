@@ -1,8 +1,8 @@
 //! Which machine runs a program: the one place that knows every back end.
 
 pub use snn_cuda::{
-    Accelerators, Arch, Availability, Choices, DeviceInfo, LibraryReport, Precision, Report as CudaReport, Winner,
-    report as cuda_report,
+    Accelerators, Arch, Availability, Choices, DeviceInfo, FailedDevice, LibraryReport, Precision,
+    Report as CudaReport, Winner, report as cuda_report,
 };
 use snn_graph::lower::LowerOptions;
 pub use snn_jit::{Crossovers, Densities, Footprint, Isa, Kernels, SpikeKernels, SweepNeeds};

@@ -5,11 +5,11 @@
 use std::path::PathBuf;
 
 use snn_runtime::calibration;
-use snn_runtime::device::{CudaReport, Device, Isa, cuda_report};
+use snn_runtime::device::{Device, Isa, cuda_report};
 
 use crate::kernels::cache_folder;
 
-pub use snn_runtime::device::{Availability, DeviceInfo, LibraryReport};
+pub use snn_runtime::device::{Availability, CudaReport, DeviceInfo, FailedDevice, LibraryReport};
 
 /// All that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]

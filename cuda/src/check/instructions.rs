@@ -3,6 +3,8 @@
 //! Whoever runs one takes [`InstructionCheck::program`] and [`InstructionCheck::emission`], writes the input, runs and reads
 //! the output. Must never know which device that is.
 
+use std::collections::BTreeMap;
+
 use snn_loops::{Access, BufferId, Dtype, Extent, Ix, Kernel, Launch, LoopKind, NestBuilder, Operand, Program, Role};
 
 use crate::emit::{Emission, Storage, Unit, beginning};
@@ -87,8 +89,13 @@ impl InstructionCheck {
             arguments: vec![operand(INPUT), operand(OUTPUT)],
         };
         let text = beginning(&[self.text], &target);
-        let unit =
-            Unit { name: self.text.file.to_owned(), begin: text.len(), text, functions: vec![self.name.to_owned()] };
+        let unit = Unit {
+            name: self.text.file.to_owned(),
+            begin: text.len(),
+            text,
+            functions: vec![self.name.to_owned()],
+            local_bytes: BTreeMap::new(),
+        };
         Emission {
             units: vec![unit],
             kernels: vec![vec![call]],

@@ -63,7 +63,7 @@ impl Constants {
         );
         let unique = names::unique(kind, &text);
         let text = text.replace(name, &unique);
-        Function { name: unique, needs: needs.to_vec(), text }
+        Function { name: unique, needs: needs.to_vec(), text, local_bytes: 0 }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::handles::Context;
+use super::handles::{Context, Stream};
 use super::probe;
 use crate::availability::{Availability, DeviceInfo};
 use crate::error::CudaError;
@@ -62,6 +62,13 @@ impl Device {
     /// Bytes of its memory that are free now, if the driver says.
     pub fn free_bytes(&self) -> Option<usize> {
         self.context.free_bytes()
+    }
+
+    /// Whether this process can no longer use it: a kernel touched memory that is not its own, or the device fell out. Only
+    /// another process can use it then.
+    pub fn is_lost(&self) -> bool {
+        let tried = Stream::new(&self.context).and_then(|stream| stream.wait());
+        tried.is_err_and(|error| error.is_lost())
     }
 
     /// The architecture of its own code.

@@ -27,7 +27,7 @@ use crate::error::CudaError;
 use crate::launch::Call;
 use crate::target::Target;
 
-/// Shared memory that a launch may ask for without being allowed to.
+/// Shared memory that a block may have without being allowed to, its text's and what the launch asks for together.
 const FREE_SHARED: u32 = 48 << 10;
 /// The most blocks along x and y.
 const MOST_BLOCKS: [u32; 2] = [i32::MAX as u32, u16::MAX as u32];
@@ -117,7 +117,7 @@ fn build(
             functions.insert(name.clone(), Arc::new(module.function(name)?));
         }
     }
-    allow_shared(&emission, &functions)?;
+    allow_shared(&emission, &functions, device)?;
     let mut kernels = link(&emission.kernels, &functions)?;
     let mut prepare = link(&emission.prepare, &functions)?;
     let room = Room { dtype: program.dtype, workspace: emission.workspace, prepared: emission.prepared };
@@ -177,15 +177,24 @@ fn check(program: &Program, emission: &Emission, device: &Device) -> Result<(), 
     Ok(())
 }
 
-/// Lets functions have the shared memory that calls ask for.
-fn allow_shared(emission: &Emission, functions: &Functions) -> Result<(), CudaError> {
+/// Lets functions have the shared memory that calls ask for, besides that of their texts.
+fn allow_shared(emission: &Emission, functions: &Functions, device: &Device) -> Result<(), CudaError> {
     let mut shared: BTreeMap<&str, u32> = BTreeMap::new();
-    for call in emission.kernels.iter().chain(&emission.prepare).flatten() {
+    for call in emission.kernels.iter().chain(&emission.prepare).flatten().filter(|call| call.shared > 0) {
         let most = shared.entry(call.function.as_str()).or_default();
         *most = call.shared.max(*most);
     }
-    for (name, bytes) in shared.into_iter().filter(|(_, bytes)| *bytes > FREE_SHARED) {
-        if let Some(function) = functions.get(name) {
+    for (name, bytes) in shared {
+        let Some(function) = functions.get(name) else { continue };
+        let own = function.static_shared()?;
+        let (all, most) = (bytes.saturating_add(own), device.info().shared_bytes);
+        if all > most {
+            return Err(CudaError::Emission(format!(
+                "`{name}` cannot be launched with {bytes} bytes of shared memory besides the {own} bytes of its text: a block \
+                 has at most {most} bytes"
+            )));
+        }
+        if all > FREE_SHARED {
             function.allow_shared(bytes)?;
         }
     }

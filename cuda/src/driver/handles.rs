@@ -339,6 +339,18 @@ unsafe impl Send for Function {}
 unsafe impl Sync for Function {}
 
 impl Function {
+    /// Bytes of shared memory that its text has, whatever a launch asks for.
+    pub fn static_shared(&self) -> Result<u32, CudaError> {
+        self.module.context.enter()?;
+        let driver = self.module.context.driver;
+        let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
+        let mut bytes = 0;
+        // SAFETY: the function lives as long as its module; writes to `bytes` alone.
+        let answer = unsafe { (driver.functions.cuFuncGetAttribute)(&mut bytes, attribute, self.raw) };
+        driver.check("cuFuncGetAttribute", answer)?;
+        Ok(bytes.unsigned_abs())
+    }
+
     /// Lets launches ask for that much shared memory.
     pub fn allow_shared(&self, bytes: u32) -> Result<(), CudaError> {
         self.module.context.enter()?;

@@ -16,7 +16,7 @@ use super::api::{Answer, AnswerText, DriverFunctions};
 use super::cache::Cache;
 use super::libraries::{self, Problem, Wanted};
 use super::nvrtc;
-use crate::availability::{Availability, DeviceInfo, LibraryReport, Reason, Report, Version};
+use crate::availability::{Availability, DeviceInfo, FailedDevice, LibraryReport, Reason, Report, Version};
 use crate::error::CudaError;
 
 /// Drivers of older CUDA lack functions and refuse the code of every NVRTC that is looked for.
@@ -58,6 +58,7 @@ struct Probe {
     driver: Result<Driver, Reason>,
     /// Every device, also such as are too old.
     devices: Vec<DeviceInfo>,
+    failed: Vec<FailedDevice>,
     availability: Availability,
 }
 
@@ -65,14 +66,17 @@ fn probe() -> &'static Probe {
     static PROBE: OnceLock<Probe> = OnceLock::new();
     PROBE.get_or_init(|| {
         let driver = start();
-        let (devices, availability) = match &driver {
-            Err(reason) => (Vec::new(), Availability::Absent(reason.clone())),
-            Ok(driver) => match list(driver) {
-                Ok(devices) => (devices.clone(), judge(driver.version, devices)),
-                Err(reason) => (Vec::new(), Availability::Absent(reason)),
-            },
-        };
-        Probe { driver, devices, availability }
+        let listed = driver.as_ref().map_err(Reason::clone).and_then(|driver| Ok((driver.version, list(driver)?)));
+        match listed {
+            Ok((version, (devices, failed))) => {
+                let availability = judge(version, devices.clone(), &failed);
+                Probe { driver, devices, failed, availability }
+            }
+            Err(reason) => {
+                let availability = Availability::Absent(reason);
+                Probe { driver, devices: Vec::new(), failed: Vec::new(), availability }
+            }
+        }
     })
 }
 
@@ -110,6 +114,12 @@ pub fn report() -> Report {
     if let Availability::Absent(reason) = &probe.availability {
         advice.push(reason.help());
     }
+    for help in probe.failed.iter().map(FailedDevice::help) {
+        // It may be why none can be used.
+        if !advice.contains(&help) {
+            advice.push(help);
+        }
+    }
     if compiler.is_err() {
         advice.push(nvrtc::HOW_TO_GET.to_owned());
     }
@@ -118,6 +128,7 @@ pub fn report() -> Report {
         libraries,
         searched: libraries::directories(),
         devices: probe.devices.clone(),
+        failed: probe.failed.clone(),
         cache: Cache::of_the_user().directory().map(PathBuf::from),
         advice,
     }
@@ -164,19 +175,30 @@ fn failed(call: &'static str, text: Option<AnswerText>, answer: Answer) -> Reaso
     Reason::DriverFailed { call, answer: format!("{answer}, {}", describe(text, answer)) }
 }
 
-/// All devices of the driver.
-fn list(driver: &Driver) -> Result<Vec<DeviceInfo>, Reason> {
-    let refused = |error: CudaError| match error {
-        CudaError::Driver { call, code, message } => {
-            Reason::DriverFailed { call, answer: format!("{code}, {message}") }
-        }
-        other => Reason::DriverFailed { call: "cuDeviceGet", answer: other.to_string() },
+/// All devices of the driver, and those that it fails with.
+fn list(driver: &Driver) -> Result<(Vec<DeviceInfo>, Vec<FailedDevice>), Reason> {
+    let answer_of = |error: CudaError| match error {
+        CudaError::Driver { call, code, message } => (call, format!("{code}, {message}")),
+        other => ("cuDeviceGet", other.to_string()),
     };
     let mut count = 0;
     // SAFETY: writes to `count` alone.
     let answer = unsafe { (driver.functions.cuDeviceGetCount)(&mut count) };
-    driver.check("cuDeviceGetCount", answer).map_err(refused)?;
-    (0..count).map(|ordinal| describe_device(driver, ordinal).map_err(refused)).collect()
+    driver.check("cuDeviceGetCount", answer).map_err(|error| {
+        let (call, answer) = answer_of(error);
+        Reason::DriverFailed { call, answer }
+    })?;
+    let (mut devices, mut failed) = (Vec::new(), Vec::new());
+    for ordinal in 0..count {
+        match describe_device(driver, ordinal) {
+            Ok(device) => devices.push(device),
+            Err(error) => {
+                let (call, answer) = answer_of(error);
+                failed.push(FailedDevice { ordinal: ordinal.unsigned_abs() as usize, call, answer });
+            }
+        }
+    }
+    Ok((devices, failed))
 }
 
 fn describe_device(driver: &Driver, ordinal: c_int) -> Result<DeviceInfo, CudaError> {
@@ -223,12 +245,12 @@ pub(super) fn device(driver: &Driver, ordinal: c_int) -> Result<CUdevice, CudaEr
 }
 
 /// Which devices can be used.
-fn judge(driver: Version, devices: Vec<DeviceInfo>) -> Availability {
+fn judge(driver: Version, devices: Vec<DeviceInfo>, failed: &[FailedDevice]) -> Availability {
     if driver < OLDEST_DRIVER {
         return Availability::Absent(Reason::OldDriver { found: driver, needed: OLDEST_DRIVER });
     }
     let Some(best) = devices.iter().max_by_key(|device| device.capability) else {
-        return Availability::Absent(Reason::NoDevice);
+        return Availability::Absent(failed.first().cloned().map_or(Reason::NoDevice, Reason::DeviceFailed));
     };
     if best.capability < OLDEST_DEVICE {
         let (name, found) = (best.name.clone(), best.capability);
@@ -256,11 +278,16 @@ mod tests {
     #[test]
     fn old_drivers_and_devices_are_told_from_good_ones() {
         let both = || vec![device(0, (7, 5)), device(1, (9, 0))];
-        assert_eq!(judge((12, 0), both()), Availability::Ready(vec![device(1, (9, 0))]));
+        assert_eq!(judge((12, 0), both(), &[]), Availability::Ready(vec![device(1, (9, 0))]));
         let old = Reason::OldDriver { found: (11, 8), needed: (12, 0) };
-        assert_eq!(judge((11, 8), both()), Availability::Absent(old));
+        assert_eq!(judge((11, 8), both(), &[]), Availability::Absent(old));
         let old = Reason::OldDevice { name: "device 0".into(), found: (7, 5), needed: (8, 0) };
-        assert_eq!(judge((13, 0), vec![device(0, (7, 5))]), Availability::Absent(old));
-        assert_eq!(judge((13, 0), vec![]), Availability::Absent(Reason::NoDevice));
+        assert_eq!(judge((13, 0), vec![device(0, (7, 5))], &[]), Availability::Absent(old));
+        assert_eq!(judge((13, 0), vec![], &[]), Availability::Absent(Reason::NoDevice));
+        let failed = FailedDevice { ordinal: 0, call: "cuDeviceGetName", answer: "999, unknown".into() };
+        let good = Availability::Ready(vec![device(1, (9, 0))]);
+        assert_eq!(judge((13, 0), vec![device(1, (9, 0))], std::slice::from_ref(&failed)), good);
+        let none = judge((13, 0), vec![], std::slice::from_ref(&failed));
+        assert_eq!(none, Availability::Absent(Reason::DeviceFailed(failed)));
     }
 }

@@ -126,7 +126,8 @@ fn emit(texts: &[Vec<&Member>]) -> Emitted {
     let mut needs: Vec<&'static Template> = texts.iter().flatten().map(|member| member.needs).collect();
     needs.dedup();
     needs.push(&TOGETHER);
-    let function = Function { text: text.replace(names::PLACEHOLDER, &name), name: name.clone(), needs };
+    let function =
+        Function { text: text.replace(names::PLACEHOLDER, &name), name: name.clone(), needs, local_bytes: 0 };
     let call = Call { function: name, grid: [first, 1], block: Member::BLOCK, shared: 0, arguments };
     Emitted { functions: vec![function], calls: vec![call], ..Emitted::default() }
 }

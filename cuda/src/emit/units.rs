@@ -55,5 +55,7 @@ fn unit(number: usize, needs: &[&'static Template], functions: &[Function], targ
         text.push_str(&function.text);
         text.push('\n');
     }
-    Unit { name, text, begin, functions: functions.iter().map(|function| function.name.clone()).collect() }
+    let local = functions.iter().filter(|function| function.local_bytes > 0);
+    let local_bytes = local.map(|function| (function.name.clone(), function.local_bytes)).collect();
+    Unit { name, text, begin, functions: functions.iter().map(|function| function.name.clone()).collect(), local_bytes }
 }

@@ -85,7 +85,12 @@ impl<'l> Plan<'l> {
             }
         }
         if !self.emitted.functions.iter().any(|known| known.name == name) {
-            self.emitted.functions.push(Function { name: name.clone(), needs, text: text.replace(PLACEHOLDER, &name) });
+            self.emitted.functions.push(Function {
+                name: name.clone(),
+                needs,
+                text: text.replace(PLACEHOLDER, &name),
+                local_bytes: 0,
+            });
         }
         let block = u32::try_from(threads).unwrap_or(u32::MAX);
         self.emitted.calls.push(Call { function: name, grid: [blocks, 1], block, shared: 0, arguments });

@@ -113,8 +113,15 @@ impl Writer<'_> {
         for at in 0..nest.n_regs {
             self.line(format_args!("{float} r{at};"));
         }
+        let threads = self.threads.count();
         for (id, slot) in self.slots.iter().filter(|(_, slot)| slot.argument.is_none()) {
-            self.line(format_args!("{float} s{}[{}];", id.0, slot.len.max(1)));
+            match slot.spilled {
+                None => self.line(format_args!("{float} s{}[{}];", id.0, slot.len.max(1))),
+                // Neighbors lie side by side.
+                Some(before) => {
+                    self.line(format_args!("{float}* const s{} = spilled + {before}ull * {threads}ull + thread;", id.0))
+                }
+            }
         }
     }
 
@@ -140,7 +147,10 @@ impl Writer<'_> {
         }
         arguments.sort_unstable();
         let pointers = arguments.iter().map(|(at, kind, restrict)| format!("{kind}{restrict} p{at}, "));
-        let list: String = pointers.collect();
+        let mut list: String = pointers.collect();
+        if self.slots.values().any(|slot| slot.spilled.is_some()) {
+            list.push_str(&format!("{}* __restrict__ spilled, ", scalar::type_name(self.dtype)));
+        }
         match form {
             Form::Kernel => {
                 self.line(format_args!("SN_KERNEL void __launch_bounds__({BLOCK}) {PLACEHOLDER}({list}i64 step) {{"))
@@ -260,7 +270,9 @@ impl Writer<'_> {
                 Storage::F16 => format!("sn_f16_to_f32(p{at}[{index}])"),
                 Storage::Bf16 => format!("sn_bf16_to_f32(p{at}[{index}])"),
             },
-            _ => format!("s{}[{index}]", access.buffer.0),
+            Some(slot) => self.scratch(access.buffer, slot, &index),
+            // Every buffer that the nest touches has a slot.
+            None => scalar::constant(0.0, self.dtype),
         };
         if access.bounds.is_empty() {
             return value;
@@ -278,6 +290,14 @@ impl Writer<'_> {
         format!("({}) ? {value} : {}", bounds.join(" && "), scalar::constant(access.padding(), self.dtype))
     }
 
+    /// An element of scratch.
+    fn scratch(&self, buffer: BufferId, slot: &Slot, index: &str) -> String {
+        match slot.spilled {
+            None => format!("s{}[{index}]", buffer.0),
+            Some(_) => format!("s{}[(u64)({index}) * {}ull]", buffer.0, self.threads.count()),
+        }
+    }
+
     fn store(&mut self, access: &Access, val: Val) {
         if self.is_spikes(access.buffer) {
             return self.spike(val);
@@ -285,7 +305,8 @@ impl Writer<'_> {
         let (index, v) = (self.index(&access.index), val.0);
         let Some(slot) = self.slots.get(&access.buffer) else { return };
         let Some(at) = slot.argument else {
-            return self.line(format_args!("s{}[{index}] = v{v};", access.buffer.0));
+            let place = self.scratch(access.buffer, slot, &index);
+            return self.line(format_args!("{place} = v{v};"));
         };
         let storage = slot.storage;
         let zero = scalar::constant(0.0, self.dtype);

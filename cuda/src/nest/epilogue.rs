@@ -55,6 +55,10 @@ pub(crate) fn epilogue(
     let axes = axes_of(&threads, &access, time, channel, channels, pixels)?;
     let (spikes, planes) = only_store(nest, program, &limits, &axes, time, pixels, c.shape.cout)?;
     let slots = slots(nest, program, storage);
+    // The registers are full of sums.
+    if slots.values().any(|slot| slot.argument.is_none()) {
+        return None;
+    }
     let sums = Sums { from: c.out.buffer, to: spikes, time, channel, steps: steps as usize };
     let (body, parameters) = Writer::epilogue(nest, program.dtype, &slots, &threads, &axes, sums);
     let parameters = parameters.into_iter().map(|(text, id)| (text, Operand::whole(id))).collect();

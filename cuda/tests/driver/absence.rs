@@ -134,6 +134,47 @@ fn the_device_may_be_old() {
     });
 }
 
+/// Three devices, of which the driver fails with some: as bits of `FAILING`.
+const THREE_DEVICES: &str = "
+extern \"C\" int cuDeviceGetCount(int *n) { *n = 3; return 0; }
+extern \"C\" int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return FAILING >> ordinal & 1 && ordinal == 2 ? 101 : 0; }
+extern \"C\" int cuDeviceTotalMem_v2(unsigned long *bytes, int device) {
+    *bytes = 1 << 30;
+    return FAILING >> device & 1 ? 999 : 0;
+}";
+
+#[test]
+fn a_device_that_fails_does_not_hide_the_others() {
+    let functions = format!("#define FAILING 6\n{THREE_DEVICES}");
+    altered("absence::a_device_that_fails_does_not_hide_the_others", &functions, || {
+        let Availability::Ready(devices) = availability() else { panic!("{:?}", availability()) };
+        assert_eq!(devices.iter().map(|device| device.ordinal).collect::<Vec<_>>(), [0]);
+        Device::open(0).unwrap();
+        assert_eq!(Device::open(1).unwrap_err(), CudaError::NoSuchDevice { ordinal: 1, usable: vec![0] });
+        let report = report();
+        let failed: Vec<String> = report.failed.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            failed,
+            [
+                "device 1 cannot be used: cuDeviceTotalMem says 999, which it does not explain",
+                "device 2 cannot be used: cuDeviceGet says 101, invalid device ordinal"
+            ]
+        );
+        assert_eq!(report.advice.len(), 2, "{report:?}");
+        assert!(report.advice[0].contains("device 1"), "{report:?}");
+    });
+}
+
+#[test]
+fn all_devices_may_fail() {
+    let functions = format!("#define FAILING 7\n{THREE_DEVICES}");
+    altered("absence::all_devices_may_fail", &functions, || {
+        let Reason::DeviceFailed(failed) = checked_reason() else { panic!("{:?}", reason()) };
+        assert_eq!((failed.ordinal, failed.call), (0, "cuDeviceTotalMem"));
+        assert_eq!((report().failed.len(), report().advice.len()), (3, 3), "and nothing is said twice");
+    });
+}
+
 #[test]
 fn a_device_is_described() {
     let Some(fakes) = fakes() else { return };

@@ -1,5 +1,7 @@
 //! Programs on the fake device give the interpreter's bits, launch by launch and as graphs.
 
+use std::collections::BTreeMap;
+
 use snn_cuda::{
     Argument, Call, CudaError, Device, Emission, Executable, Instance, Precision, Storage, Target, Unit, emit,
 };
@@ -243,7 +245,13 @@ fn by_hand(text: &str, arguments: Vec<Argument>, storage: Storage) -> (Program, 
     }));
     program.launches.push(Launch::Repeat { steps: 2, reverse: false, body: vec![Launch::Run(kernel)] });
     let call = Call { function: "by_hand".into(), grid: [1, 1], block: 32, shared: 64 << 10, arguments };
-    let unit = Unit { name: "by_hand.cu".into(), text: text.into(), begin: 0, functions: vec!["by_hand".into()] };
+    let unit = Unit {
+        name: "by_hand.cu".into(),
+        text: text.into(),
+        begin: 0,
+        functions: vec!["by_hand".into()],
+        local_bytes: BTreeMap::new(),
+    };
     let storage = vec![Storage::Float, storage];
     let _ = y;
     (
@@ -329,6 +337,34 @@ fn emissions_that_do_not_fit_are_errors() {
     let CudaError::Compile { unit, log, .. } = &broken else { panic!("{broken}") };
     assert_eq!(unit, "by_hand.cu");
     assert!(log.contains("no_such_name"), "{log}");
+}
+
+#[test]
+fn shared_memory_of_the_text_counts_with_what_a_call_asks_for() {
+    if !with_fakes("instances::shared_memory_of_the_text_counts_with_what_a_call_asks_for") {
+        return;
+    }
+    let device = Device::open(0).unwrap();
+    let text = "SN_KERNEL void by_hand(float *y, long long, long long, long long, long long) {\n    \
+                __shared__ float own[2048];\n    SN_DYN_SHARED(float, asked);\n    \
+                own[threadIdx.x] = asked[threadIdx.x] = (float)threadIdx.x;\n    __syncthreads();\n    \
+                if (threadIdx.x < 4) y[threadIdx.x] = own[31 - threadIdx.x] + asked[threadIdx.x];\n}\n";
+    let run = |asked: u32| {
+        let mut arguments = vec![Argument::Step; 5];
+        arguments[0] = Argument::Operand(Operand::whole(BufferId(0)));
+        let (program, mut emission) = by_hand(text, arguments, Storage::Float);
+        emission.kernels[0][0].shared = asked;
+        let mut instance = Instance::new(&Executable::compile(&program, emission, &device)?)?;
+        instance.run(KEY)?;
+        instance.read_f32(BufferId(0))
+    };
+    // Less than 48 KiB together, less than that each, and as much as a block may have.
+    let most = device.info().shared_bytes - (8 << 10);
+    for asked in [1 << 10, 40 << 10, 41 << 10, 48 << 10, most - 256] {
+        assert_eq!(run(asked).unwrap(), [31.0; 4], "{asked}");
+    }
+    let error = run(most + 256).unwrap_err();
+    assert!(matches!(&error, CudaError::Emission(message) if message.contains("bytes of its text")), "{error}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod emulation;
 mod instances;
 mod prepared;
 mod programs;
+mod scratch;
 mod search;
 mod shared_use;
 mod support;

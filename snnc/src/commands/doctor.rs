@@ -51,6 +51,9 @@ fn as_text(diagnosis: &Diagnosis) -> String {
     if !cuda.devices.is_empty() {
         text.push_str(&format!("\n{}", devices(&cuda.devices)));
     }
+    for failed in &cuda.failed {
+        text.push_str(&format!("\n{failed}\n"));
+    }
     if !cuda.searched.is_empty() {
         let searched: Vec<String> = cuda.searched.iter().map(|path| path.display().to_string()).collect();
         text.push_str(&format!("\nsearched: the system's directories, {}\n", searched.join(", ")));
@@ -116,6 +119,7 @@ fn as_json(diagnosis: &Diagnosis) -> Value {
             "driver": version(device.driver),
         })
     });
+    let failed = cuda.failed.iter().map(|failed| json!({ "ordinal": failed.ordinal, "problem": failed.to_string() }));
     let (usable, reason) = match &cuda.availability {
         Availability::Ready(devices) => (devices.iter().map(|device| device.ordinal).collect(), None),
         Availability::Absent(reason) => (Vec::new(), Some(reason.to_string())),
@@ -130,6 +134,7 @@ fn as_json(diagnosis: &Diagnosis) -> Value {
             "reason": reason,
             "libraries": libraries.collect::<Vec<_>>(),
             "devices": devices.collect::<Vec<_>>(),
+            "failed": failed.collect::<Vec<_>>(),
             "searched": cuda.searched,
             "compiled_kernels": cuda.cache,
             "advice": cuda.advice,
@@ -147,4 +152,44 @@ fn count(n: usize, what: &str) -> String {
 
 fn shown(path: Option<&Path>) -> String {
     path.map_or_else(|| "off".to_owned(), |path| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use snnc::doctor::{CudaReport, FailedDevice};
+
+    use super::*;
+
+    #[test]
+    fn devices_that_fail_are_named_beside_those_that_can_be_used() {
+        let device = DeviceInfo {
+            ordinal: 0,
+            name: "One".into(),
+            capability: (9, 0),
+            memory_bytes: 1 << 30,
+            multiprocessors: 132,
+            shared_bytes: 227 << 10,
+            driver: (13, 0),
+        };
+        let failed = FailedDevice { ordinal: 1, call: "cuDeviceGetName", answer: "999, unknown error".into() };
+        let problem = "device 1 cannot be used: cuDeviceGetName says 999, unknown error";
+        let cuda = CudaReport {
+            availability: Availability::Ready(vec![device.clone()]),
+            libraries: Vec::new(),
+            searched: Vec::new(),
+            devices: vec![device],
+            failed: vec![failed],
+            cache: None,
+            advice: Vec::new(),
+        };
+        let diagnosis = Diagnosis { version: "0", processor: String::new(), threads: 1, cache: None, cuda };
+        let text = as_text(&diagnosis);
+        assert!(
+            text.contains("CUDA can be used, on one device\n") && text.contains(&format!("\n{problem}\n")),
+            "{text}"
+        );
+        let json = as_json(&diagnosis);
+        assert_eq!(json["cuda"]["usable"], json!([0]));
+        assert_eq!(json["cuda"]["failed"], json!([{ "ordinal": 1, "problem": problem }]));
+    }
 }
