@@ -73,13 +73,6 @@ template <class G> struct sn_sink {
     }
 };
 
-// What the thread has copied is there for warpgroups' instructions, too.
-template <class G> SN_DEV void sn_publish() {
-#ifdef SNN_ARCH_A
-    if (G::WARPGROUPS) sn_fence_async();
-#endif
-}
-
 // Brings slices through shared memory to a product: while one is multiplied those behind it are on their way.
 template <class G, class Left, class Right, class Product>
 SN_DEV void sn_pipeline(const sn_block<G>& block, i32 begin, i32 end, Left& left, Right& right, Product& product, sn_quad* memory) {
@@ -99,7 +92,6 @@ SN_DEV void sn_pipeline(const sn_block<G>& block, i32 begin, i32 end, Left& left
     i32 stage = 0;
     for (i32 slice = block.next(begin, end); slice < end; slice = block.next(slice + 1, end)) {
         sn_cp_async_wait<G::STAGES - 2>();
-        sn_publish<G>();
         __syncthreads();
         sn_quad* to = memory + (stage == 0 ? G::STAGES - 1 : stage - 1) * SIZE;
         const bool is_more = ahead < end;
@@ -116,6 +108,82 @@ SN_DEV void sn_pipeline(const sn_block<G>& block, i32 begin, i32 end, Left& left
         }
         stage = stage == G::STAGES - 1 ? 0 : stage + 1;
     }
+}
+
+#ifdef SNN_ARCH_A
+// The same for warpgroups, at least three stages: what is multiplied in the background leaves time to take rows of the next
+// slice out of shared memory and to bring the one after it there.
+template <class G, class Left, class Right, class Product> struct sn_background {
+    static constexpr i32 SIZE = G::LEFT_QUADS + G::BN * 4;
+    const sn_block<G>& block;
+    const i32 end;
+    Left& left;
+    Right& right;
+    Product& product;
+    sn_quad* const memory;
+    i32 slice, next, ahead, stage;
+
+    static SN_DEV i32 behind(i32 at) { return at == G::STAGES - 1 ? 0 : at + 1; }
+    SN_DEV void bring(sn_quad* to) {
+        left.fetch(ahead, to);
+        right.fetch(ahead, to + G::LEFT_QUADS);
+    }
+    SN_DEV void settle(sn_quad* to) {
+        left.settle(to);
+        right.settle(to + G::LEFT_QUADS);
+        ahead = block.next(ahead + 1, end);
+    }
+    // All slices but the last LEFT that are on their way are there for every warp.
+    template <i32 LEFT> static SN_DEV void meet() {
+        sn_cp_async_wait<LEFT>();
+        sn_fence_async();
+        __syncthreads();
+    }
+    template <i32 TURN> SN_DEV bool turn() {
+        if (slice >= end) return false;
+        meet<G::STAGES - 3>();
+        product.template start<TURN>(memory + stage * SIZE + G::LEFT_QUADS);
+        sn_quad* const to = memory + (stage == 0 ? G::STAGES - 1 : stage - 1) * SIZE;
+        const bool is_more = ahead < end;
+        if (is_more) bring(to);
+        sn_cp_async_commit();
+        stage = behind(stage);
+        if (next < end) product.template take<1 - TURN>(next, memory + stage * SIZE);
+        if (is_more) settle(to);
+        product.finish();
+        slice = next;
+        next = block.next(next + 1, end);
+        return true;
+    }
+    SN_DEV void run(i32 begin) {
+        ahead = slice = block.next(begin, end);
+        next = block.next(slice + 1, end);
+        stage = 0;
+        for (i32 at = 0; at < G::STAGES - 1; ++at) {
+            sn_quad* const to = memory + at * SIZE;
+            if (ahead < end) {
+                bring(to);
+                settle(to);
+            }
+            sn_cp_async_commit();
+        }
+        meet<G::STAGES - 2>();
+        if (slice < end) product.template take<0>(slice, memory);
+        while (turn<0>() && turn<1>()) {}
+    }
+};
+#endif
+
+// Brings slices through shared memory to the product of a block.
+template <class G, class Left, class Right, class Product>
+SN_DEV void sn_stream(const sn_block<G>& block, i32 begin, i32 end, Left& left, Right& right, Product& product, sn_quad* memory) {
+#ifdef SNN_ARCH_A
+    if constexpr (G::WARPGROUPS) {
+        sn_background<G, Left, Right, Product>{block, end, left, right, product, memory, 0, 0, 0, 0}.run(begin);
+        return;
+    }
+#endif
+    if constexpr (!G::WARPGROUPS) sn_pipeline(block, begin, end, left, right, product, memory);
 }
 
 // Where slices lie: a block's own memory, or what its launch asks for where they need more.
@@ -144,7 +212,7 @@ SN_DEV void sn_multiply(const sn_block<G>& block, const typename G::A* a, const 
         typename sn_select<G::WORDS, sn_columns<G, false>, sn_columns<G, true>>::type right;
         left.begin(G::WORDS ? (const void*)a : (const void*)b, block.group, (i32)block.row);
         right.begin(G::WORDS ? (const void*)b : (const void*)a, block.group, block.column);
-        sn_pipeline(block, begin, end, left, right, product, memory);
+        sn_stream(block, begin, end, left, right, product, memory);
     } else {
         typename sn_select<G::WORDS, sn_gather_words<G>, sn_gather<G>>::type left;
         sn_weights<G> right;
@@ -152,7 +220,7 @@ SN_DEV void sn_multiply(const sn_block<G>& block, const typename G::A* a, const 
         const i64 tile = (i64)block.group * G::TILES_N + block.column / G::BN;
         right.begin(b, tile);
         if constexpr (G::TENSOR) product.scaled.begin(b, tile);
-        sn_pipeline(block, begin, end, left, right, product, memory);
+        sn_stream(block, begin, end, left, right, product, memory);
     }
 }
 

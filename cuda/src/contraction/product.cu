@@ -163,50 +163,53 @@ template <int N> SN_DEV void sn_wgmma(float (&d)[N][4], const u32 (&a)[4], const
 SN_DEV void sn_wgmma(i32 (&d)[8][4], const u32 (&a)[4], const void* b, sn_s8) { sn_wgmma_s8(d, a, b); }
 
 // The instructions of four warps: spikes, or what is gathered, stand in registers, while weights are read where they lie. A
-// lane owns what it owns without them.
+// lane owns what it owns without them. While a slice is multiplied the rows of the next one are taken, into registers of their
+// own: `TURN` says which.
 template <class G> struct sn_product_wgmma : sn_product_mma<G> {
     typedef typename G::S S;
     static constexpr u32 TILES = sn_product_mma<G>::TILES, WORDS = sn_product_mma<G>::WORDS;
-    SN_DEV void step(i32 slice, const sn_quad* a, const sn_quad* b) {
-        u32 left[2][TILES][4];
-        if constexpr (!G::WORDS) gathered(a, left);
+    u32 left[2][2][TILES][4];
+    template <i32 TURN> SN_DEV void start(const sn_quad* b) {
+        sn_wgmma_fence();
 #pragma unroll
-        for (u32 half = 0; half < 2; ++half) {
-            if constexpr (G::WORDS) spikes(slice, (const u32*)a, half, left[half]);
-            sn_wgmma_fence();
+        for (u32 half = 0; half < 2; ++half)
 #pragma unroll
-            for (u32 i = 0; i < TILES; ++i) sn_wgmma(this->sum[i], left[half][i], b + half * (2 * G::BN), S());
-            sn_wgmma_commit();
-        }
-        // The weights may be overwritten from here on.
+            for (u32 i = 0; i < TILES; ++i) sn_wgmma(this->sum[i], left[TURN][half][i], b + half * (2 * G::BN), S());
+        sn_wgmma_commit();
+    }
+    // The weights may be overwritten from here on.
+    SN_DEV void finish() {
         sn_wgmma_wait<0>();
 #pragma unroll
         for (u32 i = 0; i < TILES; ++i) sn_wgmma_touch(this->sum[i]);
     }
-    SN_DEV void spikes(i32 slice, const u32* words, u32 half, u32 (&left)[TILES][4]) const {
+    template <i32 TURN> SN_DEV void take(i32 slice, const sn_quad* a) {
+        const u32 quarter = this->lane & 3u;
 #pragma unroll
         for (u32 i = 0; i < TILES; ++i) {
-            const u32 at = (this->row + 16u * i + (this->lane >> 2)) * WORDS + half * WORDS / 2;
-            const u32 up = sn_unpacked<S>::of_lane(words[at], this->lane, slice);
-            const u32 low = sn_unpacked<S>::of_lane(words[at + 8u * WORDS], this->lane, slice);
-            left[i][0] = sn_unpacked<S>::part(up, 2 * half);
-            left[i][1] = sn_unpacked<S>::part(low, 2 * half);
-            left[i][2] = sn_unpacked<S>::part(up, 2 * half + 1);
-            left[i][3] = sn_unpacked<S>::part(low, 2 * half + 1);
-        }
-    }
-    // A lane's chunk is its elements of both halves.
-    SN_DEV void gathered(const sn_quad* a, u32 (&left)[2][TILES][4]) const {
+            const u32 at = this->row + 16u * i + (this->lane >> 2);
+            if constexpr (G::WORDS) {
+                const u32* const words = (const u32*)a;
 #pragma unroll
-        for (u32 i = 0; i < TILES; ++i) {
-            const u32 at = this->row + 16u * i + (this->lane >> 2), quarter = this->lane & 3u;
-            const sn_quad upper = a[sn_place(at, quarter)], lower = a[sn_place(at + 8u, quarter)];
+                for (u32 half = 0; half < 2; ++half) {
+                    const u32 of = half * WORDS / 2;
+                    const u32 up = sn_unpacked<S>::of_lane(words[at * WORDS + of], this->lane, slice);
+                    const u32 low = sn_unpacked<S>::of_lane(words[(at + 8u) * WORDS + of], this->lane, slice);
+                    left[TURN][half][i][0] = sn_unpacked<S>::part(up, 2 * half);
+                    left[TURN][half][i][1] = sn_unpacked<S>::part(low, 2 * half);
+                    left[TURN][half][i][2] = sn_unpacked<S>::part(up, 2 * half + 1);
+                    left[TURN][half][i][3] = sn_unpacked<S>::part(low, 2 * half + 1);
+                }
+            } else {
+                // A lane's chunk is its elements of both halves.
+                const sn_quad upper = a[sn_place(at, quarter)], lower = a[sn_place(at + 8u, quarter)];
 #pragma unroll
-            for (u32 half = 0; half < 2; ++half) {
-                left[half][i][0] = upper.x[2 * half];
-                left[half][i][1] = lower.x[2 * half];
-                left[half][i][2] = upper.x[2 * half + 1];
-                left[half][i][3] = lower.x[2 * half + 1];
+                for (u32 half = 0; half < 2; ++half) {
+                    left[TURN][half][i][0] = upper.x[2 * half];
+                    left[TURN][half][i][1] = lower.x[2 * half];
+                    left[TURN][half][i][2] = upper.x[2 * half + 1];
+                    left[TURN][half][i][3] = lower.x[2 * half + 1];
+                }
             }
         }
     }

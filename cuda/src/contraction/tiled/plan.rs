@@ -131,7 +131,8 @@ impl Plan {
         let wanted = (BLOCKS / blocks).clamp(1, most);
         let parts = slices.div_ceil(slices.div_ceil(wanted).max(1)).max(1);
         let stages = match gather {
-            _ if c.kind == ContractionKind::WeightGradient => 2,
+            // Warpgroups take rows of a slice while the one before is multiplied and the one behind comes in.
+            _ if c.kind == ContractionKind::WeightGradient => 2 + usize::from(tile.warpgroups),
             Gather::Async | Gather::Words => 4,
             Gather::Any | Gather::Tap => 2,
         };
