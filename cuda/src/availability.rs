@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::target::Arch;
+
 /// A version: major and minor.
 pub type Version = (u32, u32);
 
@@ -34,6 +36,17 @@ pub struct DeviceInfo {
     pub shared_bytes: u32,
     /// The version of CUDA that its driver supports.
     pub driver: Version,
+}
+
+impl DeviceInfo {
+    /// What text for it may use.
+    pub fn arch(&self) -> Arch {
+        match self.capability {
+            (9, 0) => Arch::Sm90a,
+            (major, _) if major >= 9 => Arch::Sm90,
+            _ => Arch::Sm80,
+        }
+    }
 }
 
 /// Why no device can be used.

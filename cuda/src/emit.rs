@@ -58,15 +58,18 @@ pub struct Emission {
     pub storage: Vec<Storage>,
     /// Buffers that kernels read besides what the program says: they run in the place of others, too.
     pub kept: Vec<(KernelId, BufferId)>,
+    /// Contractions that launch nothing, each with the later kernel in whose launch it is computed.
+    pub fused: Vec<(KernelId, KernelId)>,
 }
 
 /// A verified program as text for a target. The same program gives the same text.
 pub fn emit(program: &Program, target: &Target) -> Emission {
     let mut storage = storage::of(program, target.precision);
     let pairs = fuse::pairs(program, &storage, target);
-    let mut kept = Vec::new();
+    let (mut kept, mut together) = (Vec::new(), Vec::new());
     for pair in &pairs {
         kept.extend(pair.reads.map(|buffer| (pair.nest, buffer)));
+        together.push((pair.contraction, pair.nest));
         if let Some(between) = storage.get_mut(pair.between.0 as usize) {
             *between = Storage::Registers;
         }
@@ -88,7 +91,8 @@ pub fn emit(program: &Program, target: &Target) -> Emission {
         kernels.push(emitted.calls);
         functions.extend(emitted.functions.into_iter().map(|function| (function.name.clone(), function)));
     }
-    Emission { units: units::group(functions.into_values().collect(), target), kernels, workspace, storage, kept }
+    let units = units::group(functions.into_values().collect(), target);
+    Emission { units, kernels, workspace, storage, kept, fused: together }
 }
 
 /// Functions as texts to compile, as those of an emission.

@@ -20,9 +20,12 @@ mod draw;
 pub mod emit;
 pub mod error;
 pub mod events;
+pub mod footprint;
 pub mod launch;
+mod layout;
 mod names;
 mod nest;
+mod staging;
 pub mod target;
 
 #[cfg(not(all(unix, feature = "driver")))]
@@ -38,5 +41,6 @@ pub use code::{Compiled, Resources};
 pub use driver::{Compiler, Device, Executable, Instance, availability, report};
 pub use emit::{Emission, Storage, Unit, emit, units};
 pub use error::CudaError;
+pub use footprint::Footprint;
 pub use launch::{Argument, Call, Emitted};
 pub use target::{Arch, Precision, Target};

@@ -8,6 +8,7 @@
 //! | `programs` | what of a model runs |
 //! | `compile` | that a real compiler takes every kernel, and what its functions need; without a device |
 //! | `training` | some steps of a training against the same steps on the CPU |
+//! | `sessions` | that models take the memory that is forecast, and that streams give what sequences give |
 //! | `speed` | how long things take, beside the floors of the device |
 //!
 //! Nothing here prints; `main` does. Must never know whether the device is real.
@@ -19,6 +20,7 @@ pub mod library;
 pub mod models;
 pub mod outcome;
 pub mod programs;
+pub mod sessions;
 pub mod speed;
 pub mod training;
 

@@ -13,7 +13,7 @@ use snn_gpu_check::compile::Texts;
 use snn_gpu_check::models::Subject;
 use snn_gpu_check::outcome::count;
 use snn_gpu_check::speed::{Figure, WORKLOADS, copy_bandwidth, measure, neurons};
-use snn_gpu_check::{Outcome, Status, instructions, kernels, models, training};
+use snn_gpu_check::{Outcome, Status, instructions, kernels, models, sessions, training};
 use snnc::Precision;
 
 /// The exit code of a program that had nothing to test, as of automake.
@@ -195,11 +195,13 @@ fn check(args: &Args, subject: &Subject, device: &Device) -> Vec<Outcome> {
             Ok(found) => outcomes.extend(found),
             Err(problem) => outcomes.push(Outcome::failed(name, problem)),
         }
+        outcomes.extend(sessions::check_memory(&subject.name, &model, subject.batch, *precision));
         outcomes.push(training::check_inference(&subject.name, &model, subject.batch, *precision));
         if model.recipe().is_some() {
             outcomes.push(training::check(&subject.name, &model, subject.batch, subject.steps, *precision));
         }
     }
+    outcomes.extend(sessions::check_stream(&subject.name, &model, subject.batch));
     outcomes
 }
 

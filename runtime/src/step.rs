@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use snn_graph::lower::storage::{Layout, rearrange};
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::{Graph, Kind, NodeId, Ty};
-use snn_loops::{BufferId, RandomKey};
+use snn_loops::{BufferId, KernelId, RandomKey};
 
+use crate::cost::{Cost, costs};
 use crate::device::{Device, Engine, Watch};
 use crate::error::{Result, RuntimeError};
 
@@ -111,6 +112,17 @@ impl Step {
     /// The program with what is known about it.
     pub fn lowered(&self) -> &Lowered {
         &self.lowered
+    }
+
+    /// What a launch of each kernel takes, as its operands lie in memory.
+    pub fn costs(&self) -> Vec<Cost> {
+        let program = &self.lowered.program;
+        costs(program, &|buffer| self.engine.element_bytes(program, buffer))
+    }
+
+    /// Contractions that launch nothing, each with the later kernel in whose launch it is computed.
+    pub fn fused(&self) -> &[(KernelId, KernelId)] {
+        self.engine.fused()
     }
 
     fn carry_over(&mut self) -> Result<()> {

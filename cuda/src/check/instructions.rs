@@ -93,6 +93,7 @@ impl InstructionCheck {
             workspace: 0,
             storage: vec![Storage::Float; 2],
             kept: vec![],
+            fused: vec![],
         }
     }
 

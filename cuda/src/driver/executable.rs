@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use snn_loops::{BufferId, Dtype, Program, Role};
+use snn_loops::{BufferId, Dtype, KernelId, Program, Role};
 
 use super::cache::{Cache, Key};
 use super::device::Device;
 use super::handles::{Function, Module, Stream};
-use super::layout::Layout;
 use super::memory::{DeviceMemory, Element, bytes_of};
 use super::nvrtc::{self, Compiler, Refusal};
 use super::staging::Staging;
@@ -21,6 +20,7 @@ use crate::code::{Compiled, Resources};
 use crate::emit::{Emission, Storage, Unit};
 use crate::error::CudaError;
 use crate::launch::Call;
+use crate::layout::Layout;
 
 /// Shared memory that a launch may ask for without being allowed to.
 const FREE_SHARED: u32 = 48 << 10;
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub kernels: Vec<Vec<Launchable>>,
     pub layout: Layout,
     pub workspace: usize,
+    /// Contractions that launch nothing, each with the kernel in whose launch it is computed.
+    pub fused: Vec<(KernelId, KernelId)>,
     /// Constants, which no instance changes.
     pub constants: BTreeMap<BufferId, Arc<DeviceMemory>>,
     resources: Vec<Resources>,
@@ -80,8 +82,9 @@ impl Executable {
         let kernels = link(&emission, &functions)?;
         let resources = codes.into_iter().flat_map(|code| code.resources).collect();
         let constants = upload_constants(program, device)?;
-        let (program, device, workspace) = (program.clone(), device.clone(), emission.workspace);
-        let shared = Shared { program, device, kernels, layout, workspace, constants, resources };
+        let (program, device) = (program.clone(), device.clone());
+        let Emission { workspace, fused, .. } = emission;
+        let shared = Shared { program, device, kernels, layout, workspace, fused, constants, resources };
         Ok(Executable { shared: Arc::new(shared) })
     }
 

@@ -1,7 +1,8 @@
 //! Programs on the fake device give the interpreter's bits, launch by launch and as graphs.
 
 use snn_cuda::{
-    Argument, Call, CudaError, Device, Emission, Executable, Instance, Precision, Storage, Target, Unit, emit,
+    Argument, Call, CudaError, Device, Emission, Executable, Footprint, Instance, Precision, Storage, Target, Unit,
+    emit,
 };
 use snn_loops::interp::{self, Memory};
 use snn_loops::{BufferId, Dtype, Ix, Kernel, Launch, Operand, Program, RandomKey, Role, Timings};
@@ -246,7 +247,10 @@ fn by_hand(text: &str, arguments: Vec<Argument>, storage: Storage) -> (Program, 
     let unit = Unit { name: "by_hand.cu".into(), text: text.into(), begin: 0, functions: vec!["by_hand".into()] };
     let storage = vec![Storage::Float, storage];
     let _ = y;
-    (program, Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 512, storage, kept: vec![] })
+    (
+        program,
+        Emission { units: vec![unit], kernels: vec![vec![call]], workspace: 512, storage, kept: vec![], fused: vec![] },
+    )
 }
 
 const BY_HAND: &str = r#"SN_KERNEL void by_hand(float *y, char *t, char *workspace, long long step, void *run) {
@@ -318,6 +322,33 @@ fn emissions_that_do_not_fit_are_errors() {
     let CudaError::Compile { unit, log, .. } = &broken else { panic!("{broken}") };
     assert_eq!(unit, "by_hand.cu");
     assert!(log.contains("no_such_name"), "{log}");
+}
+
+#[test]
+fn a_program_takes_the_bytes_that_are_forecast_without_a_driver() {
+    if !with_fakes("instances::a_program_takes_the_bytes_that_are_forecast_without_a_driver") {
+        return;
+    }
+    let device = Device::open(0).unwrap();
+    let update = Update::new();
+    let pair = [(update.next, update.weight)];
+    let cases = [(&update.program, &pair[..]), (&update.program, &[]), (&Loop::new(Dtype::F64, false).program, &[])];
+    for (program, pairs) in cases {
+        let target = Target { arch: device.arch(), dtype: program.dtype, precision: Precision::F32 };
+        let forecast = Footprint::of(program, &emit(program, &target), pairs).unwrap();
+        let before = device.free_bytes().unwrap();
+        let executable = compiled(program);
+        let instance = Instance::replacing(&executable, pairs).unwrap();
+        assert_eq!(forecast.device_bytes(), before - device.free_bytes().unwrap(), "{forecast:?}");
+        assert_eq!(forecast.device_bytes(), instance.memory_bytes());
+        drop((instance, executable));
+        assert_eq!(device.free_bytes().unwrap(), before);
+    }
+    let bytes = |pairs| {
+        let target = Target { arch: device.arch(), dtype: Dtype::F32, precision: Precision::F32 };
+        Footprint::of(&update.program, &emit(&update.program, &target), pairs).unwrap().device_bytes()
+    };
+    assert_eq!(bytes(&[]), bytes(&pair) + LEN * 4, "new weights lie over old ones");
 }
 
 #[test]

@@ -15,7 +15,7 @@ const ALIGNMENT: usize = 256;
 
 /// A part of an instance's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Block {
+pub(crate) enum Block {
     /// Memory of the instance's own.
     Own(usize),
     /// That of a constant, which all instances share.
@@ -24,7 +24,7 @@ pub(super) enum Block {
 
 /// Where a buffer lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The position of its block.
     pub block: usize,
     /// Its first byte there.
@@ -37,7 +37,7 @@ pub(super) struct Place {
 
 /// The memory of a program's instances.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     /// The first holds temporary buffers, the second is what kernels have to themselves.
     pub blocks: Vec<Block>,
     /// One a buffer.
@@ -45,9 +45,9 @@ pub(super) struct Layout {
 }
 
 /// The block of temporary buffers.
-const ARENA: usize = 0;
+pub(crate) const ARENA: usize = 0;
 /// The block that kernels have to themselves.
-pub(super) const WORKSPACE: usize = 1;
+pub(crate) const WORKSPACE: usize = 1;
 
 impl Layout {
     /// The layout of a program as it was emitted, which has a storage for each buffer.
@@ -103,22 +103,12 @@ impl Layout {
 }
 
 /// Bytes of a buffer; saturates.
-fn bytes(buffer: &Buffer, storage: Storage, dtype: Dtype) -> usize {
+pub(crate) fn bytes(buffer: &Buffer, storage: Storage, dtype: Dtype) -> usize {
     match storage {
         Storage::Float => buffer.len.saturating_mul(dtype.size()),
         Storage::Bf16 | Storage::F16 => buffer.len.saturating_mul(2),
         Storage::Registers => 0,
         Storage::Bits => buffer.len.div_ceil(WORD).saturating_mul(WORD / 8),
-    }
-}
-
-/// The bytes before an element, where one can be pointed at: bits only where a word begins.
-pub(super) fn bytes_before(element: usize, storage: Storage, dtype: Dtype) -> Option<usize> {
-    match storage {
-        Storage::Float => element.checked_mul(dtype.size()),
-        Storage::Bf16 | Storage::F16 => element.checked_mul(2),
-        Storage::Registers => None,
-        Storage::Bits => element.is_multiple_of(WORD).then_some(element / 8),
     }
 }
 
@@ -131,10 +121,6 @@ mod tests {
         let buffer = Buffer { name: "b".into(), len: 65, role: Role::Temporary, packed: false };
         let of = |storage| bytes(&buffer, storage, Dtype::F64);
         assert_eq!([Storage::Float, Storage::Bf16, Storage::F16, Storage::Bits].map(of), [520, 130, 130, 16]);
-        assert_eq!(bytes_before(128, Storage::Bits, Dtype::F32), Some(16));
-        assert_eq!(bytes_before(32, Storage::Bits, Dtype::F32), None);
-        assert_eq!(bytes_before(3, Storage::F16, Dtype::F32), Some(6));
-        assert_eq!(bytes_before(usize::MAX, Storage::Float, Dtype::F32), None);
     }
 
     #[test]
@@ -145,7 +131,8 @@ mod tests {
         }
         program.add_buffer("t", 4, Role::Temporary);
         let storage = vec![Storage::Float; 4];
-        let emission = Emission { units: vec![], kernels: vec![], workspace: 512, storage, kept: vec![] };
+        let emission =
+            Emission { units: vec![], kernels: vec![], workspace: 512, storage, kept: vec![], fused: vec![] };
         let layout = Layout::of(&program, &emission).unwrap();
         let own = Block::Own(16);
         assert_eq!(layout.blocks, [Block::Own(0), Block::Own(512), own, Block::Constant(BufferId(1)), own]);
