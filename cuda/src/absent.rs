@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use snn_loops::{BufferId, Program, RandomKey, Timings};
+use snn_loops::{BufferId, Densities, Program, RandomKey, Timings};
 
 use crate::accelerators::Accelerators;
 use crate::availability::{Availability, DeviceInfo, Reason, Report, Version};
@@ -187,6 +187,24 @@ impl Instance {
     /// # Errors
     /// If the driver refuses.
     pub fn run_timed(&mut self, _key: RandomKey, _timings: &mut Timings) -> Result<(), CudaError> {
+        match self.0 {}
+    }
+
+    /// Runs all launches once and counts what contractions read.
+    ///
+    /// # Errors
+    /// If the driver refuses.
+    pub fn run_counted(&mut self, _key: RandomKey, _densities: &mut Densities) -> Result<(), CudaError> {
+        match self.0 {}
+    }
+
+    /// Contractions that launch nothing, each with the kernel in whose launch it is computed.
+    pub fn moved(&self) -> &[crate::Moved] {
+        match self.0 {}
+    }
+
+    /// Bytes of an element of a buffer in memory.
+    pub fn element_bytes(&self, _buffer: BufferId) -> f64 {
         match self.0 {}
     }
 

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::target::Arch;
+
 /// A version: major and minor.
 pub type Version = (u32, u32);
 
@@ -60,6 +62,17 @@ impl FailedDevice {
 impl fmt::Display for FailedDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "device {} cannot be used: {} says {}", self.ordinal, self.call, self.answer)
+    }
+}
+
+impl DeviceInfo {
+    /// What text for it may use.
+    pub fn arch(&self) -> Arch {
+        match self.capability {
+            (9, 0) => Arch::Sm90a,
+            (major, _) if major >= 9 => Arch::Sm90,
+            _ => Arch::Sm80,
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Everything is loaded at run time, and nothing before somebody asks; a machine without CUDA is an answer, not a failure.
 //! `probe` finds the driver and its devices, `nvrtc` the compiler and `cache` what it made before; `handles` and `memory`
-//! own what the driver hands out; `layout` places buffers, `launch` walks a program's launches, `instance` runs them as one
-//! CUDA graph. `accelerators` lets libraries compute what they are faster at.
+//! own what the driver hands out; `launch` walks a program's launches, `instance` runs them as one CUDA graph.
+//! `accelerators` lets libraries compute what they are faster at.
 //!
 //! This folder is the only place of the crate with `unsafe`, and must never know what kernels compute.
 
@@ -20,13 +20,13 @@ mod executable;
 mod handles;
 mod instance;
 mod launch;
-mod layout;
 mod libraries;
 mod memory;
 mod nvrtc;
 mod probe;
 mod staging;
 mod steady;
+mod watch;
 mod work;
 
 pub use accelerators::versions as accelerator_versions;

@@ -21,9 +21,12 @@ mod draw;
 pub mod emit;
 pub mod error;
 pub mod events;
+pub mod footprint;
 pub mod launch;
+mod layout;
 mod names;
 mod nest;
+mod staging;
 pub mod target;
 
 #[cfg(not(all(unix, feature = "driver")))]
@@ -40,5 +43,6 @@ pub use code::{Compiled, Resources};
 pub use driver::{Compiler, Device, Executable, Instance, accelerator_versions, availability, report};
 pub use emit::{Emission, Moved, Storage, Unit, emit, emit_apart, units};
 pub use error::CudaError;
+pub use footprint::Footprint;
 pub use launch::{Argument, Call, Emitted};
 pub use target::{Arch, Precision, Target};

@@ -8,6 +8,7 @@
 //! | `programs` | what of a model runs |
 //! | `compile` | that a real compiler takes every kernel, and what its functions need; without a device |
 //! | `training` | some steps of a training against the same steps on the CPU |
+//! | `sessions` | that models take the memory that is forecast, and that streams give what sequences give |
 //! | `speed` | how long things take, beside the floors of the device |
 //! | `parts` | all of that in parts, which a fault of the device cannot spoil for each other |
 //! | `apart` | parts in processes of their own |
@@ -23,6 +24,7 @@ pub mod models;
 pub mod outcome;
 pub mod parts;
 pub mod programs;
+pub mod sessions;
 pub mod speed;
 pub mod training;
 

@@ -8,13 +8,13 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use snn_cuda::Device;
-use snnc::{Precision, WeightValues};
+use snnc::{Precision, Purpose, WeightValues};
 
 use crate::kernels::{self, Standing};
 use crate::models::Subject;
 use crate::outcome::Outcome;
 use crate::speed::{self, Figure, WORKLOADS};
-use crate::{instructions, training};
+use crate::{instructions, sessions, training};
 
 /// Parts that belong together, and that one process checks where nothing goes wrong.
 #[derive(Clone, Debug)]
@@ -196,6 +196,18 @@ fn of_model(subject: &Subject, scope: &Scope, device: &Device) -> Result<Vec<Par
             let name = training::name(name, precision);
             parts.push(Part::one(name, move |_, name| training::check(name, &model, batch, steps, precision)));
         }
+        for purpose in [Purpose::Training, Purpose::Inference] {
+            if purpose == Purpose::Inference || model.recipe().is_some() {
+                let model = Rc::clone(&model);
+                let name = sessions::memory_name(name, purpose, precision);
+                let check = move |_: &Device, name| sessions::check_memory(name, &model, purpose, batch, precision);
+                parts.push(Part::one(name, check));
+            }
+        }
+    }
+    if sessions::has_stream(&model, batch) {
+        let name = format!("{name}.stream");
+        parts.push(Part::one(name, move |_, name| sessions::check_stream(name, &model, batch)));
     }
     Ok(parts)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use snn_loops::{BufferId, Dtype, RandomKey, Role, Timings};
+use snn_loops::{BufferId, Densities, Dtype, RandomKey, Role, Timings};
 
 use crate::alloc::Block;
 use crate::call::{Buffers, Place};
@@ -12,7 +12,7 @@ use crate::element::Element;
 use crate::error::JitError;
 use crate::execute;
 use crate::steady::Steady;
-use crate::watch::{Clock, Densities, Unwatched, Watch};
+use crate::watch::{Clock, Unwatched, Watch};
 
 /// An executable with memory of its own. Inputs keep what the host wrote until it writes again; all memory starts as zeros.
 /// Copies of weights in the order in which kernels read them are kept until the weights are written again.

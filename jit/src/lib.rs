@@ -52,4 +52,3 @@ pub use footprint::Footprint;
 pub use instance::Instance;
 pub use kernels::events::SweepNeeds;
 pub use options::{Crossovers, Isa, Kernels, Options, SpikeKernels};
-pub use watch::Densities;

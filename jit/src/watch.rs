@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use snn_loops::{Contraction, Dtype, Kernel, KernelId, Program, Timings};
+use snn_loops::{Contraction, Densities, Dtype, Kernel, KernelId, Program, Timings};
 
 use crate::call::Buffers;
 use crate::element::Element;
@@ -52,32 +52,6 @@ impl Watch for Clock<'_> {
     }
 }
 
-/// How many elements of the first operand of each contraction were not 0.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Densities {
-    kernels: Vec<Counted>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counted {
-    nonzeros: u64,
-    elements: u64,
-}
-
-impl Densities {
-    /// No run yet.
-    pub fn new() -> Densities {
-        Densities::default()
-    }
-
-    /// The share of elements that were not 0, from 0 to 1, of the kernel at a position of the program; `None` for kernels
-    /// that are no contractions.
-    pub fn of(&self, kernel: usize) -> Option<f64> {
-        let counted = self.kernels.get(kernel).filter(|counted| counted.elements > 0)?;
-        Some(counted.nonzeros as f64 / counted.elements as f64)
-    }
-}
-
 impl Watch for Densities {
     fn before(&mut self, program: &Program, id: KernelId, buffers: &mut Buffers<'_>, step: i64) {
         let Some(Kernel::Contraction(contraction)) = program.kernels.get(id.0 as usize) else { return };
@@ -85,16 +59,16 @@ impl Watch for Densities {
             Dtype::F32 => count::<f32>(contraction, buffers, step),
             Dtype::F64 => count::<f64>(contraction, buffers, step),
         };
-        if let (Some(counted), Some(sum)) = (counted, entry(&mut self.kernels, id)) {
-            sum.nonzeros += counted.nonzeros;
-            sum.elements += counted.elements;
+        if let Some((nonzeros, elements)) = counted {
+            self.add(id, nonzeros as u64, elements as u64);
         }
     }
 
     fn after(&mut self, _id: KernelId) {}
 }
 
-fn count<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step: i64) -> Option<Counted> {
+/// The elements of the first operand that are not 0, and all of them.
+fn count<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step: i64) -> Option<(usize, usize)> {
     let [a_len, _, out_len] = contraction.lengths();
     if contraction.packed {
         let [_, b_len, _] = contraction.lengths();
@@ -102,19 +76,10 @@ fn count<T: Element>(contraction: &Contraction, buffers: &mut Buffers<'_>, step:
         let (words, ..) = buffers.packed_views::<T>(a, b, span(&contraction.out, out_len, step)?)?;
         let nonzeros = kernels::spikes(contraction, words);
         let elements = a_len / contraction.pitch().max(1) * contraction.shape.cin;
-        return Some(Counted { nonzeros: nonzeros as u64, elements: elements as u64 });
+        return Some((nonzeros, elements));
     }
     let ([a], _) =
         buffers.views::<T, 1>([span(&contraction.a, a_len, step)?], span(&contraction.out, out_len, step)?)?;
     let nonzeros = a.iter().filter(|value| !value.is_zero()).count();
-    Some(Counted { nonzeros: nonzeros as u64, elements: a_len as u64 })
-}
-
-/// A kernel's entry, made if need be.
-fn entry<E: Clone + Default>(entries: &mut Vec<E>, id: KernelId) -> Option<&mut E> {
-    let at = id.0 as usize;
-    if entries.len() <= at {
-        entries.resize(at + 1, E::default());
-    }
-    entries.get_mut(at)
+    Some((nonzeros, a_len))
 }

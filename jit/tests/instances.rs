@@ -3,9 +3,9 @@
 mod common;
 
 use common::KEY;
-use snn_jit::{Densities, Instance, JitError, Options, asm_text, clif_text, compile};
+use snn_jit::{Instance, JitError, Options, asm_text, clif_text, compile};
 use snn_loops::{
-    Access, BufferId, Contraction, ContractionKind, ConvShape, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
+    Access, BufferId, Contraction, ContractionKind, ConvShape, Densities, Dtype, Extent, Ix, Kernel, Launch, LoopKind,
     NestBuilder, Operand, Program, Role, Scalar, Timings, WeightValues,
 };
 

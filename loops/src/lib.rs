@@ -9,6 +9,7 @@
 //! This crate must never know ops, models, syntax or machines. A back end must never know anything but this crate.
 
 pub mod contraction;
+pub mod densities;
 pub mod draw;
 pub mod dtype;
 pub mod event_sweep;
@@ -26,6 +27,7 @@ pub mod timings;
 pub mod verify;
 
 pub use contraction::{Contraction, ContractionKind, ConvShape, MAX_PLANES, WeightValues};
+pub use densities::Densities;
 pub use draw::{Distribution, Draw, RandomKey};
 pub use dtype::Dtype;
 pub use event_sweep::{EventLayer, EventSweep, SweepPass};

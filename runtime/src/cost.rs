@@ -17,20 +17,32 @@ pub struct Cost {
     pub macs: f64,
 }
 
-/// The cost of a launch of each kernel.
-pub fn costs(program: &Program) -> Vec<Cost> {
-    program.kernels.iter().map(|kernel| cost(program, kernel)).collect()
+impl Cost {
+    /// What both take in one launch.
+    pub fn with(self, other: Cost) -> Cost {
+        Cost {
+            bytes: self.bytes + other.bytes,
+            operations: self.operations + other.operations,
+            macs: self.macs + other.macs,
+        }
+    }
 }
 
-fn cost(program: &Program, kernel: &Kernel) -> Cost {
+/// Bytes that an element of a buffer takes in memory, 0 if it is never there.
+pub type ElementBytes<'a> = &'a dyn Fn(BufferId) -> f64;
+
+/// The cost of a launch of each kernel.
+pub fn costs(program: &Program, element_bytes: ElementBytes<'_>) -> Vec<Cost> {
+    program.kernels.iter().map(|kernel| cost(program, kernel, element_bytes)).collect()
+}
+
+fn cost(program: &Program, kernel: &Kernel, element_bytes: ElementBytes<'_>) -> Cost {
     let size = program.dtype.size() as f64;
     match kernel {
         Kernel::Contraction(contraction) => {
-            let bytes =
-                |len: usize, buffer| if program.is_packed(buffer) { len as f64 / 8.0 } else { size * len as f64 };
             let [a, b, out] = contraction.lengths();
             let operands = [(a, &contraction.a), (b, &contraction.b), (out, &contraction.out)];
-            let bytes = operands.into_iter().map(|(len, operand)| bytes(len, operand.buffer)).sum();
+            let bytes = operands.into_iter().map(|(len, operand)| len as f64 * element_bytes(operand.buffer)).sum();
             let macs = contraction.shape.macs() as f64 * contraction.rows as f64;
             Cost { bytes, operations: 2.0 * macs, macs }
         }
@@ -47,9 +59,7 @@ fn cost(program: &Program, kernel: &Kernel) -> Cost {
             // A part of a buffer is touched at most as often as there are accesses to it.
             let touched = |(buffer, accesses): (&BufferId, &f64)| {
                 let found = program.buffers.get(buffer.0 as usize).filter(|buffer| buffer.role != Role::Scratch);
-                found.map_or(0.0, |buffer| {
-                    accesses.min(buffer.len as f64) * if buffer.packed { 1.0 / 8.0 } else { size }
-                })
+                found.map_or(0.0, |found| accesses.min(found.len as f64) * element_bytes(*buffer))
             };
             let bytes: f64 = counts.accesses.iter().map(touched).sum();
             Cost { bytes, operations: counts.operations, macs: 0.0 }
@@ -112,7 +122,11 @@ mod tests {
         nest.store(Access::new(y, element.plus(&Ix::step().times(100))), square);
         let kernel = program.add_kernel(Kernel::Nest(nest.finish()));
         program.launches.push(Launch::Repeat { steps: 4, reverse: false, body: vec![Launch::Run(kernel)] });
-        let [cost] = costs(&program)[..] else { panic!("one kernel") };
+        let [cost] = costs(&program, &|_| 4.0)[..] else { panic!("one kernel") };
+        let [outside] = costs(&program, &|buffer| if buffer == x { 0.0 } else { 4.0 })[..] else {
+            panic!("one kernel")
+        };
+        assert_eq!(outside.bytes, 400.0, "what lies in registers is not moved");
         assert!((cost.operations - 100.0).abs() < 1e-9 && cost.bytes == 800.0 && cost.macs == 0.0, "{cost:?}");
     }
 }

@@ -1,14 +1,15 @@
 //! Which machine runs a program: the one place that knows every back end.
 
+use snn_cuda::Moved;
 pub use snn_cuda::{
     Accelerators, Arch, Availability, Choices, DeviceInfo, FailedDevice, LibraryReport, Precision,
     Report as CudaReport, Winner, report as cuda_report,
 };
 use snn_graph::lower::LowerOptions;
-pub use snn_jit::{Crossovers, Densities, Footprint, Isa, Kernels, SpikeKernels, SweepNeeds};
+pub use snn_jit::{Crossovers, Isa, Kernels, SpikeKernels};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
-pub use snn_loops::{KernelTime, Timings};
+pub use snn_loops::{Densities, KernelTime, Timings};
 
 use crate::error::{Result, RuntimeError};
 
@@ -152,13 +153,41 @@ pub enum Watch<'a> {
     Density(&'a mut Densities),
 }
 
-/// Bytes that a program will take on the processor, without taking any. Each of `replaced` is an output and the input that
-/// it is swapped with after every run.
+/// Bytes that a program will take.
+#[derive(Clone, Debug)]
+pub enum Footprint {
+    /// On the processor.
+    Cpu(snn_jit::Footprint),
+    /// Of a CUDA device's memory.
+    Cuda(snn_cuda::Footprint),
+}
+
+/// Bytes that a program will take, without taking any. Each of `replaced` is an output and the input that it is swapped with
+/// after every run. For a CUDA device that is not there, as on a Hopper.
 ///
 /// # Errors
 /// If the sizes cannot be counted.
-pub fn footprint(program: &Program, replaced: &[(BufferId, BufferId)]) -> Result<Footprint> {
-    Footprint::of(program, replaced).map_err(failed)
+pub fn footprint(program: &Program, device: Device, replaced: &[(BufferId, BufferId)]) -> Result<Footprint> {
+    match device {
+        Device::Cuda { ordinal, precision, .. } => {
+            let target = snn_cuda::Target { arch: arch(ordinal), dtype: program.dtype, precision };
+            let emission = snn_cuda::emit(program, &target);
+            snn_cuda::Footprint::of(program, &emission, replaced).map(Footprint::Cuda).map_err(failed)
+        }
+        Device::Cpu { .. } | Device::Reference => {
+            snn_jit::Footprint::of(program, replaced).map(Footprint::Cpu).map_err(failed)
+        }
+    }
+}
+
+/// What text for a device may use.
+fn arch(ordinal: usize) -> Arch {
+    match snn_cuda::availability() {
+        Availability::Ready(devices) => {
+            devices.iter().find(|device| device.ordinal == ordinal).map_or(Arch::Sm90a, DeviceInfo::arch)
+        }
+        Availability::Absent(_) => Arch::Sm90a,
+    }
 }
 
 /// A program loaded on a machine, with its memory.
@@ -312,6 +341,23 @@ impl Engine {
         }
     }
 
+    /// Kernels that launch nothing, each with the later one in whose launch it runs.
+    pub fn moved(&self) -> &[Moved] {
+        match &self.loaded {
+            Loaded::Cuda(instance) => instance.moved(),
+            Loaded::Cpu(_) | Loaded::Reference(_) => &[],
+        }
+    }
+
+    /// Bytes of an element of a buffer in memory; 0 if it never leaves registers.
+    pub fn element_bytes(&self, program: &Program, buffer: BufferId) -> f64 {
+        match &self.loaded {
+            Loaded::Cuda(instance) => instance.element_bytes(buffer),
+            Loaded::Cpu(_) | Loaded::Reference(_) if program.is_packed(buffer) => 1.0 / 8.0,
+            Loaded::Cpu(_) | Loaded::Reference(_) => self.dtype.size() as f64,
+        }
+    }
+
     /// Runs the program once while its kernels are watched.
     ///
     /// # Errors
@@ -321,7 +367,7 @@ impl Engine {
             (Loaded::Cpu(instance), Watch::Time(timings)) => instance.run_timed(key, timings).map_err(failed),
             (Loaded::Cpu(instance), Watch::Density(densities)) => instance.run_counted(key, densities).map_err(failed),
             (Loaded::Cuda(instance), Watch::Time(timings)) => instance.run_timed(key, timings).map_err(failed),
-            (Loaded::Cuda(_), Watch::Density(_)) => Err(RuntimeError::new("spikes are counted on the CPU only")),
+            (Loaded::Cuda(instance), Watch::Density(densities)) => instance.run_counted(key, densities).map_err(failed),
             (Loaded::Reference(_), _) => Err(RuntimeError::new("the interpreter does not watch kernels")),
         }
     }

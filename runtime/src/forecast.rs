@@ -3,6 +3,8 @@
 //! The graph is lowered and its buffers are placed, which is exact; what the process itself needs is measured once and
 //! written down here. Must never know how a forecast is shown.
 
+mod needs;
+
 use std::collections::BTreeMap;
 
 use snn_graph::lower::{Computed, LowerOptions, Lowered, Port, lower};
@@ -14,19 +16,16 @@ use snn_graph::{Graph, InputKind, Model};
 use snn_loops::plan::{lifetimes, touched};
 use snn_loops::{BufferId, Dtype, Program, Role};
 
-use crate::device::{Footprint, SweepNeeds, footprint};
+use crate::device::Device;
 use crate::error::{Result, RuntimeError};
 use crate::step::pairs;
+
+use needs::Needs;
 
 /// What a process has before it has a model: the program itself, its libraries, the standard library's texts.
 const PROCESS: usize = 11 << 20;
 /// What a kernel takes on its way to machine code and as such.
 const KERNEL: usize = 20 << 10;
-/// The most that a thread keeps for the operands of matrix products; less where matrices are smaller.
-const PACKED: usize = 5 << 19;
-/// The largest piece of scratch memory that is commonly there once more for a second thread: kept, as either may run a
-/// kernel, or freed and not given back.
-const HOARDED: usize = 32 << 20;
 /// Bytes of a first weight while it is drawn.
 const DRAWN: usize = size_of::<f64>();
 
@@ -39,17 +38,18 @@ pub enum Phase<'a> {
     Inference,
 }
 
-/// Bytes at the worst moment.
+/// Bytes at the worst moment: of the process, or, for a CUDA device, of the device's memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forecast {
-    /// The process, its machine code, and what it knows of the program.
+    /// The process, its machine code, and what it knows of the program; 0 for a device, whose driver keeps to itself what it
+    /// takes.
     pub process: usize,
     /// Learned values and running averages, old and new where they cannot share memory, what an evaluation computes from them
     /// once, and copies of them in the order in which its kernels read them.
     pub parameters: usize,
     /// What the optimizer keeps, likewise.
     pub slots: usize,
-    /// The batch, here and in the program, and the results.
+    /// The batch, here and in the program, and the results; for a device those in its memory alone.
     pub batch: usize,
     /// Constants.
     pub constants: usize,
@@ -60,6 +60,8 @@ pub struct Forecast {
     /// First weights while they are drawn and handed to the program, one after the other; nothing else is there yet but
     /// the process.
     pub drawing: usize,
+    /// The most of the host's memory that is pinned for what is sent to a device; no part of the total.
+    pub pinned: usize,
     /// Layers, in the order of first use.
     pub layers: Vec<LayerMemory>,
     /// Names of layers of which something is computed twice, to stay within the limit.
@@ -83,9 +85,9 @@ pub struct LayerMemory {
 
 impl Forecast {
     /// Adds a program, without what its kernels need beside its buffers. Those of an evaluation stay in memory together.
-    fn add(&mut self, lowered: &Lowered, needs: &Footprint) {
-        self.process += KERNEL * lowered.program.kernels.len();
-        self.constants += needs.constants + constants_of(&lowered.program);
+    fn add(&mut self, lowered: &Lowered, needs: &Needs) {
+        self.constants += needs.constants;
+        self.pinned += needs.pinned;
         self.arena += needs.arena;
         self.parameters += needs.copies;
         for port in lowered.inputs.iter().chain(&lowered.outputs) {
@@ -110,8 +112,8 @@ impl Forecast {
 pub struct Target {
     /// The type everything is computed in.
     pub dtype: Dtype,
-    /// Number of threads.
-    pub threads: usize,
+    /// The machine. A CUDA device need not be there; the forecast is then for a Hopper.
+    pub device: Device,
 }
 
 /// What training or inference with a batch will take.
@@ -161,6 +163,7 @@ struct Ahead<'m> {
     /// The most bytes of the program of the step.
     memory_limit: Option<usize>,
     target: Target,
+    is_training: bool,
 }
 
 impl<'m> Ahead<'m> {
@@ -169,14 +172,14 @@ impl<'m> Ahead<'m> {
         let passed = passes::run(model, &PassContext::new(model, is_training), None)?;
         let (split, memory_limit) = match phase {
             Phase::Training(optimizer, limit) => {
-                let step = training::train_step(&passed, optimizer)?;
+                let step = training::scaled_train_step(&passed, optimizer, target.device.loss_scale())?;
                 let setup = TrainStep { graph: Graph::new(step.graph.steps), outputs: Vec::new() };
                 (Split { setup, step }, limit)
             }
             Phase::Inference => (split(&training::eval_step(&passed)?)?, None),
         };
         let Split { setup, step } = split;
-        Ok(Ahead { model, setup, step, memory_limit, target })
+        Ok(Ahead { model, setup, step, memory_limit, target, is_training })
     }
 
     /// The step with a batch, within its limit, and the names of what is computed twice for that.
@@ -187,51 +190,41 @@ impl<'m> Ahead<'m> {
     }
 
     fn lowering(&self, batch: usize) -> LowerOptions {
-        LowerOptions::new(batch, self.target.dtype)
+        let lowering = self.target.device.lowering(LowerOptions::new(batch, self.target.dtype));
+        if self.is_training { lowering } else { self.target.device.evaluation(lowering) }
     }
 
     fn forecast(&self, (step, recomputed): (TrainStep, Vec<String>), batch: usize) -> Result<Forecast> {
-        let mut forecast = Forecast {
-            process: PROCESS,
-            batch: self.host_batch(batch),
-            drawing: self.drawing(),
-            recomputed,
-            ..Forecast::default()
-        };
-        let (mut table, mut hungriest) = (Layers::default(), 0);
+        let is_here = !matches!(self.target.device, Device::Cuda { .. });
+        let mut forecast = Forecast { recomputed, ..Forecast::default() };
+        if is_here {
+            (forecast.process, forecast.batch) = (PROCESS, self.host_batch(batch));
+            forecast.drawing = self.drawing();
+        }
+        let (mut table, mut scratch) = (Layers::default(), Vec::new());
         for (plan, is_peak) in [(&self.setup, false), (&step, true)] {
             if plan.outputs.is_empty() {
                 continue;
             }
             let lowered = lower(&plan.graph, &plan.outputs, self.lowering(batch))
                 .map_err(|error| RuntimeError::new(error.message))?;
-            let needs = footprint(&lowered.program, &pairs(&lowered, &carried(&lowered)))?;
+            let needs = Needs::of(&lowered.program, self.target.device, &pairs(&lowered, &carried(&lowered)))?;
             forecast.add(&lowered, &needs);
             table.add(&lowered, &needs, is_peak);
-            hungriest = hungriest.max(self.scratch(&needs));
-            if let Some(output) = lowered.output("output") {
+            scratch.push(needs.scratch);
+            if is_here {
+                forecast.process += KERNEL * lowered.program.kernels.len();
+            }
+            if let Some(output) = lowered.output("output").filter(|_| is_here) {
                 // The result of an inference, as the host gets it.
                 let elements: usize = output.ty.extents(self.model.graph.steps, batch).iter().product();
                 forecast.batch += elements * size_of::<f64>();
             }
         }
-        forecast.scratch = hungriest;
+        // Programs of the processor give back what their kernels need, those of a device keep it.
+        forecast.scratch = if is_here { scratch.into_iter().max().unwrap_or(0) } else { scratch.into_iter().sum() };
         forecast.layers = table.list;
         Ok(forecast)
-    }
-
-    /// What kernels keep; and of those that give back, what the hungriest takes, what is left of it on another thread, and
-    /// what all threads keep. Of sweeps over events half as much again as their small pieces take is left between pieces
-    /// (measured), and once more where a second thread has pieces of its own.
-    fn scratch(&self, needs: &Footprint) -> usize {
-        let (threads, passing) = (self.target.threads, needs.passing);
-        let [left, kept_twice] =
-            [passing, needs.kept].map(|bytes| if threads > 1 && bytes <= HOARDED { bytes } else { 0 });
-        let kept = (needs.kept + kept_twice).saturating_add(threads.saturating_mul(needs.kept_by_thread));
-        let contractions = kept.saturating_add(passing + left + threads * passing.min(PACKED));
-        let SweepNeeds { sums, pieces } = needs.sweep;
-        let scattered = pieces / 2 + if threads > 1 { pieces / 2 } else { 0 };
-        contractions.max(sums.saturating_add(pieces).saturating_add(scattered))
     }
 
     /// The worst moment of handing drawn weights to a program: those it has, and those it has not yet.
@@ -294,19 +287,8 @@ fn layer_of_port(name: &str) -> Option<&str> {
     Some(path.rsplit_once('.').map_or("", |(layer, _)| layer))
 }
 
-/// Programs keep their constants in double precision: one copy to compile, one to run, one to ask.
-fn constants_of(program: &Program) -> usize {
-    let copies = 3 * size_of::<f64>();
-    let elements = program.buffers.iter().filter(|buffer| matches!(buffer.role, Role::Constant(_)));
-    elements.map(|buffer| buffer.len * copies).sum()
-}
-
-fn buffer_bytes(program: &Program, buffer: BufferId) -> usize {
-    program.buffers.get(buffer.0 as usize).map_or(0, |buffer| buffer.bytes(program.dtype))
-}
-
 /// What the buffer of a port takes; nothing where it shares the memory of what it replaces.
-fn own_bytes(needs: &Footprint, port: &Port) -> usize {
+fn own_bytes(needs: &Needs, port: &Port) -> usize {
     needs.of_buffers.get(port.buffer.0 as usize).copied().unwrap_or(0)
 }
 
@@ -337,9 +319,9 @@ impl Layers {
 
     /// Adds the layers of a program, in the order in which kernels compute them; `is_peak` where its moment of most memory
     /// is that of the whole.
-    fn add(&mut self, lowered: &Lowered, needs: &Footprint, is_peak: bool) {
+    fn add(&mut self, lowered: &Lowered, needs: &Needs, is_peak: bool) {
         let program = &lowered.program;
-        let peak = peak(program);
+        let peak = peak(program, &needs.sizes);
         let readers = readers(program);
         let lives = lifetimes(program);
         let mut makers: BTreeMap<BufferId, usize> = BTreeMap::new();
@@ -356,7 +338,7 @@ impl Layers {
             if program.buffers.get(buffer.0 as usize).is_none_or(|buffer| buffer.role != Role::Temporary) {
                 continue;
             }
-            let bytes = buffer_bytes(program, buffer);
+            let bytes = needs.size(buffer);
             let layer = self.entry(first(kernel).map_or("", layer_name));
             let read_later = readers.get(&buffer).is_some_and(|all| all.iter().any(|reader| is_backward(*reader)));
             match read_later && !is_backward(kernel) {
@@ -387,11 +369,11 @@ fn readers(program: &Program) -> BTreeMap<BufferId, Vec<usize>> {
 }
 
 /// The launch at which most bytes of temporary buffers are alive.
-fn peak(program: &Program) -> usize {
+fn peak(program: &Program, sizes: &[usize]) -> usize {
     let mut changes: Vec<i128> = vec![0; program.launches.len() + 1];
     for (buffer, (first, last)) in lifetimes(program) {
         if program.buffers.get(buffer.0 as usize).is_some_and(|buffer| buffer.role == Role::Temporary) {
-            let bytes = buffer_bytes(program, buffer) as i128;
+            let bytes = sizes.get(buffer.0 as usize).copied().unwrap_or(0) as i128;
             if let Some(begin) = changes.get_mut(first) {
                 *begin += bytes;
             }

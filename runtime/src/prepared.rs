@@ -43,7 +43,12 @@ impl Prepared {
         &self.step
     }
 
-    /// The same, to be given a batch; weights are given by [`Holder::hold`].
+    /// Bytes of memory that both programs take.
+    pub fn memory_bytes(&self) -> usize {
+        self.step.memory_bytes() + self.setup.program.as_ref().map_or(0, Step::memory_bytes)
+    }
+
+    /// The same as [`Self::step`], to be given a batch; weights are given by [`Holder::hold`].
     pub fn step_mut(&mut self) -> &mut Step {
         &mut self.step
     }

@@ -169,6 +169,21 @@ impl Session {
         self.eval.as_ref().map(|eval| eval.step().lowered())
     }
 
+    /// The compiled training step, once there is one.
+    pub fn training_step(&self) -> Option<&Step> {
+        self.train.as_ref()
+    }
+
+    /// The compiled step that runs for every batch of an evaluation, once there is one.
+    pub fn evaluation_step(&self) -> Option<&Step> {
+        self.eval.as_ref().map(Prepared::step)
+    }
+
+    /// Bytes of memory that the training program takes, and those of the evaluation; 0 for what is not compiled.
+    pub fn memory_bytes(&self) -> [usize; 2] {
+        [self.train.as_ref().map_or(0, Step::memory_bytes), self.eval.as_ref().map_or(0, Prepared::memory_bytes)]
+    }
+
     /// One update from one full batch, at a learning rate.
     ///
     /// # Errors

@@ -5,11 +5,13 @@
 
 use std::borrow::Cow;
 
+use snn_cuda::Moved;
 use snn_graph::lower::storage::{Layout, rearrange};
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::{Graph, Kind, NodeId, Ty};
 use snn_loops::{BufferId, RandomKey};
 
+use crate::cost::{Cost, costs};
 use crate::device::{Device, Engine, Watch};
 use crate::error::{Result, RuntimeError};
 
@@ -111,6 +113,17 @@ impl Step {
     /// The program with what is known about it.
     pub fn lowered(&self) -> &Lowered {
         &self.lowered
+    }
+
+    /// What a launch of each kernel takes, as its operands lie in memory.
+    pub fn costs(&self) -> Vec<Cost> {
+        let program = &self.lowered.program;
+        costs(program, &|buffer| self.engine.element_bytes(program, buffer))
+    }
+
+    /// Kernels that launch nothing, each with the later one in whose launch it runs.
+    pub fn moved(&self) -> &[Moved] {
+        self.engine.moved()
     }
 
     fn carry_over(&mut self) -> Result<()> {

@@ -49,5 +49,5 @@ impl Model {
 }
 
 fn target(options: &SessionOptions) -> Target {
-    Target { dtype: options.dtype, threads: options.device.threads() }
+    Target { dtype: options.dtype, device: options.device }
 }

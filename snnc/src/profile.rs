@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use snn_graph::lower::{Computed, Lowered};
+use snn_graph::lower::Computed;
 use snn_graph::{Kind, NodeId, Origin};
-use snn_runtime::cost::{Cost, costs};
-use snn_runtime::device::{Densities, Timings, Watch};
+use snn_runtime::cost::Cost;
+use snn_runtime::device::{Densities, Device, Timings, Watch, cuda_name};
 use snn_runtime::machine::Limits;
 use snn_runtime::session::{BatchValues, Session, SessionOptions};
+use snn_runtime::step::Step;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -53,7 +54,7 @@ pub struct Line {
 /// One kernel, or all kernels of one line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// The name of the kernel; empty for a line.
+    /// The name of the kernel, or of those that are launched as one; empty for a line.
     pub kernel: String,
     /// The layer that it belongs to.
     pub layer: String,
@@ -84,6 +85,8 @@ pub struct Row {
 /// A profile of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
+    /// What it ran on, for people.
+    pub machine: String,
     /// What the machine can do.
     pub limits: Limits,
     /// Milliseconds of all kernels together, a step.
@@ -134,7 +137,15 @@ pub fn profile(model: &Model, settings: &Settings) -> Result<Profile> {
     }
     let runs = settings.runs.max(1) as f64;
     let reader = Reader { model, rates, limits, runs };
-    Ok(reader.profile(watched.program()?, &timings, &densities))
+    Ok(reader.profile(watched.program()?, machine(settings.options.device)?, &timings, &densities))
+}
+
+/// A machine for people.
+fn machine(device: Device) -> Result<String> {
+    Ok(match device {
+        Device::Cuda { ordinal, precision, .. } => format!("{} in {}", cuda_name(ordinal)?, precision.name()),
+        Device::Cpu { .. } | Device::Reference => format!("{} threads", device.threads()),
+    })
 }
 
 /// A session whose steps are watched.
@@ -161,9 +172,26 @@ impl Watched {
         Ok(self.session.infer_watched(values, watch)?.firing_rates.into_iter().collect())
     }
 
-    fn program(&self) -> Result<&Lowered> {
-        let program = if self.training { self.session.training_program() } else { self.session.evaluation_program() };
+    fn program(&self) -> Result<&Step> {
+        let program = if self.training { self.session.training_step() } else { self.session.evaluation_step() };
         program.ok_or_else(|| Error::new("nothing was compiled", "profile a model that computes something"))
+    }
+}
+
+/// A kernel of the program within a launch.
+struct Part<'a> {
+    name: &'a str,
+    computed: &'a [Computed],
+    cost: Cost,
+    /// The share of its first operand that is not 0, if it is a contraction.
+    density: Option<f64>,
+}
+
+impl Part<'_> {
+    /// The same, if that operand is spikes.
+    fn density_of_spikes(&self) -> Option<f64> {
+        let reads = self.computed.first().and_then(|first| first.reads)?;
+        self.density.filter(|_| matches!(reads, Kind::Truth | Kind::Spikes | Kind::Scaled))
     }
 }
 
@@ -176,16 +204,23 @@ struct Reader<'m> {
 }
 
 impl Reader<'_> {
-    fn profile(&self, lowered: &Lowered, timings: &Timings, densities: &Densities) -> Profile {
-        let costs = costs(&lowered.program);
+    fn profile(&self, step: &Step, machine: String, timings: &Timings, densities: &Densities) -> Profile {
+        let (program, costs) = (&step.lowered().program, step.costs());
+        let of = |at: usize| Part {
+            name: program.kernels.get(at).map_or("", |kernel| kernel.name()),
+            computed: step.lowered().computed.get(at).map_or(&[][..], Vec::as_slice),
+            cost: costs.get(at).copied().unwrap_or_default(),
+            density: densities.of(at),
+        };
         let mut kernels = Vec::new();
-        for ((at, kernel), cost) in lowered.program.kernels.iter().enumerate().zip(&costs) {
-            let Some(time) = timings.kernels().get(at).filter(|time| time.launches > 0) else { continue };
-            let computed = lowered.computed.get(at).map_or(&[][..], Vec::as_slice);
-            let density = densities.of(at);
+        for (at, time) in timings.kernels().iter().enumerate().filter(|(_, time)| time.launches > 0) {
+            // What is computed in this launch besides comes first.
+            let within = step.moved().iter().filter(|moved| moved.to.0 as usize == at);
+            let mut parts: Vec<Part<'_>> = within.map(|moved| of(moved.kernel.0 as usize)).collect();
+            parts.push(of(at));
             let launches = time.launches as f64 / self.runs;
             let ms = time.nanoseconds as f64 / 1e6 / self.runs;
-            kernels.push(self.row(kernel.name(), computed, (launches, ms), cost, density));
+            kernels.push(self.row(&parts, launches, ms));
         }
         let mut lines: BTreeMap<(Option<Line>, Role), Row> = BTreeMap::new();
         for row in &kernels {
@@ -199,18 +234,12 @@ impl Reader<'_> {
         for rows in [&mut kernels, &mut lines] {
             rows.sort_by(|a, b| b.ms.total_cmp(&a.ms));
         }
-        Profile { limits: self.limits, total_ms, kernels, lines }
+        Profile { machine, limits: self.limits, total_ms, kernels, lines }
     }
 
-    fn row(
-        &self,
-        name: &str,
-        computed: &[Computed],
-        (launches, ms): (f64, f64),
-        cost: &Cost,
-        density: Option<f64>,
-    ) -> Row {
-        let first = computed.first();
+    /// The row of a launch. Its layer and line are those of what it puts into memory, the result of its last part.
+    fn row(&self, parts: &[Part<'_>], launches: f64, ms: f64) -> Row {
+        let first = parts.last().and_then(|part| part.computed.first());
         let layer = first.and_then(|first| first.name.clone()).unwrap_or_default();
         let line = first.and_then(|first| self.line(first));
         let role = match first {
@@ -218,17 +247,17 @@ impl Reader<'_> {
             Some(first) if first.origin != Origin::default() => Role::Forward,
             Some(_) | None => Role::Update,
         };
-        let mut also: Vec<Line> = computed.iter().filter_map(|computed| self.line(computed)).collect();
+        let computed = parts.iter().flat_map(|part| part.computed);
+        let mut also: Vec<Line> = computed.filter_map(|computed| self.line(computed)).collect();
         also.sort();
         also.dedup();
         also.retain(|other| line.as_ref() != Some(other));
-        let reads_spikes = first
-            .and_then(|first| first.reads)
-            .is_some_and(|kind| matches!(kind, Kind::Truth | Kind::Spikes | Kind::Scaled));
-        let density = density.filter(|_| reads_spikes);
+        let cost = parts.iter().fold(Cost::default(), |sum, part| sum.with(part.cost));
         let (bytes, operations) = (cost.bytes * launches, cost.operations * launches);
+        let spikes = || parts.iter().filter_map(|part| Some((part.density_of_spikes()?, part.cost.macs)));
+        let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
         Row {
-            kernel: name.to_owned(),
+            kernel: names.join(" + "),
             firing_rate: self.rates.get(&layer).copied(),
             layer,
             role,
@@ -239,8 +268,8 @@ impl Reader<'_> {
             floor_ms: 1e3 * self.limits.floor(bytes, operations),
             bytes,
             operations,
-            products: density.map_or(0.0, |_| cost.macs * launches),
-            synaptic_operations: density.map_or(0.0, |density| density * cost.macs * launches),
+            products: launches * spikes().map(|(_, macs)| macs).sum::<f64>(),
+            synaptic_operations: launches * spikes().map(|(density, macs)| density * macs).sum::<f64>(),
         }
     }
 

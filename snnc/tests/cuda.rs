@@ -158,3 +158,117 @@ fn digits_learn_with_libraries_what_they_learn_without_and_go_on_with_the_same_c
     let state: serde_json::Value = serde_json::from_str(&place.read("ours/checkpoint.json")).unwrap();
     assert!(state["choices"].is_null(), "{state}");
 }
+
+fn json(done: &Done) -> serde_json::Value {
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    serde_json::from_str(&done.stdout).unwrap()
+}
+
+/// A network whose convolution hands its sums to its neurons in registers.
+const CONVOLUTION: &str = "use std.neurons { IF }
+use std.layers { Conv2d, Linear, Flatten }
+
+model Seen {
+    input x: spikes[8, 6, 6]
+    time 4
+    x -> Conv2d(16, 3)
+      -> IF()
+      -> Flatten() -> Linear(4)
+}
+";
+
+#[test]
+fn a_profile_of_a_device_has_what_one_of_the_processor_has() {
+    let Some(libraries) = emulation() else { return };
+    let place = Place::new();
+    let words = "profile DIGITS --batch 3 --runs 1 --set model.hidden=12 --json --device";
+    let cuda = json(&on_device(&place, &libraries, &format!("{words} cuda")));
+    let cpu = json(&run(&place, &format!("{words} cpu --threads 1")));
+    assert!(cuda["machine"].as_str().unwrap().starts_with("CPU emulation"), "{cuda}");
+    let rows = |out: &serde_json::Value, table: &str| out[table].as_array().unwrap().clone();
+    for table in ["lines", "kernels"] {
+        let total = cuda["total_ms"].as_f64().unwrap();
+        let times: Vec<f64> = rows(&cuda, table).iter().map(|row| row["ms"].as_f64().unwrap()).collect();
+        assert!(times.is_sorted_by(|a, b| a >= b) && (times.iter().sum::<f64>() - total).abs() < 1e-6 * total);
+    }
+    for row in rows(&cuda, "kernels") {
+        assert!(row["floor_ms"].as_f64().unwrap() > 0.0 || row["operations"] == 0.0, "{row}");
+        let same = rows(&cpu, "kernels").into_iter().find(|other| other["kernel"] == row["kernel"]);
+        let Some(other) = same else { continue };
+        for key in
+            ["place", "role", "layer", "bytes", "operations", "input_density", "synaptic_operations", "firing_rate"]
+        {
+            assert_eq!(row[key], other[key], "{key} of {}", row["kernel"]);
+        }
+    }
+    let seen = rows(&cuda, "kernels").iter().filter(|row| row["synaptic_operations"].as_f64() > Some(0.0)).count();
+    assert!(seen >= 2, "spikes are counted forward and backward: {cuda}");
+    assert!(cuda["copy_bytes_per_second"].as_f64() > Some(0.0) && cuda["operations_per_second"].as_f64() > Some(0.0));
+}
+
+#[test]
+fn kernels_that_are_launched_as_one_are_one_row_of_a_profile() {
+    let Some(libraries) = emulation() else { return };
+    let place = Place::new();
+    place.write("seen.snn", CONVOLUTION);
+    let out = json(&on_device(&place, &libraries, "profile seen.snn --batch 2 --runs 1 --json --device cuda"));
+    let rows = out["kernels"].as_array().unwrap();
+    let both =
+        rows.iter().find(|row| row["kernel"].as_str().unwrap().contains(" + ")).unwrap_or_else(|| panic!("{out}"));
+    let alone = rows.iter().filter(|row| row["kernel"] == "conv2d1.contract");
+    assert_eq!((alone.count(), &both["kernel"]), (0, &"conv2d1.contract + if1.scan".into()), "{out}");
+    assert_eq!((&both["layer"], &both["place"]["line"]), (&"if1".into(), &8.into()));
+    assert_eq!(both["also"][0]["line"], 7, "{both}");
+    // Padding is counted, as for the processor.
+    let macs = 2.0 * 4.0 * 36.0 * 16.0 * 8.0 * 9.0;
+    let synaptic = both["synaptic_operations"].as_f64().unwrap();
+    let density = both["input_density"].as_f64().unwrap();
+    assert!(
+        both["operations"].as_f64().unwrap() > 2.0 * macs && (synaptic - density * macs).abs() < 1e-6 * macs,
+        "{both}"
+    );
+    // What stays in registers is not moved: bits in, weights, bits out.
+    assert!(both["bytes"].as_f64().unwrap() < 4.0 * 36.0 * 2.0 * 16.0 * 4.0, "{both}");
+}
+
+#[test]
+fn the_memory_of_a_device_is_forecast_without_one() {
+    let place = Place::new();
+    let ask = |words: &str| json(&run(&place, &format!("check DIGITS --memory --json --device cuda {words}")));
+    let out = ask("--batch 16 --limit 2MB");
+    assert_eq!((&out["device"], &out["training"]["process_and_code_bytes"]), (&"cuda".into(), &0.into()));
+    let total = |out: &serde_json::Value, purpose: &str| out[purpose]["total_bytes"].as_u64().unwrap();
+    for purpose in ["training", "inference"] {
+        let largest = out[purpose]["largest_batch"].as_u64().unwrap();
+        let of = |batch: u64| total(&ask(&format!("--batch {batch}")), purpose);
+        assert!(of(largest) <= 2_000_000 && of(largest + 1) > 2_000_000, "{purpose}: {largest}");
+        assert!(out[purpose]["pinned_host_bytes"].as_u64().unwrap() >= 8 * 4096, "{out}");
+    }
+    let half = ask("--batch 16 --set precision=f16");
+    assert!(total(&half, "training") < total(&out, "training"), "results of products in 16 bits take less");
+    let text = run(&place, "check DIGITS --memory --device cuda").stdout;
+    assert!(text.contains("of the device's memory") && text.contains("pinned memory here"), "{text}");
+    let reference = run(&place, "check DIGITS --memory --device reference");
+    assert!(reference.code == Some(1) && reference.stderr.contains("--device cpu"), "{}", reference.stderr);
+}
+
+#[test]
+fn a_sample_step_by_step_on_a_device_is_the_same_sample() {
+    let Some(libraries) = emulation() else { return };
+    let place = Place::new();
+    let trained = run(&place, &format!("run DIGITS {SHORT} --out run"));
+    assert_eq!(trained.code, Some(0), "{}", trained.stderr);
+    let device = |words: &str| {
+        let done = on_device(&place, &libraries, &format!("infer run --sample 5 --device cuda {words}"));
+        assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+        done.stdout.lines().filter(|line| line.contains("class ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(device("--stream"), device(""));
+    // A state goes from the device to the processor and back.
+    device("--stream --steps 5 --save-state five.safetensors");
+    let there = "--stream --steps 3 --load-state five.safetensors";
+    let here = run(&place, &format!("infer run --sample 5 {there} --save-state cpu.safetensors"));
+    assert_eq!(here.code, Some(0), "{}", here.stderr);
+    device(&format!("{there} --save-state cuda.safetensors"));
+    assert_eq!(place.bytes("cpu.safetensors"), place.bytes("cuda.safetensors"));
+}

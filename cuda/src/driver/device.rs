@@ -52,11 +52,7 @@ impl Device {
 
     /// What text for it may use.
     pub fn arch(&self) -> Arch {
-        match self.info.capability {
-            (9, 0) => Arch::Sm90a,
-            (major, _) if major >= 9 => Arch::Sm90,
-            _ => Arch::Sm80,
-        }
+        self.info.arch()
     }
 
     /// Bytes of its memory that are free now, if the driver says.

@@ -14,7 +14,6 @@ use super::accelerators::Candidates;
 use super::cache::{Cache, Key};
 use super::device::Device;
 use super::handles::{Module, Stream};
-use super::layout::Layout;
 use super::memory::{DeviceMemory, Element, bytes_of};
 use super::nvrtc::{self, Compiler, Refusal};
 use super::probe;
@@ -22,9 +21,10 @@ use super::staging::Staging;
 use super::work::{self, Functions, Room, Work};
 use crate::accelerators::Accelerators;
 use crate::code::{Compiled, Resources};
-use crate::emit::{Emission, Storage, Unit};
+use crate::emit::{Emission, Moved, Storage, Unit};
 use crate::error::CudaError;
 use crate::launch::Call;
+use crate::layout::Layout;
 use crate::target::Target;
 
 /// Shared memory that a block may have without being allowed to, its text's and what the launch asks for together.
@@ -51,6 +51,8 @@ pub(super) struct Shared {
     pub layout: Layout,
     pub workspace: usize,
     pub prepared: usize,
+    /// Kernels that launch nothing, each with the later one in whose launch it is computed.
+    pub moved: Vec<Moved>,
     /// Constants, which no instance changes.
     pub constants: BTreeMap<BufferId, Arc<DeviceMemory>>,
     resources: Vec<Resources>,
@@ -141,6 +143,7 @@ fn build(
         prepared: emission.prepared,
         constants,
         resources,
+        moved: emission.moved,
         library_products: chosen.len(),
     };
     Ok(Executable { shared: Arc::new(shared) })

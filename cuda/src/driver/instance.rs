@@ -8,24 +8,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-use snn_loops::{BufferId, Dtype, KernelId, RandomKey, Role, Timings};
+use snn_loops::{BufferId, Contraction, Densities, Dtype, Kernel, KernelId, RandomKey, Role, Timings};
 
 use super::executable::{Executable, Shared};
-use super::handles::{Event, Graph, Stream};
-use super::launch::{Addresses, each_launch};
-use super::layout::{Block, PREPARED, Place, WORKSPACE};
+use super::handles::{Graph, Stream};
+use super::launch::{Addresses, bytes_before, each_launch};
 use super::memory::{DeviceMemory, Element, bytes_of};
 use super::staging::Staging;
 use super::steady::Steady;
+use super::watch::{Clock, Unwatched, Watch, nonzeros, spikes};
 use super::work::{Work, give};
-use crate::emit::Storage;
+use crate::emit::{Moved, Storage};
 use crate::error::CudaError;
+use crate::footprint::RUN_BYTES;
+use crate::layout::{Block, PREPARED, Place, WORKSPACE};
 
 /// Graphs that are kept: training swaps weights and knows two.
 const GRAPHS: usize = 4;
-
-/// What changes from run to run: seed, run and step, 8 bytes each.
-const RUN_BYTES: usize = 24;
 
 /// An executable with memory of its own. Inputs keep what the host wrote until it writes again; all memory starts as zeros.
 /// Nothing waits for the device but reading.
@@ -110,7 +109,7 @@ impl Instance {
         self.send_key(key, step)?;
         self.prepare()?;
         if !self.is_warm {
-            self.launch_all(&mut |_| Ok(()))?;
+            self.launch_all(&mut Unwatched)?;
             self.is_warm = true;
             return Ok(());
         }
@@ -133,27 +132,39 @@ impl Instance {
     pub fn run_timed(&mut self, key: RandomKey, timings: &mut Timings) -> Result<(), CudaError> {
         self.send_key(key, 0)?;
         self.prepare()?;
-        let context = &self.stream.context;
-        let mut events = vec![Event::timed(context)?];
-        if let Some(first) = events.first() {
-            first.record(&self.stream)?;
-        }
-        let mut kernels = Vec::new();
-        self.launch_all(&mut |kernel| {
-            let event = Event::timed(context)?;
-            event.record(&self.stream)?;
-            events.push(event);
-            kernels.push(kernel);
-            Ok(())
-        })?;
-        self.stream.wait()?;
+        let mut clock = Clock::new(&self.stream)?;
+        self.launch_all(&mut clock)?;
+        clock.finish(timings)?;
         self.is_warm = true;
-        for (kernel, pair) in kernels.into_iter().zip(events.windows(2)) {
-            if let [before, after] = pair {
-                timings.add(KernelId(kernel as u32), before.nanoseconds_to(after)?);
-            }
-        }
         Ok(())
+    }
+
+    /// Runs all launches once, kernel by kernel, and counts before each contraction the elements of its first operand that are
+    /// not 0. Waits for the device each time.
+    ///
+    /// # Errors
+    /// As for [`Self::run`], and what fails on the device.
+    pub fn run_counted(&mut self, key: RandomKey, densities: &mut Densities) -> Result<(), CudaError> {
+        self.send_key(key, 0)?;
+        self.prepare()?;
+        self.launch_all(&mut Counter { instance: self, densities })?;
+        self.is_warm = true;
+        Ok(())
+    }
+
+    /// Kernels that launch nothing, each with the later one in whose launch it runs.
+    pub fn moved(&self) -> &[Moved] {
+        &self.shared.moved
+    }
+
+    /// Bytes of an element of a buffer in memory; 0 if it never leaves registers.
+    pub fn element_bytes(&self, buffer: BufferId) -> f64 {
+        match self.places.get(buffer.0 as usize).map(|place| place.storage) {
+            Some(Storage::Float) => self.shared.program.dtype.size() as f64,
+            Some(Storage::Bf16 | Storage::F16) => 2.0,
+            Some(Storage::Bits) => 1.0 / 8.0,
+            Some(Storage::Registers) | None => 0.0,
+        }
     }
 
     /// Bytes of the device's memory that it takes, those of constants among them.
@@ -246,7 +257,7 @@ impl Instance {
         }
     }
 
-    /// Launches the calls of a kernel, if it has any.
+    /// Launches the calls of a kernel.
     fn launch(&self, works: Option<&Vec<Work>>, addresses: &Addresses<'_>, step: i64) -> Result<(), CudaError> {
         let works = works.map_or(&[] as &[Work], Vec::as_slice);
         // SAFETY: the emission was made for these functions, and they keep inside of the buffers, the workspace and the
@@ -255,20 +266,22 @@ impl Instance {
         unsafe { give(&self.stream, works, addresses, step) }
     }
 
-    /// Launches everything, and tells `behind` of each kernel that was launched.
-    fn launch_all(&self, behind: &mut dyn FnMut(usize) -> Result<(), CudaError>) -> Result<(), CudaError> {
+    /// Launches everything under the eyes of a watch.
+    fn launch_all(&self, watch: &mut dyn Watch) -> Result<(), CudaError> {
         let blocks = self.addresses_of_blocks();
         let addresses = self.addresses(&blocks);
         self.stream.context.enter()?;
         each_launch(&self.shared.program.launches, 0, &mut |kernel, step| {
-            self.launch(self.shared.kernels.get(kernel), &addresses, step)?;
-            behind(kernel)
+            watch.before(kernel, step)?;
+            let works = self.shared.kernels.get(kernel).filter(|works| !works.is_empty());
+            self.launch(works, &addresses, step)?;
+            if works.is_some() { watch.after(kernel) } else { Ok(()) }
         })
     }
 
     /// Keeps a run with the present places as a graph; gives its position.
     fn capture(&mut self) -> Result<usize, CudaError> {
-        let graph = self.stream.capture(|| self.launch_all(&mut |_| Ok(())))?;
+        let graph = self.stream.capture(|| self.launch_all(&mut Unwatched))?;
         if self.graphs.len() >= GRAPHS {
             self.graphs.remove(0);
         }
@@ -302,6 +315,31 @@ impl Instance {
         }
     }
 
+    /// How many elements of a contraction's first operand are not 0 before it runs, and how many there are.
+    fn nonzeros(&self, contraction: &Contraction, step: i64) -> Result<(u64, u64), CudaError> {
+        let (operand, dtype) = (&contraction.a, self.shared.program.dtype);
+        let place = self.place(operand.buffer)?;
+        let [len, ..] = contraction.lengths();
+        let begin = usize::try_from(operand.offset.evaluate(&|_| 0, step)).ok();
+        // Rows of bits are whole words.
+        let range = begin.and_then(|begin| {
+            let begin = bytes_before(begin, place.storage, dtype)?;
+            Some((begin, bytes_before(len, place.storage, dtype)?))
+        });
+        let (Some((begin, bytes)), Some(block)) = (range, self.blocks.get(place.block)) else {
+            return Err(self.wrong_role(operand.buffer, "counted"));
+        };
+        let mut content = vec![0; bytes];
+        block.read_bytes(&self.stream, place.offset + begin, &mut content)?;
+        let channels = contraction.shape.cin;
+        Ok(match place.storage {
+            Storage::Bits => (spikes(&content, channels), (len / contraction.pitch().max(1) * channels) as u64),
+            Storage::Float | Storage::Bf16 | Storage::F16 | Storage::Registers => {
+                (nonzeros(&content, place.storage, dtype), len as u64)
+            }
+        })
+    }
+
     fn check_type<T: Element>(&self) -> Result<(), CudaError> {
         let program: Dtype = self.shared.program.dtype;
         if program == T::DTYPE { Ok(()) } else { Err(CudaError::WrongType { program, asked: T::DTYPE }) }
@@ -332,5 +370,26 @@ impl Instance {
             Some(declared) => CudaError::WrongLength { buffer: declared.name.clone(), expected: declared.len, found },
             None => CudaError::NoBuffer(buffer.0),
         }
+    }
+}
+
+/// Counts what contractions read.
+struct Counter<'a> {
+    instance: &'a Instance,
+    densities: &'a mut Densities,
+}
+
+impl Watch for Counter<'_> {
+    fn before(&mut self, kernel: usize, step: i64) -> Result<(), CudaError> {
+        let Some(Kernel::Contraction(contraction)) = self.instance.shared.program.kernels.get(kernel) else {
+            return Ok(());
+        };
+        let (nonzeros, elements) = self.instance.nonzeros(contraction, step)?;
+        self.densities.add(KernelId(kernel as u32), nonzeros, elements);
+        Ok(())
+    }
+
+    fn after(&mut self, _kernel: usize) -> Result<(), CudaError> {
+        Ok(())
     }
 }

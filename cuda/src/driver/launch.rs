@@ -2,11 +2,12 @@
 //!
 //! Must never know how a launch is done, nor for how long what it is given is there.
 
-use snn_loops::{Dtype, Launch};
+use snn_loops::{Dtype, Launch, WORD};
 
-use super::layout::{Place, bytes_before};
+use crate::emit::Storage;
 use crate::error::CudaError;
 use crate::launch::Argument;
+use crate::layout::Place;
 
 /// Calls `visit` with the position of every kernel and the step of its enclosing repeat, in the order in which they run.
 pub(super) fn each_launch(
@@ -88,10 +89,19 @@ impl Addresses<'_> {
     }
 }
 
+/// The bytes before an element, where one can be pointed at: bits only where a word begins.
+pub(super) fn bytes_before(element: usize, storage: Storage, dtype: Dtype) -> Option<usize> {
+    match storage {
+        Storage::Float => element.checked_mul(dtype.size()),
+        Storage::Bf16 | Storage::F16 => element.checked_mul(2),
+        Storage::Registers => None,
+        Storage::Bits => element.is_multiple_of(WORD).then_some(element / 8),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::emit::Storage;
     use snn_loops::{BufferId, Ix, KernelId, Operand};
 
     #[test]
@@ -151,5 +161,13 @@ mod tests {
         for wrong in outside {
             assert!(matches!(addresses.argument(&wrong, 5), Err(CudaError::Emission(_))), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn elements_can_be_pointed_at_where_a_byte_begins() {
+        assert_eq!(bytes_before(128, Storage::Bits, Dtype::F32), Some(16));
+        assert_eq!(bytes_before(32, Storage::Bits, Dtype::F32), None);
+        assert_eq!(bytes_before(3, Storage::F16, Dtype::F32), Some(6));
+        assert_eq!(bytes_before(usize::MAX, Storage::Float, Dtype::F32), None);
     }
 }

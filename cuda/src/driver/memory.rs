@@ -52,12 +52,15 @@ pub(super) struct DeviceMemory {
 }
 
 impl DeviceMemory {
-    /// This many bytes, at least one, 256-aligned, holding anything.
+    /// This many bytes, 256-aligned, holding anything; nowhere if there are none.
     pub fn new(context: &Arc<Context>, bytes: usize) -> Result<DeviceMemory, CudaError> {
-        context.enter()?;
         let mut address = 0;
+        if bytes == 0 {
+            return Ok(DeviceMemory { context: Arc::clone(context), address, bytes });
+        }
+        context.enter()?;
         // SAFETY: writes to `address` alone.
-        let answer = unsafe { (context.driver.functions.cuMemAlloc_v2)(&mut address, bytes.max(1)) };
+        let answer = unsafe { (context.driver.functions.cuMemAlloc_v2)(&mut address, bytes) };
         if answer == OUT_OF_MEMORY {
             return Err(CudaError::OutOfMemory { asked: bytes, free: context.free_bytes() });
         }
@@ -109,15 +112,19 @@ impl DeviceMemory {
         if values.is_empty() {
             return stream.wait();
         }
-        let bytes = size_of_val(values);
-        let address = self.range(offset, bytes)?;
+        // SAFETY: the bytes are those of the floats, and every pattern of them is one.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) };
+        self.read_bytes(stream, offset, bytes)
+    }
+
+    /// Reads bytes from an offset, after all work of the stream.
+    pub fn read_bytes(&self, stream: &Stream, offset: usize, to: &mut [u8]) -> Result<(), CudaError> {
+        let address = self.range(offset, to.len())?;
         self.context.enter()?;
         let driver = self.context.driver;
-        // SAFETY: both ranges hold that many bytes, every pattern of which is a float; the stream is waited for before the
-        // borrow of `values` ends.
-        let answer = unsafe {
-            (driver.functions.cuMemcpyDtoHAsync_v2)(values.as_mut_ptr().cast(), address, bytes, stream.raw())
-        };
+        // SAFETY: both ranges hold that many bytes; the stream is waited for before the borrow of `to` ends.
+        let answer =
+            unsafe { (driver.functions.cuMemcpyDtoHAsync_v2)(to.as_mut_ptr().cast(), address, to.len(), stream.raw()) };
         let copied = driver.check("cuMemcpyDtoHAsync", answer);
         stream.wait().and(copied)
     }
@@ -137,6 +144,9 @@ fn outside() -> CudaError {
 
 impl Drop for DeviceMemory {
     fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
         let _ = self.context.enter();
         // SAFETY: it is freed once; streams that work on it have been waited for.
         unsafe { (self.context.driver.functions.cuMemFree_v2)(self.address) };

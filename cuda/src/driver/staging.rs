@@ -9,13 +9,7 @@ use std::sync::Arc;
 use super::handles::{Context, Event, Stream};
 use super::memory::{DeviceMemory, Pinned};
 use crate::error::CudaError;
-
-/// Slots of the ring.
-const SLOTS: usize = 8;
-/// The most bytes of a slot; more go in parts.
-const PART: usize = 4 << 20;
-/// The least, so that small ones need not grow.
-const LEAST: usize = 4 << 10;
+use crate::staging::{PART, SLOTS, slot_bytes};
 
 /// Slots, made when they are first needed, the one that was used longest ago first.
 pub(super) struct Staging {
@@ -51,7 +45,7 @@ impl Staging {
 
     /// A slot of at least that many bytes from which the device has fetched everything.
     fn free_slot(&mut self, bytes: usize) -> Result<Slot, CudaError> {
-        let room = bytes.next_power_of_two().max(LEAST);
+        let room = slot_bytes(bytes);
         let oldest = if self.slots.len() < SLOTS { None } else { self.slots.pop_front() };
         let Some(mut slot) = oldest else {
             return Ok(Slot { memory: Pinned::new(&self.context, room)?, fetched: Event::new(&self.context)? });

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use snn_loops::plan::touched;
 use snn_loops::{BufferId, Program, Role};
 
-use super::layout::Place;
 use crate::launch::{Argument, Call};
+use crate::layout::Place;
 
 /// The states of blocks of memory: which, and how often it was written.
 type State = Vec<(usize, u64)>;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use snn_cuda::{
-    Argument, Call, CudaError, Device, Emission, Executable, Instance, Precision, Storage, Target, Unit, emit,
+    Argument, Call, CudaError, Device, Emission, Executable, Footprint, Instance, Precision, Storage, Target, Unit,
+    emit,
 };
 use snn_loops::interp::{self, Memory};
 use snn_loops::{BufferId, Dtype, Ix, Kernel, Launch, Operand, Program, RandomKey, Role, Timings};
@@ -365,6 +366,33 @@ fn shared_memory_of_the_text_counts_with_what_a_call_asks_for() {
     }
     let error = run(most + 256).unwrap_err();
     assert!(matches!(&error, CudaError::Emission(message) if message.contains("bytes of its text")), "{error}");
+}
+
+#[test]
+fn a_program_takes_the_bytes_that_are_forecast_without_a_driver() {
+    if !with_fakes("instances::a_program_takes_the_bytes_that_are_forecast_without_a_driver") {
+        return;
+    }
+    let device = Device::open(0).unwrap();
+    let update = Update::new();
+    let pair = [(update.next, update.weight)];
+    let cases = [(&update.program, &pair[..]), (&update.program, &[]), (&Loop::new(Dtype::F64, false).program, &[])];
+    for (program, pairs) in cases {
+        let target = Target { arch: device.arch(), dtype: program.dtype, precision: Precision::F32 };
+        let forecast = Footprint::of(program, &emit(program, &target), pairs).unwrap();
+        let before = device.free_bytes().unwrap();
+        let executable = compiled(program);
+        let instance = Instance::replacing(&executable, pairs).unwrap();
+        assert_eq!(forecast.device_bytes(), before - device.free_bytes().unwrap(), "{forecast:?}");
+        assert_eq!(forecast.device_bytes(), instance.memory_bytes());
+        drop((instance, executable));
+        assert_eq!(device.free_bytes().unwrap(), before);
+    }
+    let bytes = |pairs| {
+        let target = Target { arch: device.arch(), dtype: Dtype::F32, precision: Precision::F32 };
+        Footprint::of(&update.program, &emit(&update.program, &target), pairs).unwrap().device_bytes()
+    };
+    assert_eq!(bytes(&[]), bytes(&pair) + LEN * 4, "new weights lie over old ones");
 }
 
 #[test]

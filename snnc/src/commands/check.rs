@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use snnc::runtime::device::first_cuda;
 use snnc::{Code, Device, Error, Model, Result, RuntimeError, SessionOptions};
 
 use super::Status;
-use super::machine::{Memory, Settings, Threads, bytes, positive};
+use super::machine::{Kind, Memory, Settings, Threads, bytes, positive};
 use super::memory::{self, Question};
 use super::table::{Align, Table, grouped};
 use super::terminal::{say, write};
@@ -45,6 +46,9 @@ pub struct Args {
     training: Memory,
     #[command(flatten)]
     threads: Threads,
+    /// The machine whose memory `--memory` forecasts. A CUDA device need not be there; the forecast is then for a Hopper.
+    #[arg(long, value_enum, default_value_t = Kind::Cpu, requires = "memory")]
+    device: Kind,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
@@ -70,7 +74,7 @@ pub fn run(args: &Args) -> Result<Status> {
         let options = SessionOptions { memory_limit: args.training.memory_limit, ..model.options() };
         if args.memory {
             let batch = args.batch.unwrap_or(options.batch);
-            let options = SessionOptions { batch, device: Device::cpu(args.threads.threads), ..options };
+            let options = SessionOptions { batch, device: machine(args, &model)?, ..options };
             let answers = memory::ask(&model, Question { options, limit: args.limit })?;
             match args.json {
                 true => say(answers.as_json(&model)),
@@ -90,6 +94,20 @@ pub fn run(args: &Args) -> Result<Status> {
         }
     }
     Ok(Status::Success)
+}
+
+/// The machine that memory is forecast for.
+fn machine(args: &Args, model: &Model) -> Result<Device> {
+    let cuda = |ordinal| Device::cuda(ordinal, model.precision());
+    match args.device {
+        Kind::Cpu => Ok(Device::cpu(args.threads.threads)),
+        Kind::Cuda => Ok(cuda(first_cuda().unwrap_or(0))),
+        Kind::Auto => Ok(first_cuda().map_or(Device::cpu(args.threads.threads), cuda)),
+        Kind::Reference => {
+            let error = RuntimeError::new("the memory of the interpreter is not forecast");
+            Err(Error::Run(error.with_help("take `--device cpu` or `--device cuda`")))
+        }
+    }
 }
 
 fn explanation(code: &str) -> Result<String> {

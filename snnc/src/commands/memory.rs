@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use snnc::runtime::forecast::Forecast;
-use snnc::{Model, Purpose, Result, SessionOptions};
+use snnc::{Device, Model, Purpose, Result, SessionOptions};
 
 use super::table::{Align, Table, grouped};
 
@@ -55,6 +55,7 @@ impl Answers {
         let mut all = Map::new();
         all.insert("model".into(), json!(model.name()));
         all.insert("batch".into(), json!(self.question.options.batch));
+        all.insert("device".into(), json!(self.question.options.device.name()));
         all.insert("limit_bytes".into(), json!(self.question.limit));
         for answer in &self.answers {
             all.insert(answer.name().into(), answer.as_json());
@@ -87,10 +88,11 @@ impl Answer {
 
     fn as_text(&self, question: &Question) -> String {
         let mut text = format!(
-            "\n{} with a batch of {} takes {}\n\n",
+            "\n{} with a batch of {} takes {}{}\n\n",
             self.name(),
             grouped(question.options.batch),
-            mebibytes(self.forecast.total())
+            mebibytes(self.forecast.total()),
+            if is_cuda(question) { " of the device's memory" } else { "" },
         );
         let mut table = Table::new(&[("part", Align::Left), ("memory", Align::Right)]);
         for (name, bytes) in self.parts().into_iter().filter(|(_, bytes)| *bytes > 0) {
@@ -110,6 +112,12 @@ impl Answer {
             table.row(std::iter::once(path.to_owned()).chain(bytes.map(mebibytes)).collect());
         }
         text.push_str(&format!("\n{}", table.render()));
+        if self.forecast.pinned > 0 {
+            text.push_str(&format!(
+                "\nbeside it: up to {} of pinned memory here, and what the driver keeps for its context and the code\n",
+                mebibytes(self.forecast.pinned)
+            ));
+        }
         if !self.forecast.recomputed.is_empty() {
             text.push_str(&format!("\ncomputed twice: {}\n", self.forecast.recomputed.join(", ")));
         }
@@ -128,6 +136,9 @@ impl Answer {
         for (name, bytes) in self.parts() {
             all.insert(format!("{}_bytes", name.replace(' ', "_")), json!(bytes));
         }
+        if self.forecast.pinned > 0 {
+            all.insert("pinned_host_bytes".into(), json!(self.forecast.pinned));
+        }
         if let Some(largest) = self.largest_batch {
             all.insert("largest_batch".into(), json!(largest));
         }
@@ -144,6 +155,10 @@ impl Answer {
         all.insert("layers".into(), Value::Array(layers.collect()));
         Value::Object(all)
     }
+}
+
+fn is_cuda(question: &Question) -> bool {
+    matches!(question.options.device, Device::Cuda { .. })
 }
 
 fn mebibytes(bytes: usize) -> String {

@@ -43,11 +43,14 @@ pub struct Args {
     machine: Machine,
     #[command(flatten)]
     memory: Memory,
+    /// Which machine computes.
+    #[arg(long, value_enum, default_value_t = Kind::Cpu)]
+    device: Kind,
 }
 
 pub fn run(args: &Args) -> Result<Status> {
     let model = args.settings.compile(&args.file)?.model()?;
-    let options = args.machine.options(&model, Kind::Cpu, &args.memory)?;
+    let options = args.machine.options(&model, args.device, &args.memory)?;
     let options = SessionOptions { batch: args.batch.unwrap_or(options.batch), ..options };
     let training = !args.inference && model.recipe().is_some();
     let profile = profile(&model, &Profiled { options, training, runs: args.runs })?;
@@ -62,10 +65,10 @@ pub fn run(args: &Args) -> Result<Status> {
 fn as_text(model: &Model, options: &SessionOptions, what: &str, profile: &Profile, top: usize) -> String {
     let limits = &profile.limits;
     let mut text = format!(
-        "model {}, {what}, batch {}, {} threads: {:.3} ms in {} kernels\nthis machine copies {:.1} GB/s and computes {:.1} GFLOP/s\n",
+        "model {}, {what}, batch {}, {}: {:.3} ms in {} kernels\nthis machine copies {:.1} GB/s and computes {:.1} GFLOP/s\n",
         model.name(),
         options.batch,
-        options.device.threads(),
+        profile.machine,
         profile.total_ms,
         profile.kernels.len(),
         limits.bytes_per_second / 1e9,
@@ -128,6 +131,8 @@ fn as_json(model: &Model, options: &SessionOptions, what: &str, profile: &Profil
         "what": what,
         "batch": options.batch,
         "threads": options.device.threads(),
+        "device": options.device.name(),
+        "machine": profile.machine,
         "kernels": options.device.kernels().map(Recorded),
         "steps": model.graph().graph.steps,
         "copy_bytes_per_second": profile.limits.bytes_per_second,

@@ -11,12 +11,13 @@ use crate::accelerators::Winner;
 use crate::driver::device::Device;
 use crate::driver::handles::{Event, Stream};
 use crate::driver::launch::Addresses;
-use crate::driver::layout::{Place, bytes_before};
+use crate::driver::launch::bytes_before;
 use crate::driver::memory::DeviceMemory;
 use crate::driver::work::{Launchable, Room, Work, give};
 use crate::emit::Storage;
 use crate::error::CudaError;
 use crate::launch::Argument;
+use crate::layout::Place;
 
 /// Runs that nobody times: code is loaded by then, and clocks are up.
 const WARM_UPS: usize = 2;

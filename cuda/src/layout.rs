@@ -5,7 +5,7 @@
 
 use snn_loops::in_place::may_share;
 use snn_loops::plan::{Touched, plan_bytes, touched};
-use snn_loops::{BufferId, Dtype, KernelId, Launch, Program, Role, WORD};
+use snn_loops::{BufferId, KernelId, Launch, Program, Role};
 
 use crate::emit::{Emission, Moved, Storage};
 use crate::error::CudaError;
@@ -15,7 +15,7 @@ const ALIGNMENT: usize = 256;
 
 /// A part of an instance's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Block {
+pub(crate) enum Block {
     /// Memory of the instance's own.
     Own(usize),
     /// That of a constant, which all instances share.
@@ -24,7 +24,7 @@ pub(super) enum Block {
 
 /// Where a buffer lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The position of its block.
     pub block: usize,
     /// Its first byte there.
@@ -37,7 +37,7 @@ pub(super) struct Place {
 
 /// The memory of a program's instances.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     /// The first holds temporary buffers, the second is what kernels have to themselves, the third is prepared.
     pub blocks: Vec<Block>,
     /// One a buffer.
@@ -47,11 +47,11 @@ pub(super) struct Layout {
 }
 
 /// The block of temporary buffers.
-const ARENA: usize = 0;
+pub(crate) const ARENA: usize = 0;
 /// The block that kernels have to themselves.
-pub(super) const WORKSPACE: usize = 1;
+pub(crate) const WORKSPACE: usize = 1;
 /// The block of what stays prepared from run to run.
-pub(super) const PREPARED: usize = 2;
+pub(crate) const PREPARED: usize = 2;
 
 impl Layout {
     /// The layout of a program as it was emitted, which has a storage for each buffer.
@@ -131,19 +131,9 @@ fn is_last(program: &Program, moved: &[Moved], output: BufferId, input: BufferId
     others.all(|(kernel, _)| place(*kernel).is_some_and(|at| at < last))
 }
 
-/// The bytes before an element, where one can be pointed at: bits only where a word begins.
-pub(super) fn bytes_before(element: usize, storage: Storage, dtype: Dtype) -> Option<usize> {
-    match storage {
-        Storage::Float => element.checked_mul(dtype.size()),
-        Storage::Bf16 | Storage::F16 => element.checked_mul(2),
-        Storage::Registers => None,
-        Storage::Bits => element.is_multiple_of(WORD).then_some(element / 8),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use snn_loops::Buffer;
+    use snn_loops::{Buffer, Dtype};
 
     use super::*;
 
@@ -152,10 +142,6 @@ mod tests {
         let buffer = Buffer { name: "b".into(), len: 65, role: Role::Temporary, packed: false };
         let of = |storage: Storage| storage.bytes(&buffer, Dtype::F64);
         assert_eq!([Storage::Float, Storage::Bf16, Storage::F16, Storage::Bits].map(of), [520, 130, 130, 16]);
-        assert_eq!(bytes_before(128, Storage::Bits, Dtype::F32), Some(16));
-        assert_eq!(bytes_before(32, Storage::Bits, Dtype::F32), None);
-        assert_eq!(bytes_before(3, Storage::F16, Dtype::F32), Some(6));
-        assert_eq!(bytes_before(usize::MAX, Storage::Float, Dtype::F32), None);
     }
 
     #[test]
