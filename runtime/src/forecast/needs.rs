@@ -48,7 +48,7 @@ impl Needs {
                 arena: needs.arena,
                 scratch: needs.workspace + needs.run,
                 constants: needs.constants,
-                copies: 0,
+                copies: needs.prepared,
                 of_buffers: needs.of_buffers,
                 sizes: needs.sizes,
                 pinned: needs.pinned,
