@@ -23,7 +23,7 @@ use crate::step::pairs;
 use needs::Needs;
 
 /// What a process has before it has a model: the program itself, its libraries, the standard library's texts.
-const PROCESS: usize = 11 << 20;
+const PROCESS: usize = 16 << 20;
 /// What a kernel takes on its way to machine code and as such.
 const KERNEL: usize = 20 << 10;
 /// Bytes of a first weight while it is drawn.
@@ -211,7 +211,10 @@ impl<'m> Ahead<'m> {
             let needs = Needs::of(&lowered.program, self.target.device, &pairs(&lowered, &carried(&lowered)))?;
             forecast.add(&lowered, &needs);
             table.add(&lowered, &needs, is_peak);
-            scratch.push(needs.scratch);
+            // The results of what runs when weights change go over one by one, in double precision.
+            let results = plan.outputs.iter().filter(|_| is_here && !is_peak);
+            let elements = results.map(|(_, node)| plan.graph.ty(*node).extents(plan.graph.steps, 1).iter().product());
+            scratch.push(needs.scratch + elements.max().unwrap_or(0_usize) * size_of::<f64>());
             if is_here {
                 forecast.process += KERNEL * lowered.program.kernels.len();
             }

@@ -10,8 +10,7 @@ use crate::error::Result;
 
 /// The most that a thread keeps for the operands of matrix products; less where matrices are smaller.
 const PACKED: usize = 5 << 19;
-/// The largest piece of scratch memory that is commonly there once more for a second thread: kept, as either may run a
-/// kernel, or freed and not given back.
+/// The largest piece of freed scratch memory that is commonly there once more for a second thread, as it is not given back.
 const HOARDED: usize = 32 << 20;
 
 /// Bytes that a program takes.
@@ -67,8 +66,8 @@ impl Needs {
 /// and once more where a second thread has pieces of its own.
 fn scratch(needs: &Footprint, threads: usize) -> usize {
     let passing = needs.passing;
-    let [left, kept_twice] = [passing, needs.kept].map(|bytes| if threads > 1 && bytes <= HOARDED { bytes } else { 0 });
-    let kept = (needs.kept + kept_twice).saturating_add(threads.saturating_mul(needs.kept_by_thread));
+    let left = if threads > 1 && passing <= HOARDED { passing } else { 0 };
+    let kept = needs.kept.saturating_add(threads.saturating_mul(needs.kept_by_thread));
     let contractions = kept.saturating_add(passing + left + threads * passing.min(PACKED));
     let SweepNeeds { sums, pieces } = needs.sweep;
     let scattered = pieces / 2 + if threads > 1 { pieces / 2 } else { 0 };
