@@ -350,11 +350,13 @@ EXPORT Answer cuStreamCreate(void** stream, u32) {
 EXPORT Answer cuStreamCreateWithPriority(void** stream, u32 flags, int) { return cuStreamCreate(stream, flags); }
 EXPORT Answer cuStreamDestroy_v2(Stream* stream) {
     ENTER_TO_RELEASE;
-    do_until(*stream, stream->given);
     for (size_t i = 0; i < streams.size(); ++i)
         if (streams[i] == stream) {
+            do_until(*stream, stream->given);
             streams.erase(streams.begin() + (long)i);
-            delete stream;
+            // Events that were recorded in it may still be asked.
+            static std::vector<std::unique_ptr<Stream>> gone;
+            gone.emplace_back(stream);
             return SUCCESS;
         }
     return INVALID_HANDLE;
@@ -390,6 +392,7 @@ static bool is_reached(const Event& event) { return !event.stream || event.strea
 EXPORT Answer cuEventQuery(Event* event) {
     ENTER;
     UNLESS_CAPTURING;
+    if (event->capture) return INVALID_VALUE;
     // Who asks again and again comes to an end.
     if (!is_reached(*event)) do_next(*event->stream);
     return failure != SUCCESS ? failure : is_reached(*event) ? SUCCESS : NOT_READY;
@@ -397,6 +400,7 @@ EXPORT Answer cuEventQuery(Event* event) {
 EXPORT Answer cuEventSynchronize(Event* event) {
     ENTER;
     UNLESS_CAPTURING;
+    if (event->capture) return INVALID_VALUE;
     if (event->stream) do_until(*event->stream, event->after);
     return failure;
 }
@@ -483,6 +487,12 @@ EXPORT Answer cuGraphDestroy(Graph* graph) {
 }
 
 // Code.
+// Shared memory that a kernel has without asking. Of a text with several kernels nobody knows whose it is.
+static u32 static_bytes(void* library) {
+    const Kernel* const kernels = (const Kernel*)dlsym(library, "snn_kernels");
+    const StaticBytesFunction bytes = (StaticBytesFunction)dlsym(library, "snn_static_bytes");
+    return bytes && !kernels[1].name ? (u32)bytes() : 0;
+}
 EXPORT Answer cuModuleLoadData(Module** module, const char* image) {
     ENTER;
     UNLESS_CAPTURING;
@@ -499,6 +509,12 @@ EXPORT Answer cuModuleLoadData(Module** module, const char* image) {
         fprintf(stderr, "CPU emulation: %s\n", dlerror());
         return INVALID_IMAGE;
     }
+    // Sanitizers put space around variables.
+    if (!getenv("SNN_EMULATION_SANITIZE") && static_bytes(library) > 48u << 10) {
+        fprintf(stderr, "CPU emulation: %u bytes of shared memory, a kernel has 49152 without asking\n", static_bytes(library));
+        dlclose(library);
+        return INVALID_PTX;
+    }
     *module = new Module{library, {}, (LaunchFunction)dlsym(library, "snn_launch")};
     return SUCCESS;
 }
@@ -510,18 +526,12 @@ EXPORT Answer cuModuleUnload(Module* module) {
     delete module;
     return SUCCESS;
 }
-// Shared memory that a kernel has without asking. Of a text with several kernels nobody knows whose it is.
-static u32 static_bytes(Module* module) {
-    const Kernel* const kernels = (const Kernel*)dlsym(module->library, "snn_kernels");
-    const StaticBytesFunction bytes = (StaticBytesFunction)dlsym(module->library, "snn_static_bytes");
-    return bytes && !kernels[1].name ? (u32)bytes() : 0;
-}
 EXPORT Answer cuModuleGetFunction(Function** function, Module* module, const char* name) {
     ENTER;
     for (const Kernel* kernel = (const Kernel*)dlsym(module->library, "snn_kernels"); kernel && kernel->name; ++kernel) {
         if (strcmp(kernel->name, name) != 0) continue;
         std::unique_ptr<Function>& kept = module->functions[name];
-        const u32 fixed = static_bytes(module), free = 48 << 10;
+        const u32 fixed = static_bytes(module->library), free = 48 << 10;
         if (!kept) kept.reset(new Function{kernel, module, fixed, fixed < free ? free - fixed : 0});
         *function = kept.get();
         return SUCCESS;

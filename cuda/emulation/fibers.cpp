@@ -111,7 +111,7 @@ const char* name_of(Waits waits) {
     for (const Thread& thread : threads) {
         if (thread.waits == Waits::no) continue;
         if (!one) one = &thread;
-        else if (thread.waits != one->waits || thread.site.line != one->site.line) {
+        else if (thread.waits != one->waits || !is_same(thread.site, one->site)) {
             other = &thread;
             break;
         }
@@ -238,7 +238,7 @@ void fail(const char* what, Site site) {
 
 void barrier(Site site) {
     Thread& thread = self();
-    if (n_waiting > 0 && waiting[0]->site.line != site.line) {
+    if (n_waiting > 0 && !is_same(waiting[0]->site, site)) {
         char text[128];
         snprintf(text, sizeof text, "threads of a block wait at different __syncthreads, the other at line %d",
                  waiting[0]->site.line);
@@ -259,7 +259,7 @@ void meet(u32 mask, Together what, void* part, Site site) {
     Meeting* meeting = nullptr;
     for (Meeting& other : warp.meetings) {
         if (!(other.mask & mask)) continue;
-        if (other.mask != mask || other.what != what || other.site.line != site.line) {
+        if (other.mask != mask || other.what != what || !is_same(other.site, site)) {
             char text[128];
             snprintf(text, sizeof text, "lanes of a warp do different things together, others are at line %d", other.site.line);
             fail(text, site);

@@ -31,6 +31,8 @@ struct Site {
     const char* file;
     int line;
 };
+// Texts of a unit number their lines each by itself.
+inline bool is_same(Site a, Site b) { return a.line == b.line && __builtin_strcmp(a.file, b.file) == 0; }
 
 // One thread's part of something that lanes of a warp do together; the last to come does it for all.
 struct Shuffle {

@@ -70,7 +70,7 @@ void fail(const char* what, Site site) {
 
 void barrier(Site site) {
     std::unique_lock<std::mutex> hold(barrier_lock);
-    if (n_waiting > 0 && barrier_site.line != site.line) fail("threads of a block wait at different __syncthreads", site);
+    if (n_waiting > 0 && !is_same(barrier_site, site)) fail("threads of a block wait at different __syncthreads", site);
     barrier_site = site;
     ++n_waiting;
     const u64 mine = barriers;
@@ -89,7 +89,7 @@ void meet(u32 mask, Together what, void* part, Site site) {
     for (u32 i = 0; i < warp.meetings.size(); ++i) {
         const Meeting& other = warp.meetings[i];
         if (!(other.mask & mask)) continue;
-        if (other.mask != mask || other.what != what || other.site.line != site.line)
+        if (other.mask != mask || other.what != what || !is_same(other.site, site))
             fail("lanes of a warp do different things together", site);
         at = i;
     }

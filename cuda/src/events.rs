@@ -9,7 +9,7 @@
 //! | pass | launches |
 //! | --- | --- |
 //! | forward | weights transposed; a list of arrivals for each sample, compacted and sorted by a block; a block for neighboring channels of a pixel, which walks the sample's list through shared memory |
-//! | adjoint | the adjoint just before each spike, a thread for each neuron; derivatives by weights, a block for each element of the kernel and neighboring channels, over its own arrivals of all samples; derivatives by times, a warp for each arrival |
+//! | adjoint | the adjoint just before each spike, a thread for each neuron; derivatives by weights, a block for each element of the kernel and neighboring channels, over its own arrivals of all samples; derivatives by times, a warp for neighboring slots of a train, one arrival after the other |
 //! | forward, feedback | the list; a block for each sample, from one event to the next |
 //! | adjoint, feedback | the list; all events in order; a block for each part of the batch, back from one event to the one before |
 //!

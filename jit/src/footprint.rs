@@ -2,11 +2,11 @@
 //!
 //! Must never know how kernels work.
 
-use snn_loops::{BufferId, Kernel, Program, Role};
+use snn_loops::{BufferId, EventSweep, Kernel, Operand, Program, Role, SweepPass};
 
 use crate::error::JitError;
 use crate::kernels::events::SweepNeeds;
-use crate::kernels::needs::Needs;
+use crate::kernels::needs::{Kept, Needs};
 use crate::layout::Layout;
 use crate::steady::keeps_weights;
 
@@ -54,16 +54,30 @@ impl Footprint {
             }
             Kernel::Nest(_) | Kernel::EventSweep(_) | Kernel::Draw(_) => None,
         });
-        let Needs { floats, words, passing, copies } = needs.fold(Needs::default(), Needs::max);
+        let Needs { floats, words, products, passing, copies } = needs.fold(Needs::default(), Needs::max);
+        let [floats, words] = [floats, words].map(Kept::spread);
         footprint.kept = floats.once.saturating_add(words.once);
-        footprint.kept_by_thread = floats.each.saturating_add(words.each);
+        footprint.kept_by_thread = floats.each.saturating_add(words.each).saturating_add(products);
         footprint.passing = passing;
         footprint.copies = copies;
         let sweeps = program.kernels.iter().filter_map(|kernel| match kernel {
-            Kernel::EventSweep(sweep) => Some(SweepNeeds::of(sweep)),
+            Kernel::EventSweep(sweep) => Some(SweepNeeds::of(sweep, &budgets(program, sweep))),
             Kernel::Nest(_) | Kernel::Contraction(_) | Kernel::Draw(_) => None,
         });
         footprint.sweep = sweeps.max_by_key(SweepNeeds::total).unwrap_or_default();
         Ok(footprint)
     }
+}
+
+/// The budgets of the neurons that send to each group of synapses, where the program has their sweep.
+fn budgets(program: &Program, sweep: &EventSweep) -> Vec<Option<usize>> {
+    let budget = |train: &Operand| {
+        program.kernels.iter().find_map(|kernel| match kernel {
+            Kernel::EventSweep(EventSweep { layer, pass: SweepPass::Forward { times, .. }, .. }) => {
+                (times == train).then_some(layer.budget)
+            }
+            _ => None,
+        })
+    };
+    sweep.synapses.iter().map(|synapses| synapses.train.as_ref().and_then(budget)).collect()
 }

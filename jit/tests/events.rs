@@ -117,6 +117,10 @@ fn layers() -> Vec<(&'static str, EventLayer)> {
                 ..layer(neuron(0.26, 0.13, 1.0, 0.0), vec![train(ConvShape::linear(30, 29), 0), recurrent])
             },
         ),
+        (
+            "feedback with different delays",
+            layer(neuron(0.26, 0.13, 1.0, 0.0), vec![own(false, 0), outer(9), own(true, 0), own(true, 0)]),
+        ),
     ]
 }
 
@@ -136,6 +140,7 @@ fn program(layer: &EventLayer, dtype: Dtype, numbers: &mut Numbers) -> (Program,
     let mut program = Program::new(dtype);
     let mut inputs = Vec::new();
     let (mut synapses, mut gradients) = (Vec::new(), Vec::new());
+    let mut delays = (1..).map(|at| 0.0078125 * f64::from(at));
     for group in &layer.synapses {
         let mut input = |program: &mut Program, values: Vec<f64>| {
             let id = program.add_buffer("in", values.len(), Role::Input);
@@ -156,7 +161,7 @@ fn program(layer: &EventLayer, dtype: Dtype, numbers: &mut Numbers) -> (Program,
             input(&mut program, (0..len).map(|_| f64::from((scale * (numbers.float() + 0.4)) as f32)).collect());
         wanted.weight = Some(output(&mut program, len));
         if group.source == Source::Own(true) {
-            operands.delay = Some(input(&mut program, vec![0.0078125]));
+            operands.delay = Some(input(&mut program, delays.next().into_iter().collect()));
             wanted.delay = Some(output(&mut program, 1));
         }
         synapses.push(operands);
@@ -209,6 +214,31 @@ fn layers_do_what_the_interpreter_does() {
     }
 }
 
+/// So many senders that the lists of two samples would not be there together; most of them are silent.
+#[test]
+fn samples_with_long_lists_are_taken_one_after_the_other() {
+    const SENDERS: usize = 60_000;
+    let group = Synapses::new(ConvShape::linear(SENDERS, 9), 0, Source::Train(SLOTS));
+    let neuron = neuron(0.26, 0.13, 1.0, 0.0);
+    let layer =
+        EventLayer { neuron, synapses: vec![group], slots: SLOTS, budget: SLOTS, duration: 0.5, slope_min: 0.0 };
+    let (program, mut inputs) = program(&layer, Dtype::F64, &mut Numbers(5));
+    for (at, time) in inputs[0].1.iter_mut().enumerate() {
+        *time = if at % 1501 == 0 { *time } else { f64::INFINITY };
+    }
+    let needs = Footprint::of(&program, &[]).unwrap().sweep;
+    assert_eq!(needs.abreast, BATCH);
+    let expected = interpret(&program, &inputs);
+    let times = &expected[expected.len() - 3];
+    let n_spikes = times.iter().filter(|time| time.is_finite()).count();
+    assert!(n_spikes > 20 && n_spikes < times.len(), "{n_spikes} spikes");
+    let found = execute(&program, &inputs, &Options::native(2));
+    assert_close(&found, &expected, 1e-9, "long lists");
+    for options in all_options() {
+        assert_same(&execute(&program, &inputs, &options), &found, |_| false, &format!("{options:?}"));
+    }
+}
+
 /// Trains as no layer makes them: empty slots before full ones, times that descend, times that are none.
 #[test]
 fn trains_from_outside_may_be_anything() {
@@ -249,10 +279,8 @@ fn what_sweeps_need_is_forecast() {
         let (program, _) = program(&layer, Dtype::F32, &mut Numbers(1));
         let needs = Footprint::of(&program, &[]).unwrap().sweep;
         let weights: usize = layer.synapses.iter().map(|synapses| synapses.shape.weight_len()).sum();
-        assert!(
-            needs.pieces > weights * size_of::<f64>() && needs.sums >= weights * size_of::<f64>(),
-            "{what}: {needs:?}"
-        );
-        assert!(needs.pieces + needs.sums < 2 << 20, "{what}: {needs:?}");
+        let pieces = needs.all_pieces(2);
+        assert!(pieces > weights * size_of::<f64>() && needs.sums >= weights * size_of::<f64>(), "{what}: {needs:?}");
+        assert!(pieces + needs.sums < 2 << 20, "{what}: {needs:?}");
     }
 }

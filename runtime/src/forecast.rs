@@ -25,7 +25,7 @@ use needs::Needs;
 /// What a process has before it has a model: the program itself, its libraries, the standard library's texts.
 const PROCESS: usize = 16 << 20;
 /// What a kernel takes on its way to machine code and as such.
-const KERNEL: usize = 20 << 10;
+const KERNEL: usize = 28 << 10;
 /// Bytes of a first weight while it is drawn.
 const DRAWN: usize = size_of::<f64>();
 

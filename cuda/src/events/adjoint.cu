@@ -2,7 +2,7 @@
 //
 // Between its spikes the adjoint of a neuron follows from the next of them: one pass over its own spikes finds it just before
 // each (`ev_spikes`). An arrival then looks up the spike behind it, and what it did is the adjoint there times the response of
-// the states to it. So events need neither an order nor each other, and every sum is taken by one thread in a fixed order.
+// the states to it. So events need neither an order nor each other, and every sum is taken in an order that sizes alone decide.
 //
 // Tables of spikes lie `[position][batch][neurons]`, in the order in which spikes act. A spike is behind an arrival if its
 // bound is later than that: its own time, or, if arrivals lifted it and come before it at the same time, the next number.

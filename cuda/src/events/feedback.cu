@@ -79,7 +79,7 @@ struct ev_happening {
 
 constexpr u32 EV_END = 0, EV_ARRIVAL = 1, EV_SPIKE = 2;
 
-// The neuron that will spike first, of equal ones the first; every thread of the first warp gets it, for all threads.
+// The neuron that will spike first, of equal ones the first; every thread gets it.
 template <class L> SN_DEV void ev_earliest(const ev_neurons<L>& all, double& time, u32& which) {
     __shared__ double warp_times[32];
     __shared__ u32 warp_which[32];

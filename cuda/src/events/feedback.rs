@@ -35,7 +35,8 @@ impl Delays {
     /// The list, where the operands have these names.
     fn text(&self, names: &[String]) -> String {
         let mut names = names.iter();
-        let of = |has_delay: &bool| match names.next().filter(|_| *has_delay) {
+        // Only groups with a delay have a name.
+        let of = |has_delay: &bool| match has_delay.then(|| names.next()).flatten() {
             Some(name) => format!("(double)*{name}"),
             None => "0.0".to_owned(),
         };

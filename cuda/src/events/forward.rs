@@ -119,7 +119,7 @@ pub(super) fn emit(layer: &Layer<'_>, plan: &mut Plan<'_>) {
     let weights = packed_weights(layer, plan);
     let lists = lists(layer, plan);
     let counted = counted(plan, counters);
-    let (tiles, threads) = layer.tiles(layer.channels);
+    let (tiles, threads) = layer.forward_tiles();
     let mut items: Vec<Item> = lists.items().to_vec();
     items.extend([weights, write(layer, times), written(layer, memory), counted.clone()]);
     if layer.is_scanned() {

@@ -13,6 +13,11 @@ use super::text::number;
 /// Threads of a block that takes neighboring channels, at most.
 const CHANNELS: usize = 128;
 
+/// Bytes of shared memory of a block that asks for none, and what a thread of the forward pass has there beside the way from
+/// an event to the next: the time, row, port, and channels of an event.
+const SHARED: usize = 48 << 10;
+const EVENT: usize = 24;
+
 /// Blocks that keep a large device busy: 8 for each of 132 multiprocessors.
 const BLOCKS: usize = 1056;
 
@@ -136,16 +141,13 @@ impl<'s> Layer<'s> {
         of.next_multiple_of(32).clamp(32, most)
     }
 
-    /// How neighboring channels are cut into blocks: how many, and threads of each.
-    pub fn tiles(&self, channels: usize) -> (usize, usize) {
-        let tiles = channels.div_ceil(CHANNELS).max(1);
-        let threads = channels.div_ceil(tiles).next_multiple_of(32).max(32);
-        (channels.div_ceil(threads), threads)
+    /// How neighboring channels of a pixel are cut into blocks of the forward pass: how many, and threads of each.
+    pub fn forward_tiles(&self) -> (usize, usize) {
+        tiles(self.channels, most_threads(self.neuron.n_entries))
     }
-
     /// Blocks of one part of what a group's weights hear, threads of each, and parts.
     pub fn weight_parts(&self, synapses: &Synapses) -> (usize, usize, usize) {
-        let (tiles, threads) = self.tiles(synapses.shape.cout / synapses.shape.groups.max(1));
+        let (tiles, threads) = tiles(synapses.shape.cout / synapses.shape.groups.max(1), CHANNELS);
         let blocks = tiles * synapses.shape.groups * synapses.window();
         let pool = synapses.pool[0] * synapses.pool[1];
         let candidates = self.sweep.batch * self.pixels * pool * synapses.slots(self.sweep.layer.slots);
@@ -279,8 +281,40 @@ impl<'s> Layer<'s> {
     }
 }
 
+/// How neighboring channels are cut into blocks of at most so many threads: how many, and threads of each.
+fn tiles(channels: usize, most: usize) -> (usize, usize) {
+    let tiles = channels.div_ceil(most).max(1);
+    let threads = channels.div_ceil(tiles).next_multiple_of(32).max(32);
+    (channels.div_ceil(threads), threads)
+}
+
+/// Threads of a block of the forward pass whose shared memory holds so many numbers for each, at most.
+fn most_threads(entries: usize) -> usize {
+    let each = entries * size_of::<f64>() + EVENT;
+    (SHARED / each / 32 * 32).clamp(32, CHANNELS)
+}
+
 /// Whether every spike reaches every neuron.
 fn is_dense(synapses: &Synapses) -> bool {
     let s = &synapses.shape;
-    [s.kernel, s.input, s.output, synapses.image].iter().flatten().all(|extent| *extent == 1) && s.groups == 1
+    let is_pixel = [s.kernel, s.input, s.output, synapses.image].iter().flatten().all(|extent| *extent == 1);
+    is_pixel && s.pad == [0, 0] && s.groups == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use snn_loops::events::MAX_ORDER;
+
+    use super::*;
+
+    #[test]
+    fn blocks_of_the_forward_pass_have_room_for_every_neuron() {
+        for entries in 1..=MAX_ORDER * (MAX_ORDER + 1) {
+            let threads = most_threads(entries);
+            assert!(threads * (entries * size_of::<f64>() + EVENT) <= SHARED, "{entries}");
+            assert!(threads >= 64 && threads.is_multiple_of(32), "{entries}: {threads}");
+        }
+        assert_eq!([most_threads(6), most_threads(72)], [CHANNELS, 64]);
+        assert_eq!([tiles(800, 128), tiles(97, 64), tiles(10, 128)], [(7, 128), (2, 64), (1, 32)]);
+    }
 }

@@ -23,6 +23,8 @@ pub(super) struct NeuronText {
     pub needs: Vec<&'static Template>,
     /// Whether its states can be taken as amplitudes, one for each rate, that nothing lifts at once.
     pub has_amplitudes: bool,
+    /// Numbers that say how states move over a stretch of time.
+    pub n_entries: usize,
 }
 
 impl NeuronText {
@@ -55,7 +57,7 @@ impl NeuronText {
         ];
         let has_amplitudes = flow.has_amplitudes() && !lifts(neuron);
         let amplitudes = if has_amplitudes { flow.amplitudes_text() } else { String::new() };
-        Ok(NeuronText { members: members.concat() + &amplitudes, needs, has_amplitudes })
+        Ok(NeuronText { members: members.concat() + &amplitudes, needs, has_amplitudes, n_entries: flow.n_entries() })
     }
 }
 

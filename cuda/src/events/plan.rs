@@ -57,7 +57,11 @@ impl<'l> Plan<'l> {
 
     /// Adds a launch, unless it has no blocks. `body` writes the function's body from the names of the items.
     pub fn launch(&mut self, work: Work<'_>, body: impl FnOnce(&[String]) -> String) {
-        let Ok(blocks @ 1..) = u32::try_from(work.blocks) else { return };
+        if work.blocks == 0 {
+            return;
+        }
+        // More than a grid can have is refused before anything is launched.
+        let blocks = u32::try_from(work.blocks).unwrap_or(u32::MAX);
         let (mut parameters, mut arguments, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for item in work.items {
             match item {

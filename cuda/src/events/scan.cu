@@ -40,7 +40,8 @@ template <class N> SN_DEV void ev_look(ev_lane<N>& own) {
 // How long until the lane's neuron spikes, if it does in its stretch.
 template <class N> SN_DEV double ev_hit(const ev_lane<N>& own, bool is_armed, bool is_last) {
     const bool peaks = N::slope(own.x) > 0.0 && N::slope(own.y) < 0.0;
-    if (is_armed && N::SINGLE_PEAK && !peaks && !(N::potential(own.y) >= N::THETA)) return EV_NEVER;
+    const bool is_above = N::potential(own.x) >= N::THETA || N::potential(own.y) >= N::THETA;
+    if (is_armed && N::SINGLE_PEAK && !peaks && !is_above) return EV_NEVER;
     const double left = own.end - own.begin, wait = ev_wait<N>(own.x, left, is_armed);
     return wait >= 0.0 && (wait < left || is_last) ? wait : EV_NEVER;
 }

@@ -77,6 +77,7 @@ impl Layers {
 
     fn add(&mut self, what: &'static str, layer: &EventLayer, numbers: &mut Numbers) {
         let (mut synapses, mut gradients, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut delays = (1..).map(|at| 0.0078125 * f64::from(at));
         for group in &layer.synapses {
             let mut operands = SynapseOperands { train: None, weight: Operand::whole(BufferId(0)), delay: None };
             let mut wanted = SynapseGradients::default();
@@ -92,7 +93,7 @@ impl Layers {
             operands.weight = self.input(weights);
             wanted.weight = Some(self.output(len, &mut outputs));
             if group.source == Source::Own(true) {
-                operands.delay = Some(self.input(vec![0.0078125]));
+                operands.delay = Some(self.input(delays.next().into_iter().collect()));
                 wanted.delay = Some(self.output(1, &mut outputs));
             }
             synapses.push(operands);

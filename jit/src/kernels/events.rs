@@ -12,34 +12,36 @@
 mod adjoint;
 mod arrivals;
 mod block;
+mod cut;
+mod derivatives;
 mod feedback;
 mod flow;
 mod forward;
 mod lanes;
 mod needs;
+mod results;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
-use snn_loops::event_sweep::{COUNTERS, Source};
+use std::ops::Range;
+
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use snn_loops::event_sweep::Source;
 use snn_loops::{EventSweep, SweepPass};
 
 use crate::element::Element;
 use crate::kernels::vector::{Width, dispatch};
-use adjoint::Adjoint;
 use arrivals::Arrivals;
 use block::{Found, Place};
+use cut::parts;
 use forward::Forward;
 use lanes::{LANES, Layer};
 pub use needs::SweepNeeds;
+use results::Results;
 
 /// Floats that programs hold, as numbers to compute with.
 pub(crate) trait Real: Element + Into<f64> {}
 
 impl Real for f32 {}
 impl Real for f64 {}
-
-/// Tasks that keep the threads of most machines busy.
-const TASKS: usize = 32;
 
 /// Runs a sweep on the operands that it reads and writes, in its order, with vectors of a width.
 pub(crate) fn run<T: Real>(width: Width, sweep: &EventSweep, reads: &[&[T]], writes: Vec<&mut [T]>) -> Option<()> {
@@ -110,25 +112,21 @@ fn with_order<T: Real, const D: usize>(
     writes: Vec<&mut [T]>,
 ) -> Option<()> {
     let layer = Layer::<D>::of(&sweep.layer)?;
-    let has_feedback = sweep.layer.synapses.iter().any(|synapses| !matches!(synapses.source, Source::Train(_)));
-    // Going back, weights are read for the derivatives by times alone.
-    let reads_weights = match &sweep.pass {
-        SweepPass::Forward { .. } => true,
-        SweepPass::Adjoint { gradients, .. } => has_feedback || gradients.iter().any(|wanted| wanted.train.is_some()),
-    };
-    let weights = if reads_weights { layer.pack(&operands.weights) } else { vec![Vec::new(); layer.n_blocks()] };
+    let weights = if reads_weights(sweep) { layer.pack(&operands.weights) } else { vec![Vec::new(); layer.n_blocks()] };
     let work = Work { width, sweep, layer: &layer, weights: &weights };
-    if has_feedback {
+    if has_feedback(sweep) {
         return feedback::run(&work, operands, writes);
     }
-    let samples: Vec<Arrivals<D>> = (0..sweep.batch)
-        .into_par_iter()
-        .map(|sample| Arrivals::of(&layer, &operands.trains, sweep.batch, sample))
-        .collect();
     match &sweep.pass {
         SweepPass::Forward { memory, counters, .. } => {
-            let found = forward_all(&work, &samples);
-            write_found(&work, &found, writes, memory.is_some(), counters.is_some())
+            let mut results = Results::of(&work, writes, memory.is_some(), counters.is_some())?;
+            let spikes = |samples: Range<usize>| {
+                let first = samples.start;
+                forward(&work, &work.arrivals(operands, samples), first)
+            };
+            work.each_range(spikes, |found| results.write(&found))?;
+            results.finish();
+            Some(())
         }
         SweepPass::Adjoint { gradients, .. } => {
             let mut writes = writes.into_iter();
@@ -138,16 +136,24 @@ fn with_order<T: Real, const D: usize>(
                 trains.push(if wanted.train.is_some() { Some(writes.next()?) } else { None });
                 sums.push(if wanted.weight.is_some() { Some(writes.next()?) } else { None });
             }
-            adjoint_all(&work, &samples, operands.own.as_ref()?, trains, sums)
+            derivatives::write(&work, operands, trains, sums)
         }
     }
 }
 
-/// A part of the samples and pixels, for each of the blocks of lanes that neurons of a pixel make.
-fn parts(units: usize, blocks: usize) -> (usize, usize) {
-    let parts = TASKS.div_ceil(blocks.max(1)).min(units).max(1);
-    let each = units.div_ceil(parts);
-    (units.div_ceil(each.max(1)), each)
+/// Whether the layer sends spikes to itself.
+fn has_feedback(sweep: &EventSweep) -> bool {
+    sweep.layer.synapses.iter().any(|synapses| !matches!(synapses.source, Source::Train(_)))
+}
+
+/// Going back, weights are read for the derivatives by times alone.
+fn reads_weights(sweep: &EventSweep) -> bool {
+    match &sweep.pass {
+        SweepPass::Forward { .. } => true,
+        SweepPass::Adjoint { gradients, .. } => {
+            has_feedback(sweep) || gradients.iter().any(|wanted| wanted.train.is_some())
+        }
+    }
 }
 
 /// A layer with everything that its tasks share.
@@ -159,10 +165,32 @@ struct Work<'a, const D: usize> {
     weights: &'a [Vec<f64>],
 }
 
-fn forward_all<const D: usize>(work: &Work<'_, D>, samples: &[Arrivals<D>]) -> Vec<Found> {
-    let Work { sweep, layer, weights, .. } = *work;
-    let units = sweep.batch * layer.pixels;
-    let (n_parts, each) = parts(units, weights.len());
+impl<const D: usize> Work<'_, D> {
+    /// Does something for all ranges of samples that the batch is cut into, and takes the results in order.
+    fn each_range<R: Send>(
+        &self,
+        of: impl Fn(Range<usize>) -> R + Sync,
+        mut take: impl FnMut(R) -> Option<()>,
+    ) -> Option<()> {
+        for together in cut::ranges(self.sweep, self.layer).chunks(cut::ABREAST) {
+            let results: Vec<R> = together.par_iter().map(|samples| of(samples.clone())).collect();
+            results.into_iter().try_for_each(&mut take)?;
+        }
+        Some(())
+    }
+
+    /// The lists of samples.
+    fn arrivals<T: Real>(&self, operands: &Operands<'_, T>, samples: Range<usize>) -> Vec<Arrivals<D>> {
+        let of = |sample| Arrivals::of(self.layer, &operands.trains, self.sweep.batch, sample);
+        samples.into_par_iter().map(of).collect()
+    }
+}
+
+/// The spikes of samples from one on.
+fn forward<const D: usize>(work: &Work<'_, D>, arrivals: &[Arrivals<D>], first: usize) -> Vec<Found> {
+    let Work { layer, weights, .. } = *work;
+    let units = arrivals.len() * layer.pixels;
+    let (n_parts, each) = parts(units, weights.len(), cut::tasks(work.sweep, layer));
     (0..weights.len() * n_parts)
         .into_par_iter()
         .map(|task| {
@@ -170,146 +198,14 @@ fn forward_all<const D: usize>(work: &Work<'_, D>, samples: &[Arrivals<D>]) -> V
             let mut found = Found::default();
             for unit in part * each..units.min((part + 1) * each) {
                 let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
-                let place = Place { block, pixel, sample };
-                let (arrivals, weights) = (&samples[sample], &weights[block]);
+                let place = Place { block, pixel, sample: first + sample };
+                let (arrivals, weights) = (&arrivals[sample], &weights[block]);
                 dispatch(work.width, Forward { layer, arrivals, weights, place, found: &mut found });
             }
             found
         })
         .collect()
 }
-
-/// Writes what tasks have found to the times and, where they are wanted, what the adjoint needs and the counters.
-fn write_found<T: Real, const D: usize>(
-    work: &Work<'_, D>,
-    found: &[Found],
-    writes: Vec<&mut [T]>,
-    wants_memory: bool,
-    wants_counters: bool,
-) -> Option<()> {
-    let mut writes = writes.into_iter();
-    let times = writes.next()?;
-    let mut memory = if wants_memory { Some(writes.next()?) } else { None };
-    let counters = if wants_counters { Some(writes.next()?) } else { None };
-    let (n, width) = (work.layer.neurons, work.layer.memory_width);
-    fill(times, T::round(f64::INFINITY));
-    if let Some(memory) = memory.as_deref_mut() {
-        fill(memory, T::default());
-    }
-    let mut counted = [0.0; COUNTERS];
-    for found in found {
-        for (at, spike) in found.spikes.iter().enumerate() {
-            let place = (spike.slot as usize * work.sweep.batch + spike.sample as usize) * n + spike.neuron as usize;
-            *times.get_mut(place)? = T::round(spike.time);
-            if let Some(memory) = memory.as_deref_mut() {
-                let kept = found.memory.get(at * width..(at + 1) * width)?;
-                let slots = memory.get_mut(place * width..(place + 1) * width)?;
-                slots.iter_mut().zip(kept).for_each(|(slot, value)| *slot = T::round(*value));
-            }
-        }
-        counted.iter_mut().zip(found.counters).for_each(|(sum, count)| *sum += count as f64);
-    }
-    if let Some(counters) = counters {
-        counters.iter_mut().zip(counted).for_each(|(counter, count)| *counter = T::round(count));
-    }
-    Some(())
-}
-
-fn adjoint_all<T: Real, const D: usize>(
-    work: &Work<'_, D>,
-    samples: &[Arrivals<D>],
-    own: &Own<'_, T>,
-    trains: Vec<Option<&mut [T]>>,
-    sums: Vec<Option<&mut [T]>>,
-) -> Option<()> {
-    let Work { sweep, layer, weights, .. } = *work;
-    let wants_times = trains.iter().any(Option::is_some);
-    let units = sweep.batch * layer.pixels;
-    let (n_bands, band) = bands(weights.len(), wants_times);
-    let (n_parts, each) = parts(units, n_bands);
-    let found: Vec<adjoint::Found> = (0..n_bands * n_parts)
-        .into_par_iter()
-        .map(|task| {
-            let (first, part) = (task / n_parts * band, task % n_parts);
-            let range = part * each..units.min((part + 1) * each);
-            let mut found = adjoint::Found::of(layer, samples, range.clone(), wants_times);
-            for (block, weights) in weights.iter().enumerate().skip(first).take(band) {
-                found.weights.push(vec![0.0; layer.block_len()]);
-                for unit in range.clone() {
-                    let (sample, pixel) = (unit / layer.pixels, unit % layer.pixels);
-                    let place = Place { block, pixel, sample };
-                    let (arrivals, batch) = (&samples[sample], sweep.batch);
-                    dispatch(work.width, Adjoint { layer, arrivals, weights, place, own, batch, found: &mut found });
-                }
-            }
-            found
-        })
-        .collect();
-    for (group, out) in sums.into_iter().enumerate() {
-        if let Some(out) = out {
-            sum_weights(layer, group, &found, n_parts, band, out);
-        }
-    }
-    for (group, out) in trains.into_iter().enumerate() {
-        if let Some(out) = out {
-            sum_times(sweep, group, samples, &found, out)?;
-        }
-    }
-    Some(())
-}
-
-/// Bands of blocks whose derivatives by times have sums of their own, if there are as many blocks.
-const BANDS: usize = 8;
-
-/// The bands that blocks are cut into, those of each one after the other: how many, and blocks of each.
-fn bands(blocks: usize, wants_times: bool) -> (usize, usize) {
-    let each = if wants_times { blocks.div_ceil(BANDS).max(1) } else { 1 };
-    (blocks.div_ceil(each), each)
-}
-
-/// Adds what the parts have found of a group's weights, in order.
-fn sum_weights<T: Real, const D: usize>(
-    layer: &Layer<'_, D>,
-    group: usize,
-    found: &[adjoint::Found],
-    n_parts: usize,
-    band: usize,
-    out: &mut [T],
-) {
-    layer.unpack(group, out, |block| {
-        let parts = found.iter().skip(block / band * n_parts).take(n_parts);
-        parts.filter_map(|found| Some(found.weights.get(block % band)?.as_slice())).collect()
-    });
-}
-
-/// Adds what the parts have found of the derivatives by a train's times, in order.
-fn sum_times<T: Real, const D: usize>(
-    sweep: &EventSweep,
-    group: usize,
-    samples: &[Arrivals<D>],
-    found: &[adjoint::Found],
-    out: &mut [T],
-) -> Option<()> {
-    out.fill(T::default());
-    let senders = sweep.layer.synapses.get(group)?.senders();
-    for (sample, arrivals) in samples.iter().enumerate() {
-        let parts: Vec<&[f64]> = found.iter().filter_map(|found| found.times_of(sample)).collect();
-        for (at, event) in arrivals.events.iter().enumerate().filter(|(_, event)| event.group as usize == group) {
-            let sum: f64 = parts.iter().filter_map(|part| part.get(at)).sum();
-            let place = (event.slot as usize * sweep.batch + sample) * senders + event.sender as usize;
-            *out.get_mut(place)? = T::round(sum);
-        }
-    }
-    Some(())
-}
-
-/// Fills slots, which are mostly empty.
-fn fill<T: Real>(slots: &mut [T], value: T) {
-    slots.par_chunks_mut(FILLED).for_each(|slots| slots.fill(value));
-}
-
-/// Elements that a task fills.
-const FILLED: usize = 1 << 16;
 
 /// Lanes of a block that are neurons.
 fn valid_lanes(channels: usize, block: usize) -> usize {

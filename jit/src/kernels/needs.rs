@@ -8,6 +8,7 @@ use snn_loops::{Contraction, ContractionKind, Dtype};
 use super::block::ROWS;
 use super::geometry::Geometry;
 use super::panels::Panels;
+use super::pool::is_large;
 use super::single::{is_for_phases, is_for_winograd, is_read_in_place};
 use super::vector::Width;
 use super::winograd::strided;
@@ -33,6 +34,8 @@ const SPIKE_TILE: usize = 512 * 128;
 /// Input channels of a gradient's task that is driven by spikes, and its outputs, at most.
 const SPIKE_CHANNELS: usize = 256;
 const SPIKE_OUTPUTS: usize = 32;
+/// The most that a thread that has multiplied matrices keeps for their left operands; less where weights are fewer.
+const LEFT_OPERANDS: usize = 1 << 20;
 
 /// Bytes beside the buffers. Kernels hand what they keep on to each other, memory of one type of elements to the next
 /// that wants such elements.
@@ -42,6 +45,8 @@ pub(crate) struct Needs {
     pub floats: Kept,
     /// Kept as words of spikes.
     pub words: Kept,
+    /// Kept by every thread of the library that multiplies matrices.
+    pub products: usize,
     /// Given back after the kernel.
     pub passing: usize,
     /// Kept by the instance: copies of weights.
@@ -58,6 +63,11 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// Any thread may run the program: each comes to hold what it does not share with the others.
+    pub fn spread(self) -> Kept {
+        if is_large(self.once) { self } else { Kept { once: 0, each: self.each.saturating_add(self.once) } }
+    }
+
     fn max(self, other: Kept) -> Kept {
         Kept { once: self.once.max(other.once), each: self.each.max(other.each) }
     }
@@ -111,7 +121,8 @@ impl Needs {
             ContractionKind::WeightGradient => false,
         };
         let copies = if copy_stays && is_packed { weights } else { 0 };
-        Needs { passing: passing.saturating_add(unpacked), copies, ..Needs::default() }
+        let passing = passing.saturating_add(unpacked);
+        Needs { products: weights.min(LEFT_OPERANDS), passing, copies, ..Needs::default() }
     }
 
     /// The same where the copy of the weights stays, or is kept for the next kernel like anything else.
@@ -127,6 +138,7 @@ impl Needs {
         Needs {
             floats: self.floats.max(other.floats),
             words: self.words.max(other.words),
+            products: self.products.max(other.products),
             passing: self.passing.max(other.passing),
             copies: self.copies.saturating_add(other.copies),
         }
@@ -179,7 +191,7 @@ fn of_spikes(kind: ContractionKind, geometry: &Geometry, planes: usize) -> Needs
         let sums = geometry.cin.min(SPIKE_CHANNELS) * geometry.taps() * SPIKE_OUTPUTS * size_of::<f32>();
         (tile + sums, 0, spikes.saturating_mul(2))
     };
-    Needs { floats: Kept { once: 0, each }, words: Kept { once: words, each: 0 }, passing: 0, copies }
+    Needs { floats: Kept { once: 0, each }, words: Kept { once: words, each: 0 }, copies, ..Needs::default() }
 }
 
 #[cfg(test)]

@@ -19,9 +19,13 @@ pub(crate) trait Pooled: Copy + Default + 'static {
     fn put(memory: Vec<Self>);
 }
 
-/// Whether so many elements are shared.
+/// Whether a piece of so many bytes is shared by all threads.
+pub(crate) fn is_large(bytes: usize) -> bool {
+    bytes >= LARGE
+}
+
 fn is_shared<T>(len: usize) -> bool {
-    len.saturating_mul(size_of::<T>()) >= LARGE
+    is_large(len.saturating_mul(size_of::<T>()))
 }
 
 /// The smallest piece with so many elements, else the largest; empty if there is none.

@@ -2,14 +2,14 @@
 //!
 //! Must never know models.
 
-use snn_jit::{Footprint, SweepNeeds};
+use snn_jit::Footprint;
 use snn_loops::{BufferId, Program, Role};
 
 use crate::device::{self, Device, footprint};
 use crate::error::Result;
 
-/// The most that a thread keeps for the operands of matrix products; less where matrices are smaller.
-const PACKED: usize = 5 << 19;
+/// The most that a thread takes for right operands of matrix products; less where matrices are smaller.
+const PACKED: usize = 3 << 19;
 /// The largest piece of freed scratch memory that is commonly there once more for a second thread, as it is not given back.
 const HOARDED: usize = 32 << 20;
 
@@ -62,15 +62,15 @@ impl Needs {
 }
 
 /// What kernels keep; and of those that give back, what the hungriest takes, what is left of it on another thread, and what
-/// all threads keep. Of sweeps over events half as much again as their small pieces take is left between pieces (measured),
-/// and once more where a second thread has pieces of its own.
+/// all threads keep. Of sweeps over events half as much again as their small pieces take lies where another thread does not
+/// find it (measured); where samples come in turns the next find what others left.
 fn scratch(needs: &Footprint, threads: usize) -> usize {
     let passing = needs.passing;
     let left = if threads > 1 && passing <= HOARDED { passing } else { 0 };
     let kept = needs.kept.saturating_add(threads.saturating_mul(needs.kept_by_thread));
     let contractions = kept.saturating_add(passing + left + threads * passing.min(PACKED));
-    let SweepNeeds { sums, pieces } = needs.sweep;
-    let scattered = pieces / 2 + if threads > 1 { pieces / 2 } else { 0 };
+    let (sums, pieces) = (needs.sweep.sums, needs.sweep.all_pieces(threads));
+    let scattered = if threads > 1 && needs.sweep.abreast == 1 { pieces / 2 } else { 0 };
     contractions.max(sums.saturating_add(pieces).saturating_add(scattered))
 }
 

@@ -23,19 +23,19 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Nothing yet, for a range of samples and pixels.
+    /// Nothing yet, for a range of the pixels of samples from one on.
     pub fn of<const D: usize>(
         layer: &Layer<'_, D>,
-        samples: &[Arrivals<D>],
+        (first, samples): (usize, &[Arrivals<D>]),
         units: Range<usize>,
         wants_times: bool,
     ) -> Found {
-        let first_sample = units.start / layer.pixels.max(1);
+        let skipped = units.start / layer.pixels.max(1);
         let end = units.end.div_ceil(layer.pixels.max(1));
-        let touched = samples.iter().take(end).skip(first_sample);
+        let touched = samples.iter().take(end).skip(skipped);
         let times =
             if wants_times { touched.map(|sample| vec![0.0; sample.events.len()]).collect() } else { Vec::new() };
-        Found { weights: Vec::new(), times, first_sample }
+        Found { weights: Vec::new(), times, first_sample: first + skipped }
     }
 
     /// The derivatives by the times of a sample's events, if the task has any.

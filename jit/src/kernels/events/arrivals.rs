@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
 use super::Real;
 use super::flow::Step;
 use super::lanes::Layer;
@@ -96,16 +98,24 @@ impl<const D: usize> Arrivals<D> {
 
     /// Finds the flow between the entries of a cell, once for all of its neurons.
     fn connect(&mut self, layer: &Layer<'_, D>) {
-        self.steps.reserve_exact(self.entries.len());
+        self.steps = vec![Step { matrix: [[0.0; D]; D], offset: [0.0; D] }; self.entries.len()];
+        let (mut entries, mut steps) = (self.entries.as_slice(), self.steps.as_mut_slice());
+        let mut cells = Vec::with_capacity(self.starts.len());
         for cell in self.starts.windows(2) {
             let &[start, end] = cell else { continue };
+            let (own, rest) = entries.split_at(end - start);
+            let (own_steps, rest_steps) = std::mem::take(&mut steps).split_at_mut(end - start);
+            cells.push((own, own_steps));
+            (entries, steps) = (rest, rest_steps);
+        }
+        cells.into_par_iter().for_each(|(entries, steps)| {
             let mut now = 0.0f64;
-            for entry in self.entries.get(start..end).unwrap_or_default() {
+            for (entry, step) in entries.iter().zip(steps) {
                 let then = now.max(entry.time);
-                self.steps.push(layer.flow.step(then - now));
+                *step = layer.flow.step(then - now);
                 now = then;
             }
-        }
+        });
     }
 
     /// What reaches a cell, in order, and the flow up to each.

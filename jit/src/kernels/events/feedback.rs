@@ -12,8 +12,10 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use snn_loops::SweepPass;
 
 use super::block::Found;
+use super::cut::{TASKS, parts};
 use super::lanes::Layer;
-use super::{Operands, Real, Work, parts, write_found};
+use super::results::Results;
+use super::{Operands, Real, Work};
 use crate::kernels::vector::dispatch;
 use adjoint::{Adjoint, Gradients};
 use forward::Forward;
@@ -41,7 +43,10 @@ pub(super) fn run<T: Real, const D: usize>(
                 found
             };
             let found: Vec<Found> = (0..work.sweep.batch).into_par_iter().map(run).collect();
-            write_found(work, &found, writes, memory.is_some(), counters.is_some())
+            let mut results = Results::of(work, writes, memory.is_some(), counters.is_some())?;
+            results.write(&found)?;
+            results.finish();
+            Some(())
         }
         SweepPass::Adjoint { .. } => adjoint_all(&each, writes),
     }
@@ -57,8 +62,8 @@ struct Each<'a, T, const D: usize> {
 /// The parts that a batch is cut into, each with sums of its own: how many, and samples of each.
 pub(super) fn parts_of_batch<const D: usize>(layer: &Layer<'_, D>, batch: usize) -> (usize, usize) {
     let bytes = layer.packed_len().saturating_mul(size_of::<f64>()).max(1);
-    let most = (SUMS / bytes).clamp(FEWEST, super::TASKS);
-    parts(batch, super::TASKS.div_ceil(most))
+    let most = (SUMS / bytes).clamp(FEWEST, TASKS);
+    parts(batch, TASKS.div_ceil(most), TASKS)
 }
 
 fn adjoint_all<T: Real, const D: usize>(each: &Each<'_, T, D>, writes: Vec<&mut [T]>) -> Option<()> {
