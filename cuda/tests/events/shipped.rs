@@ -48,7 +48,7 @@ fn eight_states() -> LinearNeuron {
         inject: vec![(0..8).map(|at| if at == 7 { 1.0 } else { 0.0 }).collect()],
         threshold: (0..8).map(|at| if at == 0 { 1.0 } else { 0.0 }).collect(),
         theta: 0.2,
-        reset: (0..64).map(|at| if at.is_multiple_of(9) && at > 0 { 1.0 } else { 0.0 }).collect(),
+        reset: (0..64_usize).map(|at| if at > 0 && at.is_multiple_of(9) { 1.0 } else { 0.0 }).collect(),
         kick: vec![0.0; 8],
         start: vec![0.0; 8],
     }
