@@ -159,7 +159,10 @@ pub fn all() -> Vec<(&'static str, EventLayer)> {
             layer(half(), vec![train(ConvShape::linear(30, 18), 0), train(ConvShape::linear(12, 18), 1)]),
         ),
         ("no reset", layer(idle, vec![outer(18)])),
-        ("a pixel that only padding hears", layer(half(), vec![train(conv([3, 5, 1], [1, 1], [1, 3, 1]), 0)])),
+        (
+            "a pixel that reaches nothing but padding",
+            layer(half(), vec![train(conv([3, 20, 1], [1, 1], [1, 3, 1]), 0), train(ConvShape::linear(30, 20), 0)]),
+        ),
         ("silent", layer(silent, vec![outer(18)])),
         ("flat slopes count as more", EventLayer { slope_min: 0.5, ..layer(half(), vec![outer(18)]) }),
         ("feedback", layer(half(), vec![outer(9), own(false, 0)])),
