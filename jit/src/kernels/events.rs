@@ -1,6 +1,6 @@
 //! Layers of neurons on events.
 //!
-//! The arrivals of every sample are sorted once and shared by all neurons that they reach. Neurons with the same arrivals
+//! The arrivals of every sample are sorted once and shared by all neurons that they reach, those of a few samples at a time. Neurons with the same arrivals
 //! (the channels of a pixel) lie side by side in lanes: how states move from one arrival to the next is computed once for
 //! all of them, and whether one of them may have spiked in between is a comparison; only for those that may is the time
 //! solved. States are relative to the last arrival, so nothing grows with time. The gradient walks back over the same

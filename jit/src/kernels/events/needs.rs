@@ -24,10 +24,10 @@ pub struct SweepNeeds {
     pub sums: usize,
     /// Everything that is allocated in many small pieces and there for all samples.
     pub pieces: usize,
-    /// What a forward pass leaves of that and its adjoint does not need: other threads do not find it.
-    pub left: usize,
-    /// The same, for the samples whose lists are made together.
+    /// What is allocated so for the samples whose lists are made together.
     pub pieces_of_range: usize,
+    /// What a forward pass leaves of its pieces where its adjoint needs none of them: other threads do not find it.
+    pub left: usize,
     /// How many such ranges of samples are under way at most; as many as there are threads, if these are fewer.
     pub abreast: usize,
 }
