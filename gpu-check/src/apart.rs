@@ -19,6 +19,8 @@ use crate::parts::Event;
 
 /// How long a process may take to end when it has nothing more to do, or was killed.
 const GRACE: Duration = Duration::from_secs(20);
+/// How long the interpreter may take, which never hangs but is slow where models are large.
+const INTERPRETED: Duration = Duration::from_secs(3600);
 /// Lines of a process's complaints that are kept, the last ones.
 const LINES: usize = 30;
 /// Parts of a group that may spoil a process; behind them the rest is left out.
@@ -61,6 +63,7 @@ struct Watched {
     kernels: Option<Precision>,
     /// Whether the part that began last has a check that failed.
     failed: bool,
+    is_interpreting: bool,
     end: Option<Event>,
     complaints: VecDeque<String>,
 }
@@ -131,7 +134,8 @@ impl Processes {
         if let Some(precision) = request.each_kernel {
             command.arg("--each-kernel").arg(precision.name());
         }
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        // The process ends with this one, whose end of its input is closed then.
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 }
 
@@ -143,8 +147,9 @@ impl Watched {
             match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Heard::Event(event)) => {
                     self.hear(event, tell);
-                    // Whoever has said all has little left to do.
-                    until = Instant::now() + if self.end.is_none() { limit } else { GRACE };
+                    // The interpreter comes to an end by itself; whoever has said all has little left to do.
+                    let more = if self.is_interpreting { INTERPRETED } else { limit };
+                    until = Instant::now() + if self.end.is_none() { more } else { GRACE };
                 }
                 Ok(Heard::Complaint(line)) => {
                     self.complaints.push_back(line);
@@ -165,6 +170,10 @@ impl Watched {
                 (self.name, self.kernels, self.failed) = (name.clone(), *kernels, false);
             }
             Event::Checked(outcome) => self.failed |= outcome.status == Status::Failed,
+            Event::Interpreting(begins) => {
+                self.is_interpreting = *begins;
+                return;
+            }
             Event::Measured(_) => {}
             Event::Lost | Event::Done => {
                 self.end = Some(event);

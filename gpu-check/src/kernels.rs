@@ -73,12 +73,21 @@ impl Standing {
         format!("{prefix}.{}.k{} {kernel}", self.part, id.0)
     }
 
-    /// Runs kernels side by side in both ways and compares what each gives; `prefix` is put before each name.
-    pub fn check(&self, prefix: &str, device: &Device, ids: &[KernelId]) -> Vec<Outcome> {
+    /// Runs kernels side by side in both ways and compares what each gives; `prefix` is put before each name. Says when
+    /// the interpreter begins and when it has ended.
+    pub fn check(
+        &self,
+        prefix: &str,
+        device: &Device,
+        ids: &[KernelId],
+        interpreting: &mut dyn FnMut(bool),
+    ) -> Vec<Outcome> {
         let isolated = isolate(&self.program, ids);
         let inputs = inputs(&isolated);
-        let results = by_interpreter(&isolated, &inputs)
-            .and_then(|meant| Ok((meant, on_device(&isolated, &inputs, device, &self.target)?)));
+        interpreting(true);
+        let meant = by_interpreter(&isolated, &inputs);
+        interpreting(false);
+        let results = meant.and_then(|meant| Ok((meant, on_device(&isolated, &inputs, device, &self.target)?)));
         let (expected, found) = match results {
             Ok(results) => results,
             Err(problem) => {

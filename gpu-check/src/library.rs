@@ -25,7 +25,6 @@ const SPECIAL: &[(&str, &str, &str)] = &[
     ("latency", "latency(window = 3)", "[8]"),
     ("Recurrent", "Recurrent(4)", "frames[8]"),
     ("BasicBlock", "BasicBlock(4, stride = 2)", "frames[2, 6, 6]"),
-    ("MergePool2d", "MergePool2d(2)", "frames[2, 5, 6]"),
     ("Delay", "Delay(2)", "frames[8]"),
 ];
 

@@ -4,7 +4,7 @@
 //! same program runs on a real device and on one that a processor emulates; only a real one is measured. It starts itself
 //! again for each group of checks, so that a fault costs few of them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -193,6 +193,7 @@ fn precision(name: &str) -> Result<Precision, String> {
 
 /// Runs a group for the process that started this one.
 fn child(args: &Args, subjects: Vec<Subject>, at: usize, ordinal: usize) -> ExitCode {
+    end_with_parent();
     let groups = groups(args, subjects);
     let Some(group) = groups.get(at) else {
         eprintln!("there is no group {at}");
@@ -205,11 +206,22 @@ fn child(args: &Args, subjects: Vec<Subject>, at: usize, ordinal: usize) -> Exit
             return ExitCode::FAILURE;
         }
     };
-    // Whoever does not listen is gone.
     parts::run(group, &scope(args), args.from, &device, &mut |event| {
-        let _ = writeln!(std::io::stdout(), "{}", event.line());
+        if writeln!(std::io::stdout(), "{}", event.line()).is_err() {
+            // Nobody listens any more.
+            std::process::abort();
+        }
     });
     ExitCode::SUCCESS
+}
+
+/// Ends this process when the one that started it is gone, even while a kernel hangs: nobody else would.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        // What runs at an ordinary end would wait for the device.
+        std::process::abort();
+    });
 }
 
 /// How groups are run.
@@ -285,7 +297,7 @@ fn see(event: Event, outcomes: &mut Vec<Outcome>, figures: &mut Vec<Figure>) {
             println!("{:<56} {:>12.3} {}{share}", figure.name, figure.value, figure.unit);
             figures.push(figure);
         }
-        Event::Began { .. } | Event::Lost | Event::Done => {}
+        Event::Began { .. } | Event::Interpreting(_) | Event::Lost | Event::Done => {}
     }
 }
 

@@ -66,6 +66,8 @@ pub enum Event {
         /// The precision, if the part is all kernels of a model: these can be parts of their own.
         kernels: Option<Precision>,
     },
+    /// The interpreter begins to compute what kernels should give, which takes as long as it takes, or has done so.
+    Interpreting(bool),
     /// A check ended.
     Checked(Outcome),
     /// Something was measured.
@@ -81,6 +83,7 @@ impl Event {
     pub fn line(&self) -> String {
         match self {
             Event::Began { name, kernels } => json!({ "began": name, "kernels": kernels.map(Precision::name) }),
+            Event::Interpreting(begins) => json!({ "interpreting": begins }),
             Event::Checked(outcome) => json!({ "checked": outcome.json() }),
             Event::Measured(figure) => json!({ "measured": figure.json() }),
             Event::Lost => json!("lost"),
@@ -101,6 +104,9 @@ impl Event {
             let kernels = value.get("kernels").and_then(Value::as_str).and_then(precision);
             return Some(Event::Began { name: name.to_owned(), kernels });
         }
+        if let Some(begins) = value.get("interpreting").and_then(Value::as_bool) {
+            return Some(Event::Interpreting(begins));
+        }
         if let Some(outcome) = value.get("checked") {
             return Outcome::from_json(outcome).map(Event::Checked);
         }
@@ -113,8 +119,8 @@ pub fn precision(name: &str) -> Option<Precision> {
     Precision::ALL.into_iter().find(|precision| precision.name() == name)
 }
 
-/// What a part does.
-type Work = Box<dyn FnOnce(&Device) -> Vec<Event>>;
+/// What a part does, telling what comes out.
+type Work = Box<dyn FnOnce(&Device, &mut dyn FnMut(Event))>;
 
 /// A part.
 struct Part {
@@ -124,13 +130,13 @@ struct Part {
 }
 
 impl Part {
-    fn new(name: impl Into<String>, run: impl FnOnce(&Device) -> Vec<Event> + 'static) -> Part {
+    fn new(name: impl Into<String>, run: impl FnOnce(&Device, &mut dyn FnMut(Event)) + 'static) -> Part {
         Part { name: name.into(), kernels: None, run: Box::new(run) }
     }
 
     fn one(name: String, run: impl FnOnce(&Device, String) -> Outcome + 'static) -> Part {
         let own = name.clone();
-        Part::new(name, |device| vec![Event::Checked(run(device, own))])
+        Part::new(name, |device, tell| tell(Event::Checked(run(device, own))))
     }
 }
 
@@ -145,7 +151,7 @@ pub fn run(group: &Group, scope: &Scope, from: usize, device: &Device, tell: &mu
     };
     for part in parts.into_iter().skip(from) {
         tell(Event::Began { name: part.name, kernels: part.kernels });
-        (part.run)(device).into_iter().for_each(&mut *tell);
+        (part.run)(device, tell);
         if device.is_lost() {
             return tell(Event::Lost);
         }
@@ -217,12 +223,14 @@ fn all_kernels(subject: &Subject, model: &Rc<snnc::Model>, precision: Precision)
     let (model, batch) = (Rc::clone(model), subject.batch);
     let run = {
         let prefix = prefix.clone();
-        move |device: &Device| match kernels::standing(&model, batch, device.arch(), precision) {
-            Ok(all) => {
-                let checked = all.iter().flat_map(|standing| standing.check(&prefix, device, standing.kernels()));
-                checked.map(Event::Checked).collect()
-            }
-            Err(problem) => vec![Event::Checked(Outcome::failed(prefix, problem))],
+        move |device: &Device, tell: &mut dyn FnMut(Event)| match kernels::standing(
+            &model,
+            batch,
+            device.arch(),
+            precision,
+        ) {
+            Ok(all) => all.iter().for_each(|standing| check(standing, &prefix, device, standing.kernels(), tell)),
+            Err(problem) => tell(Event::Checked(Outcome::failed(prefix, problem))),
         }
     };
     Part { kernels: Some(precision), ..Part::new(format!("{prefix}, all kernels"), run) }
@@ -231,18 +239,23 @@ fn all_kernels(subject: &Subject, model: &Rc<snnc::Model>, precision: Precision)
 fn one_kernel(name: &str, standing: &Rc<Standing>, id: snn_loops::KernelId, precision: Precision) -> Part {
     let prefix = format!("{name}.{}", precision.name());
     let (part, standing) = (standing.name(&prefix, id), Rc::clone(standing));
-    Part::new(part, move |device| standing.check(&prefix, device, &[id]).into_iter().map(Event::Checked).collect())
+    Part::new(part, move |device, tell| check(&standing, &prefix, device, &[id], tell))
+}
+
+fn check(standing: &Standing, prefix: &str, device: &Device, ids: &[snn_loops::KernelId], tell: &mut dyn FnMut(Event)) {
+    let outcomes = standing.check(prefix, device, ids, &mut |begins| tell(Event::Interpreting(begins)));
+    outcomes.into_iter().map(Event::Checked).for_each(tell);
 }
 
 fn speed(scope: &Scope) -> Vec<Part> {
-    let measured = |name: &str, found: Result<Vec<Figure>, String>| match found {
-        Ok(figures) => figures.into_iter().map(Event::Measured).collect(),
-        Err(problem) => vec![Event::Checked(Outcome::failed(name, problem))],
+    let measured = |name: &str, found: Result<Vec<Figure>, String>, tell: &mut dyn FnMut(Event)| match found {
+        Ok(figures) => figures.into_iter().map(Event::Measured).for_each(tell),
+        Err(problem) => tell(Event::Checked(Outcome::failed(name, problem))),
     };
-    let mut parts =
-        vec![Part::new("copy and LIF alone", move |device| measured("copy and LIF alone", speed::memory(device)))];
+    let memory = "copy and LIF alone";
+    let mut parts = vec![Part::new(memory, move |device, tell| measured(memory, speed::memory(device), tell))];
     for workload in WORKLOADS.iter().filter(|workload| scope.wants(workload.name)) {
-        parts.push(Part::new(workload.name, move |_| measured(workload.name, speed::measure(workload))));
+        parts.push(Part::new(workload.name, move |_, tell| measured(workload.name, speed::measure(workload), tell)));
     }
     parts
 }
@@ -257,6 +270,8 @@ mod tests {
         let all = [
             Event::Began { name: "one \"two\"".into(), kernels: Some(Precision::Bf16) },
             Event::Began { name: "three".into(), kernels: None },
+            Event::Interpreting(true),
+            Event::Interpreting(false),
             Event::Checked(Outcome::failed("four", "line\nline")),
             Event::Checked(Outcome::passed("five", "")),
             Event::Measured(Figure { share: Some(0.5), ..figure.clone() }),

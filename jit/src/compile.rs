@@ -13,6 +13,7 @@ use crate::canonical::{Canonical, Key};
 use crate::error::JitError;
 use crate::kernels;
 use crate::kernels::policy::Policy;
+use crate::kernels::pool::release;
 use crate::layout::Layout;
 use crate::module::{Listing, compile_nests, list_nest};
 use crate::options::{Isa, Options};
@@ -33,6 +34,13 @@ pub(crate) struct Shared {
     /// `None` where no kernel is worth another thread: then the program runs on the thread that asks for it.
     pub pool: Option<ThreadPool>,
     pub policy: Policy,
+}
+
+impl Drop for Shared {
+    /// Large scratch memory was for the kernels of this program as well as for those of others, which take it anew.
+    fn drop(&mut self) {
+        release();
+    }
 }
 
 /// A nest that can be launched.

@@ -1,12 +1,12 @@
 //! Which machine runs a program: the one place that knows every back end.
 
-use snn_cuda::Moved;
+use snn_cuda::Compiler;
 pub use snn_cuda::{
-    Accelerators, Arch, Availability, Choices, DeviceInfo, FailedDevice, LibraryReport, Precision,
+    Accelerators, Arch, Availability, Choices, DeviceInfo, FailedDevice, LibraryReport, Moved, Precision,
     Report as CudaReport, Winner, report as cuda_report,
 };
 use snn_graph::lower::LowerOptions;
-pub use snn_jit::{Crossovers, Isa, Kernels, SpikeKernels};
+pub use snn_jit::{Crossovers, Footprint as CpuFootprint, Isa, Kernels, SpikeKernels};
 use snn_jit::{Instance, Options};
 use snn_loops::{BufferId, Dtype, Program, RandomKey, interp};
 pub use snn_loops::{Densities, KernelTime, Timings};
@@ -122,6 +122,15 @@ pub fn first_cuda() -> std::result::Result<usize, String> {
         Availability::Ready(devices) => Ok(devices.first().map_or(0, |device| device.ordinal)),
         Availability::Absent(reason) => Err(reason.to_string()),
     }
+}
+
+/// The same, where kernels that nobody has compiled before can be compiled, too.
+///
+/// # Errors
+/// If there is no such device, or no compiler.
+pub fn first_cuda_with_compiler() -> std::result::Result<usize, String> {
+    let ordinal = first_cuda()?;
+    Compiler::open().map(|_| ordinal).map_err(|error| error.to_string())
 }
 
 /// The name of a CUDA device with its architecture: results are the same on devices of one name.

@@ -5,14 +5,13 @@
 
 use std::borrow::Cow;
 
-use snn_cuda::Moved;
 use snn_graph::lower::storage::{Layout, rearrange};
 use snn_graph::lower::{LowerOptions, Lowered, Port, lower};
 use snn_graph::{Graph, Kind, NodeId, Ty};
 use snn_loops::{BufferId, RandomKey};
 
 use crate::cost::{Cost, costs};
-use crate::device::{Device, Engine, Watch};
+use crate::device::{Device, Engine, Moved, Watch};
 use crate::error::{Result, RuntimeError};
 
 /// An input or output that was looked up once, to be written or read often.

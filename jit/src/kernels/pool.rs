@@ -69,6 +69,17 @@ pooled!(f64, DOUBLES, SHARED_DOUBLES);
 pooled!(u64, WORDS, SHARED_WORDS);
 pooled!(u32, HALVES, SHARED_HALVES);
 
+/// Frees what is shared and not in use. Who needs it next takes it anew.
+pub(crate) fn release() {
+    fn clear<T>(pieces: &Mutex<Vec<Vec<T>>>) {
+        drop(std::mem::take(&mut *pieces.lock().unwrap_or_else(PoisonError::into_inner)));
+    }
+    clear(&SHARED_SINGLES);
+    clear(&SHARED_DOUBLES);
+    clear(&SHARED_WORDS);
+    clear(&SHARED_HALVES);
+}
+
 /// Runs `body` with `len` elements of any content that start on a cache line. It may be called again inside of `body`.
 pub(crate) fn with_scratch<T: Pooled, R>(len: usize, body: impl FnOnce(&mut [T]) -> R) -> R {
     let slack = ALIGNMENT / size_of::<T>();

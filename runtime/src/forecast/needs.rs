@@ -2,10 +2,9 @@
 //!
 //! Must never know models.
 
-use snn_jit::Footprint;
 use snn_loops::{BufferId, Program, Role};
 
-use crate::device::{self, Device, footprint};
+use crate::device::{self, CpuFootprint, Device, footprint};
 use crate::error::Result;
 
 /// The most that a thread takes for right operands of matrix products; less where matrices are smaller.
@@ -64,7 +63,7 @@ impl Needs {
 /// What kernels keep; and of those that give back, what the hungriest takes, what is left of it on another thread, and what
 /// all threads keep. Of sweeps over events half as much again as their small pieces take lies where another thread does not
 /// find it (measured); where samples come in turns the next find what others left.
-fn scratch(needs: &Footprint, threads: usize) -> usize {
+fn scratch(needs: &CpuFootprint, threads: usize) -> usize {
     let passing = needs.passing;
     let left = if threads > 1 && passing <= HOARDED { passing } else { 0 };
     let kept = needs.kept.saturating_add(threads.saturating_mul(needs.kept_by_thread));

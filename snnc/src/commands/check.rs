@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use snnc::runtime::device::first_cuda;
+use snnc::runtime::device::{first_cuda, first_cuda_with_compiler};
 use snnc::{Code, Device, Error, Model, Result, RuntimeError, SessionOptions};
 
 use super::Status;
@@ -102,7 +102,7 @@ fn machine(args: &Args, model: &Model) -> Result<Device> {
     match args.device {
         Kind::Cpu => Ok(Device::cpu(args.threads.threads)),
         Kind::Cuda => Ok(cuda(first_cuda().unwrap_or(0))),
-        Kind::Auto => Ok(first_cuda().map_or(Device::cpu(args.threads.threads), cuda)),
+        Kind::Auto => Ok(first_cuda_with_compiler().map_or(Device::cpu(args.threads.threads), cuda)),
         Kind::Reference => {
             let error = RuntimeError::new("the memory of the interpreter is not forecast");
             Err(Error::Run(error.with_help("take `--device cpu` or `--device cuda`")))

@@ -41,8 +41,10 @@ fn as_text(diagnosis: &Diagnosis) -> String {
         diagnosis.threads,
         shown(diagnosis.cache.as_deref())
     );
+    let has_compiler = cuda.libraries.iter().any(|library| library.purpose == "NVRTC" && library.found.is_ok());
+    let only = if has_compiler { "" } else { ", with kernels that were compiled before" };
     text.push_str(&match &cuda.availability {
-        Availability::Ready(devices) => format!("CUDA can be used, on {}\n", count(devices.len(), "device")),
+        Availability::Ready(devices) => format!("CUDA can be used, on {}{only}\n", count(devices.len(), "device")),
         Availability::Absent(reason) => format!("CUDA cannot be used: {reason}\n"),
     });
     if !cuda.libraries.is_empty() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
-use snnc::runtime::device::first_cuda;
+use snnc::runtime::device::{first_cuda, first_cuda_with_compiler};
 use snnc::{
     Device, Isa, KernelChoice, Model, Override, Precision, Program, Result, Run, RuntimeError, SessionOptions, Source,
     SpikeKernels, WeightValues,
@@ -81,9 +81,12 @@ impl Machine {
         match kind {
             Kind::Reference => return Ok(Device::Reference),
             Kind::Cpu => {}
-            Kind::Cuda | Kind::Auto => match first_cuda() {
+            Kind::Auto => match first_cuda_with_compiler() {
                 Ok(ordinal) => return Ok(Device::cuda(ordinal, precision)),
-                Err(problem) if kind == Kind::Auto => note(format_args!("note: on the CPU: {problem}")),
+                Err(problem) => note(format_args!("note: on the CPU: {problem}")),
+            },
+            Kind::Cuda => match first_cuda() {
+                Ok(ordinal) => return Ok(Device::cuda(ordinal, precision)),
                 Err(problem) => {
                     let message = format!("no CUDA device can be used: {problem}");
                     let help = "`snnc doctor` says what was looked for and where; `--device cpu` runs here";
