@@ -191,24 +191,23 @@ fn of_model(subject: &Subject, scope: &Scope, device: &Device) -> Result<Vec<Par
             &[WeightValues::Any]
         };
         for weights in weights.iter().copied() {
-            let model = Rc::clone(&model);
+            let [model, model_of_memory] = [Rc::clone(&model), Rc::clone(&model)];
             let name = training::inference_name(name, precision, weights);
             parts.push(Part::one(name, move |_, name| {
                 training::check_inference(name, &model, batch, precision, weights)
             }));
+            parts.push(memory(
+                subject,
+                model_of_memory,
+                sessions::Use { purpose: Purpose::Inference, weights, precision },
+            ));
         }
         if model.recipe().is_some() {
-            let model = Rc::clone(&model);
+            let [model, model_of_memory] = [Rc::clone(&model), Rc::clone(&model)];
             let name = training::name(name, precision);
             parts.push(Part::one(name, move |_, name| training::check(name, &model, batch, steps, precision)));
-        }
-        for purpose in [Purpose::Training, Purpose::Inference] {
-            if purpose == Purpose::Inference || model.recipe().is_some() {
-                let model = Rc::clone(&model);
-                let name = sessions::memory_name(name, purpose, precision);
-                let check = move |_: &Device, name| sessions::check_memory(name, &model, purpose, batch, precision);
-                parts.push(Part::one(name, check));
-            }
+            let of = sessions::Use { purpose: Purpose::Training, weights: WeightValues::Any, precision };
+            parts.push(memory(subject, model_of_memory, of));
         }
     }
     if sessions::has_stream(&model, batch) {
@@ -216,6 +215,12 @@ fn of_model(subject: &Subject, scope: &Scope, device: &Device) -> Result<Vec<Par
         parts.push(Part::one(name, move |_, name| sessions::check_stream(name, &model, batch)));
     }
     Ok(parts)
+}
+
+fn memory(subject: &Subject, model: Rc<snnc::Model>, of: sessions::Use) -> Part {
+    let batch = subject.batch;
+    let name = sessions::memory_name(&subject.name, of);
+    Part::one(name, move |_, name| sessions::check_memory(name, &model, of, batch))
 }
 
 fn all_kernels(subject: &Subject, model: &Rc<snnc::Model>, precision: Precision) -> Part {

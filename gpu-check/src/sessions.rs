@@ -5,7 +5,7 @@
 use snnc::graph::InputKind;
 use snnc::runtime::device::first_cuda;
 use snnc::runtime::session::BatchValues;
-use snnc::{Accelerators, Device, Model, Precision, Purpose, SessionOptions, random_batch};
+use snnc::{Accelerators, Device, Model, Precision, Purpose, SessionOptions, WeightValues, random_batch};
 
 use crate::outcome::Outcome;
 use crate::training::device;
@@ -14,18 +14,30 @@ use crate::training::device;
 /// another order.
 const STREAMED: f64 = 1e-4;
 
+/// What a model's memory is looked at for.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// Training or inference.
+    pub purpose: Purpose,
+    /// What weights are rounded to.
+    pub weights: WeightValues,
+    /// What products are computed in.
+    pub precision: Precision,
+}
+
 /// What [`check_memory`] is called.
-pub fn memory_name(model: &str, purpose: Purpose, precision: Precision) -> String {
-    let what = match purpose {
-        Purpose::Training => "training",
-        Purpose::Inference => "inference",
+pub fn memory_name(model: &str, of: Use) -> String {
+    let what = match (of.purpose, of.weights) {
+        (Purpose::Training, _) => "training",
+        (Purpose::Inference, WeightValues::Any) => "inference",
+        (Purpose::Inference, WeightValues::Int8) => "inference with int8 weights",
     };
-    format!("{model}.memory of {what} {}", precision.name())
+    format!("{model}.memory of {what} {}", of.precision.name())
 }
 
 /// Whether training or inference takes the bytes that were forecast.
-pub fn check_memory(name: String, model: &Model, purpose: Purpose, batch: usize, precision: Precision) -> Outcome {
-    match bytes(model, purpose, batch, precision) {
+pub fn check_memory(name: String, model: &Model, of: Use, batch: usize) -> Outcome {
+    match bytes(model, of, batch) {
         Err(problem) => Outcome::failed(name, problem.to_string()),
         Ok([forecast, taken]) if forecast == taken => Outcome::passed(name, format!("{taken} bytes")),
         Ok([forecast, taken]) => Outcome::failed(name, format!("{forecast} bytes forecast, {taken} taken")),
@@ -34,9 +46,10 @@ pub fn check_memory(name: String, model: &Model, purpose: Purpose, batch: usize,
 
 /// The bytes that are forecast, and those that are taken. What libraries take beside our kernels is no part of either: which
 /// of them compute is known when they have been timed.
-fn bytes(model: &Model, purpose: Purpose, batch: usize, precision: Precision) -> snnc::Result<[usize; 2]> {
+fn bytes(model: &Model, of: Use, batch: usize) -> snnc::Result<[usize; 2]> {
+    let Use { purpose, weights, precision } = of;
     let device = Device::Cuda { ordinal: first_cuda().unwrap_or_default(), precision, accelerators: Accelerators::OFF };
-    let options = SessionOptions { batch, device, ..model.options() };
+    let options = SessionOptions { batch, device, weights, ..model.options() };
     let forecast = model.forecast(purpose, &options)?.total();
     let mut session = model.session(options)?;
     let [training, inference] = match purpose {

@@ -14,7 +14,7 @@ use snn_graph::setup::{Split, split};
 use snn_graph::training::{self, Optimizer, TrainStep};
 use snn_graph::{Graph, InputKind, Model};
 use snn_loops::plan::{lifetimes, touched};
-use snn_loops::{BufferId, Dtype, Program, Role};
+use snn_loops::{BufferId, Dtype, Program, Role, WeightValues};
 
 use crate::device::Device;
 use crate::error::{Result, RuntimeError};
@@ -34,8 +34,8 @@ const DRAWN: usize = size_of::<f64>();
 pub enum Phase<'a> {
     /// Training with an optimizer, its program within a number of bytes if there is a limit.
     Training(&'a Optimizer, Option<usize>),
-    /// Inference.
-    Inference,
+    /// Inference, with weights rounded to such values.
+    Inference(WeightValues),
 }
 
 /// Bytes at the worst moment: of the process, or, for a CUDA device, of the device's memory.
@@ -169,14 +169,18 @@ struct Ahead<'m> {
 impl<'m> Ahead<'m> {
     fn new(model: &'m Model, phase: Phase<'_>, target: Target) -> Result<Ahead<'m>> {
         let is_training = matches!(phase, Phase::Training(..));
-        let passed = passes::run(model, &PassContext::new(model, is_training), None)?;
+        let mut context = PassContext::new(model, is_training);
+        if let Phase::Inference(weights) = phase {
+            context.weights = weights;
+        }
+        let passed = passes::run(model, &context, None)?;
         let (split, memory_limit) = match phase {
             Phase::Training(optimizer, limit) => {
                 let step = training::scaled_train_step(&passed, optimizer, target.device.loss_scale())?;
                 let setup = TrainStep { graph: Graph::new(step.graph.steps), outputs: Vec::new() };
                 (Split { setup, step }, limit)
             }
-            Phase::Inference => (split(&training::eval_step(&passed)?)?, None),
+            Phase::Inference(_) => (split(&training::eval_step(&passed)?)?, None),
         };
         let Split { setup, step } = split;
         Ok(Ahead { model, setup, step, memory_limit, target, is_training })

@@ -38,7 +38,7 @@ impl Model {
 
     fn phase(&self, purpose: Purpose, options: &SessionOptions) -> Result<Phase<'_>> {
         match (purpose, self.recipe()) {
-            (Purpose::Inference, _) => Ok(Phase::Inference),
+            (Purpose::Inference, _) => Ok(Phase::Inference(options.weights)),
             (Purpose::Training, Some(recipe)) => Ok(Phase::Training(&recipe.optimizer.rule, options.memory_limit)),
             (Purpose::Training, None) => Err(Error::new(
                 format!("`{}` has no `train`, so there is nothing to forecast of a training", self.name()),
