@@ -177,14 +177,14 @@ mod tests {
         let problem = "device 1 cannot be used: cuDeviceGetName says 999, unknown error";
         let cuda = CudaReport {
             availability: Availability::Ready(vec![device.clone()]),
-            libraries: Vec::new(),
+            libraries: vec![LibraryReport { purpose: "NVRTC", found: Ok("libnvrtc.so.13".into()), version: None }],
             searched: Vec::new(),
             devices: vec![device],
             failed: vec![failed],
             cache: None,
             advice: Vec::new(),
         };
-        let diagnosis = Diagnosis { version: "0", processor: String::new(), threads: 1, cache: None, cuda };
+        let mut diagnosis = Diagnosis { version: "0", processor: String::new(), threads: 1, cache: None, cuda };
         let text = as_text(&diagnosis);
         assert!(
             text.contains("CUDA can be used, on one device\n") && text.contains(&format!("\n{problem}\n")),
@@ -193,5 +193,8 @@ mod tests {
         let json = as_json(&diagnosis);
         assert_eq!(json["cuda"]["usable"], json!([0]));
         assert_eq!(json["cuda"]["failed"], json!([{ "ordinal": 1, "problem": problem }]));
+        diagnosis.cuda.libraries.clear();
+        let without = as_text(&diagnosis);
+        assert!(without.contains("on one device, with kernels that were compiled before\n"), "{without}");
     }
 }
