@@ -1,10 +1,10 @@
 //! Layers of neurons on events.
 //!
-//! The arrivals of every sample are sorted once and shared by all neurons that they reach, those of a few samples at a time. Neurons with the same arrivals
-//! (the channels of a pixel) lie side by side in lanes: how states move from one arrival to the next is computed once for
-//! all of them, and whether one of them may have spiked in between is a comparison; only for those that may is the time
-//! solved. States are relative to the last arrival, so nothing grows with time. The gradient walks back over the same
-//! lists and keeps nothing but the adjoint of the lanes.
+//! The arrivals of every sample are sorted once and shared by all neurons that they reach, those of a few samples at a
+//! time. Neurons with the same arrivals (the channels of a pixel) lie side by side in lanes: how states move from one
+//! arrival to the next is computed once for all of them, and whether one of them may have spiked in between is a
+//! comparison; only for those that may is the time solved. States are relative to the last arrival, so nothing grows with
+//! time. The gradient makes the same lists, walks back over them and keeps nothing but the adjoint of the lanes.
 //!
 //! How the work is cut depends on the descriptor alone, and so does the order of all sums. Layers that send spikes to
 //! themselves have no lists to be known in advance; [`feedback`] takes all their neurons from one event to the next.
